@@ -1,0 +1,65 @@
+// What the data plane tells the rest of the program about itself: a snapshot of plain values, cheap to copy,
+// taken under a lock by Pipeline::status(). The page, /api/status, /metrics and `tidemark status` all show
+// this and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tidemark::ingest {
+
+// Positions of one source, each at or behind the one before. Postgres LSNs.
+struct Ladder {
+  uint64_t server = 0;        // end of the server's log, as last heard
+  uint64_t received = 0;      // end of what has arrived here
+  uint64_t cut = 0;           // end of the last closed cut
+  uint64_t queryable = 0;     // end of the last cut whose rows are all in ClickHouse
+  uint64_t fenced = 0;        // end of the last cut whose fence row is written
+  uint64_t acknowledged = 0;  // what the source has been told it may forget
+};
+
+struct TableStatus {
+  std::string table;  // "bronze.impressions"
+  std::string state;  // waiting | copying | live | failed
+  uint64_t rows_applied = 0;
+  uint64_t quarantined = 0;
+  uint64_t copy_rows = 0;           // initial copy: rows so far
+  uint64_t copy_rows_estimate = 0;  // initial copy: the planner's estimate of the total
+  std::string error;                // why it failed
+};
+
+struct SourceStatus {
+  std::string source;
+  std::string
+      state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed | stopped
+  std::string error;  // of the last failure; empty when all is well
+  uint64_t epoch = 0;
+  uint64_t last_cut = 0;       // number of the last fenced cut
+  int64_t as_of_micros = 0;    // commit time of the newest transaction that is queryable; 0: none yet
+  int64_t lag_ms = 0;          // how far the queryable state is behind the source, 0 when caught up
+  uint64_t lag_bytes = 0;      // server - fenced
+  double rows_per_second = 0;  // applied, over the last seconds
+  uint64_t transactions = 0;
+  uint64_t queryable_p50_us = 0;  // commit -> queryable, since start
+  uint64_t queryable_p99_us = 0;
+  Ladder ladder;
+  std::vector<TableStatus> tables;
+};
+
+struct PipelineStatus {
+  std::vector<SourceStatus> sources;
+};
+
+// Told to listeners after a cut's fence is written.
+struct CutEvent {
+  std::string source;
+  uint64_t cut = 0;
+  uint64_t end_lsn = 0;
+  int64_t committed_at_micros = 0;  // of the cut's last transaction
+  int64_t queryable_at_micros = 0;  // wall clock
+  uint64_t rows = 0;
+  std::vector<std::string> tables;  // "bronze.impressions", those with rows in this cut
+};
+
+}  // namespace tidemark::ingest
