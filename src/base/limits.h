@@ -24,4 +24,37 @@ constexpr size_t cut_bytes_max = 48 << 20;
 // = 131 M rows).
 constexpr size_t deduplication_window_blocks = 1000;
 
+// The HTTP server. Browsers send headers of 1-4 kB; 16 kB leaves room for long cookies of other loopback
+// programs.
+constexpr size_t http_header_bytes_max = 16 << 10;
+// Nothing posted to the API today is larger than a query text.
+constexpr size_t http_body_bytes_max = 1 << 20;
+// 1,000 viewers of one dashboard is the design load; a connection costs about 20 kB.
+constexpr size_t http_connections_max = 4096;
+constexpr size_t http_worker_threads = 4;
+// Requests waiting for a worker; more are answered 503, because whoever waits that long has given up.
+constexpr size_t http_waiting_requests_max = 256;
+constexpr int http_idle_seconds_max = 75;  // longer than the 60 s after which proxies drop their side
+constexpr int http_read_seconds_max = 15;  // a whole request, from its first byte
+constexpr int http_write_seconds_max = 15;
+constexpr int http_shutdown_seconds_max = 3;
+// A comment line at this pace keeps proxies (60 s) from closing a quiet event stream.
+constexpr int event_stream_heartbeat_seconds = 15;
+// Waiting for one slow viewer. One state of a large dashboard is about 0.5 MB.
+constexpr size_t event_stream_queue_events_max = 256;
+constexpr size_t event_stream_queue_bytes_max = 4 << 20;
+
+// Live dashboards. Four pictures a second is what a reader of numbers can follow.
+constexpr int live_refresh_interval_ms_min = 250;
+// Of the wall time, the most that dashboard queries may run, so that viewers never starve ingestion.
+constexpr double live_refresh_share_max = 0.4;
+// How often the pipeline's state is looked at (in memory) and pushed to viewers when it changed.
+constexpr int live_status_interval_ms = 1000;
+// A tile is looked at, not downloaded.
+constexpr size_t tile_result_rows_max = 5'000;
+constexpr size_t tile_result_bytes_max = 2 << 20;
+constexpr int tile_query_seconds_max = 10;
+constexpr size_t endpoint_result_rows_max = 100'000;
+constexpr int endpoint_query_seconds_max = 30;
+
 }  // namespace tidemark::limits

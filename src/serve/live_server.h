@@ -1,0 +1,67 @@
+// What a running project shows: the page, the API, live dashboards, health and metrics, on one port.
+// `tidemark up` makes one, tells it of every cut, and stops it on the way out.
+//
+// Live dashboards: a cut marks the queries that read what it changed; one thread runs each of them once for
+// all viewers together and pushes the results (live_dashboards.h). Nobody looking: nothing is run. Queries go
+// through the read-only account, with limits, and take a bounded share of the time, so viewers never starve
+// ingestion.
+//
+// Threads: on_cut() may be called from any thread and never blocks. The callbacks in ServeOptions are called
+// from several threads at once, often, and must be cheap; they must stay callable until stop() has returned.
+// Failure: start() fails when the port is taken. A warehouse that is away shows as such on the page and in
+// /readyz; the server itself stays up.
+#pragma once
+
+#include "base/error.h"
+#include "clickhouse/client.h"
+#include "config/project.h"
+#include "ingest/pipeline_status.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tidemark::serve {
+
+struct ModelStatus {
+  std::string model;         // "analytics.mv_campaign_ctr"
+  std::string kind;          // view | incremental | keyed | refresh
+  std::string state;         // live | building | failed
+  int64_t as_of_lag_ms = 0;  // behind the source
+};
+
+struct ServeOptions {
+  std::string project;
+  config::Http http;
+  std::vector<config::Dashboard> dashboards;
+  std::vector<config::EndpointFile> endpoints;
+  clickhouse::Endpoint reader;                              // the read-only account
+  std::string warehouse_mode;                               // "embedded" or "remote", shown in the status
+  std::function<ingest::PipelineStatus()> pipeline_status;  // required
+  std::function<std::vector<ModelStatus>()> model_status;   // may be empty
+  // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
+  // or when it returns an empty list, a query is run again after every cut.
+  std::function<std::vector<std::string>(const std::string& sql)> lineage;
+};
+
+class LiveServer {
+ public:
+  explicit LiveServer(ServeOptions options);
+  ~LiveServer();  // stops
+  LiveServer(const LiveServer&) = delete;
+  LiveServer& operator=(const LiveServer&) = delete;
+
+  Status start();
+  void on_cut(const ingest::CutEvent& cut);
+  void stop();
+  uint16_t port() const;
+  std::string url() const;  // "http://127.0.0.1:8088"
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace tidemark::serve
