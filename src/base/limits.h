@@ -57,4 +57,17 @@ constexpr int tile_query_seconds_max = 10;
 constexpr size_t endpoint_result_rows_max = 100'000;
 constexpr int endpoint_query_seconds_max = 30;
 
+// ClickHouse client and child.
+// Whole results in memory (Client::query, query_text): the page and the API stream or page anything larger.
+constexpr size_t query_result_bytes_max = 256 << 20;
+// One Native block on its way in. The server makes blocks of 65,409 rows; rows of 1 kB give 64 MB.
+constexpr size_t native_block_bytes_max = 512 << 20;
+// Columns of one Native block: the widest tables seen have a few thousand.
+constexpr size_t native_columns_max = 65'536;
+// What we keep of an error body; ClickHouse quotes the whole query in it.
+constexpr size_t error_body_bytes_max = 64 << 10;
+// The embedded child's max_server_memory_usage on machines that have more: enough for its merges and the
+// reader's queries; larger work wants a server of its own.
+constexpr size_t embedded_memory_bytes_max = size_t{4} << 30;
+
 }  // namespace tidemark::limits

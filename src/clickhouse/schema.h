@@ -1,0 +1,47 @@
+// SQL text and catalog look-ups that everyone who creates tables needs. Stateless.
+#pragma once
+
+#include "base/column_type.h"
+#include "base/error.h"
+#include "clickhouse/client.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidemark::clickhouse {
+
+// `name`, with backslashes and backticks escaped: any name, in any script, with any quotes in it.
+std::string quote_identifier(std::string_view name);
+// `database`.`table`
+std::string quote_table(std::string_view database, std::string_view table);
+// 'text', escaped; any bytes.
+std::string quote_string(std::string_view text);
+// "`a`, `b`"
+std::string quote_list(const std::vector<std::string>& names);
+
+// "SETTINGS ..." of a MergeTree table that receives tokened inserts: the deduplication window, and fsync of
+// parts when `durable`. Without the keyword SETTINGS, so that callers can add their own.
+std::string merge_tree_settings(bool durable);
+
+struct ColumnDescription {
+  std::string name;
+  std::string type;          // as ClickHouse prints it
+  std::string default_kind;  // "", DEFAULT, MATERIALIZED, ALIAS, EPHEMERAL
+  std::string default_expression;
+  std::string comment;
+};
+
+Result<bool> database_exists(Client& client, std::string_view database);
+// Tables, views and dictionaries.
+Result<bool> table_exists(Client& client, std::string_view database, std::string_view table);
+// In table order; empty when there is no such table.
+Result<std::vector<ColumnDescription>> table_columns(Client& client, std::string_view database,
+                                                     std::string_view table);
+// Names and types a SELECT would return. Errors: refused when it does not compile.
+Result<std::vector<ColumnDescription>> describe_select(Client& client, std::string_view select);
+// "26.7.3.1"
+Result<std::string> server_version(Client& client);
+
+}  // namespace tidemark::clickhouse
