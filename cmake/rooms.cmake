@@ -1,6 +1,6 @@
 # The rooms in their order. tidemark_room(NAME LIBRARIES ...) makes library tidemark_NAME from src/NAME/*.cc and, when
 # there are any, test program tidemark_NAME_test from src/NAME/*_test.cc. A room links the room before it, so symbols
-# flow one way only; test/layering checks that includes do too.
+# flow one way only; scripts/check-layering checks that includes do too.
 set(TIDEMARK_PREVIOUS_ROOM "")
 
 function(tidemark_room name)
