@@ -70,4 +70,16 @@ constexpr size_t error_body_bytes_max = 64 << 10;
 // reader's queries; larger work wants a server of its own.
 constexpr size_t embedded_memory_bytes_max = size_t{4} << 30;
 
+// Postgres sources.
+// What an error says of a value that cannot be converted; the whole row is kept in quarantine.
+constexpr size_t error_value_bytes_max = 200;
+// One message of the change stream or one row of a copy. Postgres itself cannot make a row larger than 1 GB.
+constexpr size_t postgres_message_bytes_max = size_t{1} << 30;
+// Postgres allows 1,600 columns a table; a tuple that claims more is corrupt.
+constexpr size_t postgres_columns_max = 1'600;
+// Postgres's own bound on array dimensions (MAXDIM).
+constexpr int postgres_array_dimensions_max = 6;
+// An acknowledgement at least this often, well under the server's default wal_sender_timeout of 60 s.
+constexpr int replication_status_interval_ms = 10'000;
+
 }  // namespace tidemark::limits

@@ -1,0 +1,38 @@
+// Publications and slots: what must exist on the source before changes can be captured.
+#pragma once
+
+#include "postgres/catalog.h"
+
+namespace tidemark::postgres {
+
+// Makes the publication cover exactly these tables, all operations, changes of partitions under their root's
+// name. Creates or alters only what differs. Errors: refused with what to GRANT or run instead.
+Status ensure_publication(Connection& connection, const std::string& name,
+                          const std::vector<SourceTable>& tables);
+
+struct CreatedSlot {
+  Lsn consistent_point = 0;   // the stream starts after it; the snapshot shows everything before it
+  std::string snapshot_name;  // good until the replication connection runs another command or closes
+};
+// Needs a connection with `replication`. A temporary slot goes away with the connection.
+// Errors: conflict when the slot exists.
+Result<CreatedSlot> create_slot(Connection& replication_connection, const std::string& name, bool temporary);
+
+struct SlotInfo {
+  bool active = false;
+  int active_pid = 0;
+  std::string active_application;  // of the holder, when visible
+  std::string plugin;
+  std::string database;
+  Lsn confirmed_flush = 0;
+  Lsn restart_lsn = 0;
+  std::string wal_status;  // reserved | extended | unreserved | lost: at `lost` the slot is useless
+};
+Result<std::optional<SlotInfo>> read_slot(Connection& connection, const std::string& name);
+// No error when there is none. Errors: conflict when somebody streams from it.
+Status drop_slot(Connection& connection, const std::string& name);
+
+// Writes a small non-transactional message into the log, so that the slot of an idle database advances.
+Status emit_heartbeat(Connection& connection, const std::string& prefix = "tidemark");
+
+}  // namespace tidemark::postgres
