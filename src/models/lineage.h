@@ -1,0 +1,31 @@
+// Which mirrored tables a query depends on, through any number of models: a dashboard tile is run again only
+// when a cut brought rows of one of them. Pure; needs no warehouse. Thread-safe after construction.
+#pragma once
+
+#include "config/project.h"
+#include "models/compiled_model.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidemark::models {
+
+class Lineage {
+ public:
+  Lineage() = default;
+  explicit Lineage(const std::vector<config::ModelFile>& files);
+  explicit Lineage(const CompiledModels& models);
+
+  // "bronze.impressions", ... ; empty when the SQL reads none or is not SQL.
+  std::set<std::string> tables_of(std::string_view sql) const;
+  // The same for a model or table by name.
+  std::set<std::string> tables_of_name(std::string_view name) const;
+
+ private:
+  std::map<std::string, std::set<std::string>, std::less<>> reads_;  // model -> what it reads directly
+};
+
+}  // namespace tidemark::models
