@@ -1,0 +1,294 @@
+#include "http/server.h"
+
+#include "base/limits.h"
+#include "http/router.h"
+#include "http/stream_queue.h"
+#include "http/url.h"
+
+#include <arpa/inet.h>
+#include <condition_variable>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <mutex>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+
+namespace tidemark::http {
+namespace {
+
+// A client that shows every byte: the tests are about the wire.
+class Connection {
+ public:
+  explicit Connection(uint16_t port) {
+    descriptor_ = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    timeval deadline{5, 0};
+    setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
+    connected_ = connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~Connection() { close(descriptor_); }
+  bool connected() const { return connected_; }
+  void send(std::string_view text) const { ::send(descriptor_, text.data(), text.size(), MSG_NOSIGNAL); }
+  // Reads until `text` has been seen, the other side closes or 5 s have passed; everything read so far.
+  const std::string& until(std::string_view text) {
+    while (seen_.find(text) == std::string::npos && more()) {
+    }
+    return seen_;
+  }
+  const std::string& until_closed() {
+    while (more()) {
+    }
+    return seen_;
+  }
+  // One response with a Content-Length.
+  std::string response() {
+    until("\r\n\r\n");
+    const size_t head = seen_.find("\r\n\r\n") + 4;
+    const size_t at = seen_.find("Content-Length: ");
+    const size_t length = at == std::string::npos || at > head ? 0 : std::stoul(seen_.substr(at + 16));
+    while (seen_.size() < head + length && more()) {
+    }
+    std::string result = seen_.substr(0, head + length);
+    seen_.erase(0, head + length);
+    return result;
+  }
+  bool closed_by_peer() {
+    char byte = 0;
+    return recv(descriptor_, &byte, 1, 0) == 0;
+  }
+
+ private:
+  bool more() {
+    char buffer[4096];
+    const ssize_t count = recv(descriptor_, buffer, sizeof buffer, 0);
+    if (count <= 0) return false;
+    seen_.append(buffer, static_cast<size_t>(count));
+    return true;
+  }
+  int descriptor_;
+  bool connected_ = false;
+  std::string seen_;
+};
+
+ServerOptions any_port() {
+  ServerOptions options;
+  options.port = 0;
+  return options;
+}
+
+std::string get(uint16_t port, const std::string& target, const std::string& host = "localhost") {
+  Connection connection(port);
+  connection.send("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
+  return connection.until_closed();
+}
+
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    server_.route("GET", "/hello/{name}", [](const Request& request) {
+      return Response::text("hello " + request.path_parameters.at("name") + " " +
+                            request.query_value("q").value_or("-"));
+    });
+    server_.route("POST", "/echo", [](const Request& request) { return Response::text(request.body); });
+    server_.route("GET", "/throws",
+                  [](const Request&) -> Response { throw std::runtime_error("secret cause"); });
+    server_.route("GET", "/bytes", [](const Request&) {
+      static const std::string bytes(100'000, 'x');
+      Response response = Response::text("");
+      response.built_in = bytes;
+      return response;
+    });
+    server_.stream("/events", [this](const Request& request, std::shared_ptr<EventStream> stream) {
+      if (request.query_value("refuse")) return std::optional(Response::problem(404, "not found", "no such"));
+      std::lock_guard lock(mutex_);
+      stream_ = std::move(stream);
+      changed_.notify_all();
+      return std::optional<Response>();
+    });
+    const Status started = server_.start();
+    ASSERT_TRUE(started) << started.error().describe();
+  }
+  std::shared_ptr<EventStream> stream() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(5), [&] { return stream_ != nullptr; });
+    return stream_;
+  }
+
+  Server server_{any_port()};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<EventStream> stream_;
+};
+
+TEST_F(ServerTest, AnswersWithPathAndQueryDecoded) {
+  const std::string answer = get(server_.port(), "/hello/a%20b%2Fc?q=1%2B1+2");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nhello a b/c 1+1 2")) << answer;
+  EXPECT_NE(answer.find("Content-Security-Policy: "), std::string::npos);
+  EXPECT_NE(answer.find("X-Content-Type-Options: nosniff"), std::string::npos);
+}
+
+TEST_F(ServerTest, KeepsTheConnectionAndTakesPipelinedRequests) {
+  Connection connection(server_.port());
+  const std::string request = "GET /hello/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  connection.send(request + request);
+  EXPECT_TRUE(connection.response().ends_with("hello x -"));
+  EXPECT_TRUE(connection.response().ends_with("hello x -"));
+  connection.send(request);
+  EXPECT_TRUE(connection.response().ends_with("hello x -"));
+}
+
+TEST_F(ServerTest, HeadHasTheHeadersAndNoBody) {
+  Connection connection(server_.port());
+  connection.send("HEAD /bytes HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  const std::string& answer = connection.until_closed();
+  EXPECT_NE(answer.find("Content-Length: 100000\r\n"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("\r\n\r\n"));
+  EXPECT_EQ(get(server_.port(), "/bytes").size() - answer.size(), 100'000);
+}
+
+TEST_F(ServerTest, UnknownPathsAndMethodsAreProblems) {
+  const std::string missing = get(server_.port(), "/nothing");
+  EXPECT_TRUE(missing.starts_with("HTTP/1.1 404 ")) << missing;
+  EXPECT_NE(missing.find("application/problem+json"), std::string::npos);
+  Connection connection(server_.port());
+  connection.send("DELETE /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const std::string refused = connection.response();
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 405 ")) << refused;
+  EXPECT_NE(refused.find("Allow: OPTIONS, POST\r\n"), std::string::npos);
+  connection.send("OPTIONS /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_TRUE(connection.response().starts_with("HTTP/1.1 204 "));
+}
+
+TEST_F(ServerTest, AForeignHostNameIsRefusedOnLoopback) {
+  EXPECT_TRUE(get(server_.port(), "/hello/x", "evil.example:80").starts_with("HTTP/1.1 421 "));
+  EXPECT_TRUE(get(server_.port(), "/hello/x", "127.0.0.1.evil.example").starts_with("HTTP/1.1 421 "));
+  EXPECT_TRUE(get(server_.port(), "/hello/x", "127.0.0.1:9").starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(get(server_.port(), "/hello/x", "[::1]:9").starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(ServerTest, BoundsOfHeaderAndBody) {
+  const std::string large_header(limits::http_header_bytes_max, 'h');
+  EXPECT_TRUE(get(server_.port(), "/hello/" + large_header).starts_with("HTTP/1.1 431 "));
+  Connection connection(server_.port());
+  connection.send(fmt::format("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+                              limits::http_body_bytes_max + 1));
+  EXPECT_TRUE(connection.until_closed().starts_with("HTTP/1.1 413 "));
+  Connection fitting(server_.port());
+  const std::string body(limits::http_body_bytes_max, 'b');
+  fitting.send(
+      fmt::format("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.size()));
+  fitting.send(body);
+  EXPECT_TRUE(fitting.response().ends_with("\r\n\r\n" + body));
+}
+
+TEST_F(ServerTest, BytesThatAreNoRequest) {
+  Connection connection(server_.port());
+  connection.send("\x16\x03\x01 this is TLS\r\n\r\n");
+  EXPECT_TRUE(connection.until_closed().starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(get(server_.port(), "/hello/%zz").starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(get(server_.port(), "/hello/x?a=%0").starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(get(server_.port(), "/hello/%00").starts_with("HTTP/1.1 400 "));
+}
+
+TEST_F(ServerTest, AThrowingHandlerIs500AndSaysNothingOfTheInside) {
+  const std::string answer = get(server_.port(), "/throws");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 500 ")) << answer;
+  EXPECT_EQ(answer.find("secret cause"), std::string::npos);
+}
+
+TEST_F(ServerTest, StreamsEventsAndNoticesWhenTheClientGoes) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool ended = false;
+  {
+    Connection connection(server_.port());
+    connection.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const auto stream = this->stream();
+    ASSERT_NE(stream, nullptr);
+    stream->on_close([&] {
+      std::lock_guard lock(mutex);
+      ended = true;
+      changed.notify_all();
+    });
+    EXPECT_TRUE(stream->send(Event("tile", "7", "one\ntwo")));
+    const std::string& seen = connection.until("data: two\n\n");
+    EXPECT_NE(seen.find("Content-Type: text/event-stream\r\n"), std::string::npos);
+    EXPECT_EQ(seen.find("Content-Length"), std::string::npos);
+    EXPECT_TRUE(seen.ends_with("event: tile\nid: 7\ndata: one\ndata: two\n\n")) << seen;
+  }
+  std::unique_lock lock(mutex);
+  EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(5), [&] { return ended; }));
+  EXPECT_FALSE(stream()->send(Event("tile", "8", "x")));
+}
+
+TEST_F(ServerTest, AStreamCanBeRefused) {
+  EXPECT_TRUE(get(server_.port(), "/events?refuse=1").starts_with("HTTP/1.1 404 "));
+}
+
+TEST_F(ServerTest, StopEndsStreamsAndIdleConnections) {
+  Connection idle(server_.port());
+  idle.send("GET /hello/x HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  idle.response();
+  Connection streaming(server_.port());
+  streaming.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_NE(stream(), nullptr);
+  stream()->send(Event("last", "", "words"));
+  server_.stop();
+  EXPECT_TRUE(streaming.until_closed().ends_with("data: words\n\n"));
+  EXPECT_TRUE(idle.closed_by_peer());
+  EXPECT_FALSE(Connection(server_.port()).connected());
+}
+
+TEST_F(ServerTest, ATakenPortIsAConflictThatNamesPortAndSetting) {
+  ServerOptions options;
+  options.port = server_.port();
+  Server second(options);
+  const Status started = second.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::conflict);
+  EXPECT_NE(started.error().message.find(std::to_string(options.port)), std::string::npos);
+  EXPECT_NE(started.error().remedy.find("http.listen"), std::string::npos);
+}
+
+TEST_F(ServerTest, ASlowClientSkipsStatesAndIsDroppedOnlyWhenKeysDoNotHelp) {
+  Connection slow(server_.port());
+  slow.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const auto stream = this->stream();
+  const std::string large(256 << 10, 'l');
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(stream->send(Event("state", "", large), "state"));
+  bool alive = true;
+  for (int i = 0; i < 1000 && alive; ++i) alive = stream->send(Event("log", "", large));
+  EXPECT_FALSE(alive);
+  EXPECT_TRUE(stream->closed());
+}
+
+TEST(StreamQueueTest, TheLatestOfAKeyWinsAndMovesToTheEnd) {
+  StreamQueue queue([] {});
+  queue.send(Event("", "", "a1"), "a");
+  queue.send(Event("", "", "b1"), "b");
+  queue.send(Event("", "", "a2"), "a");
+  std::string all;
+  for (const auto& bytes : queue.take()) all += *bytes;
+  EXPECT_EQ(all, "data: b1\n\ndata: a2\n\n");
+}
+
+TEST(RouterTest, LiteralsWinOverNames) {
+  Router router;
+  for (const char* pattern : {"/a/{x}", "/a/b", "/{rest...}", "/a/{x}/c"})
+    router.add({"GET", pattern, nullptr, nullptr});
+  EXPECT_EQ(router.match("GET", "/a/b").route->pattern, "/a/b");
+  EXPECT_EQ(router.match("GET", "/a/z").route->pattern, "/a/{x}");
+  EXPECT_EQ(router.match("GET", "/a/z/c").parameters.at("x"), "z");
+  EXPECT_EQ(router.match("GET", "/q/r%2Fs/t").parameters.at("rest"), "q/r/s/t");
+  EXPECT_EQ(router.match("POST", "/a/b").route, nullptr);
+  EXPECT_EQ(router.match("HEAD", "/a/b").route->pattern, "/a/b");
+}
+
+}  // namespace
+}  // namespace tidemark::http
