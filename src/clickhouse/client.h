@@ -81,6 +81,8 @@ class Client {
 
  private:
   struct Connection;
+  Status query_native(std::string_view sql, const QueryOptions& options,
+                      const std::function<Status(Block)>& on_block);
   std::unique_ptr<Connection> connection_;
 };
 

@@ -1,0 +1,407 @@
+#include "clickhouse/client.h"
+
+#include "base/limits.h"
+#include "clickhouse/answer.h"
+#include "clickhouse/native_reader.h"
+#include "clickhouse/native_writer.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+#include <mutex>
+#include <optional>
+
+namespace tidemark::clickhouse {
+namespace {
+
+constexpr long connect_timeout_ms = 5000;
+// Large enough that a block is a handful of calls; curl's default is 64 kB up and 16 kB down.
+constexpr long transfer_buffer_bytes = 512 << 10;
+
+// A request while curl works on it: where its body comes from and where its answer goes.
+struct Exchange {
+  std::vector<std::string_view> body;
+  size_t piece = 0;
+  size_t offset = 0;
+  size_t bytes_sent = 0;
+  bool may_rewind = false;
+
+  long status = 0;
+  int exception_code = 0;
+  std::string error_body;
+  BodyGuard* guard = nullptr;
+  std::optional<Error> sink_error;
+};
+
+size_t read_body(char* place, size_t size, size_t count, void* context) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  size_t room = size * count;
+  size_t written = 0;
+  while (room > 0 && exchange.piece < exchange.body.size()) {
+    std::string_view rest = exchange.body[exchange.piece].substr(exchange.offset);
+    size_t take = std::min(room, rest.size());
+    if (take > 0) std::memcpy(place + written, rest.data(), take);
+    written += take;
+    room -= take;
+    exchange.offset += take;
+    if (exchange.offset == exchange.body[exchange.piece].size()) {
+      ++exchange.piece;
+      exchange.offset = 0;
+    }
+  }
+  exchange.bytes_sent += written;
+  return written;
+}
+
+// curl sends a request again by itself when a kept connection turns out to be dead before the answer. For a
+// write that would be a second try nobody asked for, so it is refused here and becomes unknown_outcome.
+int rewind_body(void* context, curl_off_t offset, int origin) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
+  if (exchange.bytes_sent > 0 && !exchange.may_rewind) return CURL_SEEKFUNC_FAIL;
+  exchange.piece = exchange.offset = exchange.bytes_sent = 0;
+  return CURL_SEEKFUNC_OK;
+}
+
+size_t take_header(char* text, size_t size, size_t count, void* context) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  std::string_view line(text, size * count);
+  auto value_of = [&](std::string_view name) -> std::optional<std::string> {
+    if (line.size() <= name.size() || line[name.size()] != ':' ||
+        strncasecmp(line.data(), name.data(), name.size()) != 0)
+      return std::nullopt;
+    std::string_view value = line.substr(name.size() + 1);
+    while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
+    while (!value.empty() && (value.back() == '\r' || value.back() == '\n')) value.remove_suffix(1);
+    return std::string(value);
+  };
+  if (line.starts_with("HTTP/")) {
+    auto space = line.find(' ');
+    exchange.status =
+        space == std::string_view::npos ? 0 : std::atol(std::string(line.substr(space)).c_str());
+    exchange.exception_code = 0;
+  } else if (auto code = value_of("X-ClickHouse-Exception-Code")) {
+    exchange.exception_code = std::atoi(code->c_str());
+  } else if (auto tag = value_of("X-ClickHouse-Exception-Tag")) {
+    exchange.guard->set_tag(*tag);
+  }
+  return size * count;
+}
+
+size_t take_body(char* bytes, size_t size, size_t count, void* context) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  std::string_view piece(bytes, size * count);
+  if (exchange.status != 200 || exchange.exception_code != 0) {
+    size_t room =
+        limits::error_body_bytes_max - std::min(limits::error_body_bytes_max, exchange.error_body.size());
+    exchange.error_body.append(piece.substr(0, room));
+    return piece.size();
+  }
+  Status taken = exchange.guard->feed(piece);
+  if (!taken) {
+    exchange.sink_error = std::move(taken.error());
+    return 0;
+  }
+  return piece.size();
+}
+
+void append_escaped(std::string& url, std::string_view text) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  for (char character : text) {
+    auto byte = static_cast<unsigned char>(character);
+    if (std::isalnum(byte) || byte == '-' || byte == '_' || byte == '.' || byte == '~') {
+      url.push_back(character);
+    } else {
+      url.push_back('%');
+      url.push_back(digits[byte >> 4]);
+      url.push_back(digits[byte & 15]);
+    }
+  }
+}
+
+void append_field(std::string& url, std::string_view name, std::string_view value) {
+  if (url.back() != '?') url.push_back('&');
+  append_escaped(url, name);
+  url.push_back('=');
+  append_escaped(url, value);
+}
+
+// Parameters of HTTP queries are read as a field of TabSeparated.
+std::string escape_parameter(std::string_view text) {
+  std::string escaped;
+  escaped.reserve(text.size());
+  for (char character : text) {
+    switch (character) {
+      case '\\':
+        escaped += "\\\\";
+        break;
+      case '\t':
+        escaped += "\\t";
+        break;
+      case '\n':
+        escaped += "\\n";
+        break;
+      case '\r':
+        escaped += "\\r";
+        break;
+      case '\0':
+        escaped += "\\0";
+        break;
+      default:
+        escaped.push_back(character);
+    }
+  }
+  return escaped;
+}
+
+Error result_too_large() {
+  return Error(ErrorKind::limit,
+               fmt::format("the query's result is larger than {} MiB", limits::query_result_bytes_max >> 20),
+               "add a LIMIT, or read it in pieces");
+}
+
+// What is sent along with every query whose answer is read as Native: types this room can read.
+constexpr std::pair<const char*, const char*> native_settings[] = {
+    {"output_format_native_write_json_as_string", "1"},
+    {"output_format_native_encode_types_in_binary_format", "0"},
+};
+
+}  // namespace
+
+struct Client::Connection {
+  Endpoint endpoint;
+  CURL* handle = nullptr;
+  curl_slist* headers = nullptr;
+  char reason[CURL_ERROR_SIZE] = {};
+
+  explicit Connection(Endpoint to) : endpoint(std::move(to)) {
+    static std::once_flag once;
+    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+    handle = curl_easy_init();
+    headers = curl_slist_append(headers, "Expect:");
+    headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
+    headers = curl_slist_append(headers, fmt::format("X-ClickHouse-User: {}", endpoint.user).c_str());
+    if (!endpoint.password.empty())
+      headers =
+          curl_slist_append(headers, fmt::format("X-ClickHouse-Key: {}", endpoint.password.reveal()).c_str());
+    set(CURLOPT_HTTPHEADER, headers);
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    set(CURLOPT_TCP_NODELAY, 1L);
+    set(CURLOPT_TCP_KEEPALIVE, 1L);
+    set(CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms);
+    set(CURLOPT_NOPROXY, "*");  // a database is not behind a web proxy
+    set(CURLOPT_ERRORBUFFER, reason);
+    set(CURLOPT_UPLOAD_BUFFERSIZE, transfer_buffer_bytes);
+    set(CURLOPT_BUFFERSIZE, transfer_buffer_bytes);
+    set(CURLOPT_READFUNCTION, read_body);
+    set(CURLOPT_SEEKFUNCTION, rewind_body);
+    set(CURLOPT_HEADERFUNCTION, take_header);
+    set(CURLOPT_WRITEFUNCTION, take_body);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() {
+    curl_easy_cleanup(handle);
+    curl_slist_free_all(headers);
+  }
+
+  template <class T>
+  void set(CURLoption option, T value) {
+    curl_easy_setopt(handle, option, value);
+  }
+
+  std::string url(const QueryOptions& options) const {
+    std::string text = endpoint.base_url() + "/?";
+    append_field(text, "database", endpoint.database);
+    if (!options.query_id.empty()) append_field(text, "query_id", options.query_id);
+    for (const auto& [name, value] : options.settings) append_field(text, name, value);
+    for (const auto& [name, value] : options.parameters)
+      append_field(text, "param_" + name, escape_parameter(value));
+    for (const auto& [name, value] : options.raw_parameters) append_field(text, "param_" + name, value);
+    return text;
+  }
+
+  // One POST. `writes`: repeating it may matter.
+  Status post(const std::string& url, std::vector<std::string_view> body, bool writes,
+              std::chrono::milliseconds timeout, const BodyGuard::Sink& sink) {
+    BodyGuard guard(sink);
+    Exchange exchange;
+    exchange.body = std::move(body);
+    exchange.may_rewind = !writes;
+    exchange.guard = &guard;
+    curl_off_t length = 0;
+    for (auto piece : exchange.body) length += static_cast<curl_off_t>(piece.size());
+    set(CURLOPT_URL, url.c_str());
+    set(CURLOPT_POST, 1L);
+    set(CURLOPT_POSTFIELDSIZE_LARGE, length);
+    return perform(exchange, timeout);
+  }
+
+  Status get(const std::string& url, std::chrono::milliseconds timeout) {
+    BodyGuard guard([](std::string_view) { return Status(); });
+    Exchange exchange;
+    exchange.may_rewind = true;
+    exchange.guard = &guard;
+    set(CURLOPT_URL, url.c_str());
+    set(CURLOPT_HTTPGET, 1L);
+    return perform(exchange, timeout);
+  }
+
+  Status perform(Exchange& exchange, std::chrono::milliseconds timeout) {
+    set(CURLOPT_READDATA, &exchange);
+    set(CURLOPT_SEEKDATA, &exchange);
+    set(CURLOPT_HEADERDATA, &exchange);
+    set(CURLOPT_WRITEDATA, &exchange);
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
+    reason[0] = '\0';
+    CURLcode code = curl_easy_perform(handle);
+    if (exchange.sink_error) return fail(std::move(*exchange.sink_error));
+    // The server's own words, even when the transfer then broke, say more than the broken transfer.
+    if (exchange.status != 0 && (exchange.status != 200 || exchange.exception_code != 0))
+      return said_no(exchange);
+    TRY_VOID(exchange.guard->finish(code == CURLE_OK));
+    if (code == CURLE_OK) return {};
+    return broken(code, exchange);
+  }
+
+  Status said_no(const Exchange& exchange) const {
+    ServerException exception = parse_exception(exchange.error_body);
+    if (exception.code == 0) exception.code = exchange.exception_code;
+    if (exception.code == 0 && (exchange.status == 502 || exchange.status == 503 || exchange.status == 504))
+      return fail(exchange.status == 504 ? ErrorKind::unknown_outcome : ErrorKind::dependency_down,
+                  fmt::format("{} answers with HTTP status {}", endpoint.base_url(), exchange.status));
+    if (exception.text.empty()) exception.text = fmt::format("HTTP status {}", exchange.status);
+    return fail(error_of(exception));
+  }
+
+  Status broken(CURLcode code, const Exchange& exchange) const {
+    std::string why = reason[0] != '\0' ? reason : curl_easy_strerror(code);
+    double connected = 0;
+    curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME, &connected);
+    bool started = exchange.bytes_sent > 0 || exchange.status != 0;
+    if (!started && connected == 0.0)
+      return fail(ErrorKind::dependency_down,
+                  fmt::format("ClickHouse at {} cannot be reached: {}", endpoint.base_url(), why),
+                  "is the server running, and is warehouse.url right?");
+    if (code == CURLE_OPERATION_TIMEDOUT)
+      return fail(ErrorKind::unknown_outcome,
+                  fmt::format("ClickHouse at {} did not answer in time: {}", endpoint.base_url(), why));
+    return fail(ErrorKind::unknown_outcome,
+                fmt::format("the connection to ClickHouse at {} was lost before its answer was complete: {}",
+                            endpoint.base_url(), why));
+  }
+};
+
+std::string array_parameter(const std::vector<std::string>& values) {
+  std::string text = "[";
+  for (const auto& value : values) {
+    if (text.size() > 1) text.push_back(',');
+    text.push_back('\'');
+    for (char character : value) {
+      if (character == '\'' || character == '\\') text.push_back('\\');
+      if (character == '\0')
+        text += "\\0";
+      else
+        text.push_back(character);
+    }
+    text.push_back('\'');
+  }
+  text.push_back(']');
+  return text;
+}
+
+Client::Client(Endpoint endpoint) : connection_(std::make_unique<Connection>(std::move(endpoint))) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+const Endpoint& Client::endpoint() const {
+  return connection_->endpoint;
+}
+
+Status Client::execute(std::string_view sql, const QueryOptions& options) {
+  return connection_->post(connection_->url(options), {sql}, true, options.timeout,
+                           [](std::string_view) { return Status(); });
+}
+
+Status Client::query_native(std::string_view sql, const QueryOptions& options,
+                            const std::function<Status(Block)>& on_block) {
+  QueryOptions native = options;
+  for (const auto& [name, value] : native_settings) native.settings.try_emplace(name, value);
+  std::string url = connection_->url(native);
+  append_field(url, "default_format", "Native");
+  append_field(url, "cancel_http_readonly_queries_on_client_close", "1");
+  NativeReader reader;
+  TRY_VOID(connection_->post(url, {sql}, false, options.timeout,
+                             [&](std::string_view bytes) { return reader.feed(bytes, on_block); }));
+  return reader.finish();
+}
+
+Status Client::query_blocks(std::string_view sql, const QueryOptions& options,
+                            const std::function<Status(const Block&)>& on_block) {
+  return query_native(sql, options,
+                      [&](Block block) { return block.rows() == 0 ? Status() : on_block(block); });
+}
+
+Result<Block> Client::query(std::string_view sql, const QueryOptions& options) {
+  Block whole;
+  size_t bytes = 0;
+  TRY_VOID(query_native(sql, options, [&](Block block) -> Status {
+    bytes += block.bytes();
+    if (bytes > limits::query_result_bytes_max) return fail(result_too_large());
+    if (whole.rows() == 0) {
+      if (block.rows() > 0 || whole.columns.empty()) whole = std::move(block);
+      return {};
+    }
+    for (size_t index = 0; index < block.columns.size(); ++index)
+      for (size_t row = 0; row < block.rows(); ++row)
+        whole.columns[index].append_from(block.columns[index], row);
+    return {};
+  }));
+  return whole;
+}
+
+Status Client::stream_text(std::string_view sql, const QueryOptions& options,
+                           const std::function<Status(std::string_view)>& sink) {
+  std::string url = connection_->url(options);
+  append_field(url, "http_write_exception_in_output_format", "0");
+  return connection_->post(url, {sql}, true, options.timeout, sink);
+}
+
+Result<std::string> Client::query_text(std::string_view sql, const QueryOptions& options) {
+  std::string text;
+  TRY_VOID(stream_text(sql, options, [&](std::string_view bytes) -> Status {
+    if (text.size() + bytes.size() > limits::query_result_bytes_max) return fail(result_too_large());
+    text.append(bytes);
+    return {};
+  }));
+  return text;
+}
+
+Status Client::insert(std::string_view table, const Block& block, const QueryOptions& options) {
+  if (block.rows() == 0) return {};
+  std::string sql = fmt::format("INSERT INTO {} (", table);
+  for (size_t index = 0; index < block.names.size(); ++index) {
+    if (index > 0) sql += ", ";
+    sql.push_back('`');
+    for (char character : block.names[index]) {
+      if (character == '`' || character == '\\') sql.push_back('\\');
+      sql.push_back(character);
+    }
+    sql.push_back('`');
+  }
+  // A trailing newline would be taken for data: the statement travels in the URL, the body is the block
+  // alone.
+  sql += ") FORMAT Native";
+  std::string url = connection_->url(options);
+  append_field(url, "query", sql);
+  NativeBlock native(block);
+  return connection_->post(url, native.pieces(), true, options.timeout,
+                           [](std::string_view) { return Status(); });
+}
+
+Status Client::ping(std::chrono::milliseconds timeout) {
+  return connection_->get(connection_->endpoint.base_url() + "/ping", timeout);
+}
+
+}  // namespace tidemark::clickhouse
