@@ -41,6 +41,13 @@ class Column {
     ++rows_;
     return data_.extend(width_);
   }
+  // Fixed width, not nullable: `value`, `count` times.
+  template <class T>
+  void fill(const T& value, size_t count) {
+    char* place = data_.extend(sizeof(T) * count);
+    for (size_t index = 0; index < count; ++index) std::memcpy(place + index * sizeof(T), &value, sizeof(T));
+    rows_ += count;
+  }
   // Text.
   void append_text(std::string_view value);
   // NULL; the type must be nullable.

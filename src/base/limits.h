@@ -1,6 +1,7 @@
 // Every bound of the program, in one place, each with its reason. Units are the last word of the name.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -13,11 +14,53 @@ namespace tidemark::limits {
 constexpr size_t part_rows_max = 131'072;
 constexpr size_t part_bytes_max = 16 << 20;
 
+// The initial copy: connections at work, pages (8 kB) a range, rows a block. Four connections keep two cores
+// busy while some of them wait for an INSERT; 16,384 pages (128 MB) are a few seconds of work; larger blocks
+// than streaming's make fewer parts to merge.
+constexpr size_t copy_connections = 4;
+constexpr uint64_t copy_range_pages = 16'384;
+constexpr size_t copy_part_rows_max = 262'144;
+
 // A cut closes by itself when the previous one is done; these close it under sustained load. One cut is one
 // fence, so a larger cut costs freshness; 262,144 rows are under two seconds of the fastest stream measured
 // here.
 constexpr size_t cut_rows_max = 262'144;
 constexpr size_t cut_bytes_max = 48 << 20;
+
+// Parts of a published cut that wait to be sent: with the cut being filled and the parts on the wire this
+// keeps the process below its bound.
+constexpr size_t cut_queue_bytes_max = 32 << 20;
+constexpr size_t lane_parts_max = 2;
+// Tables sent side by side. More would only queue inside a two-core ClickHouse.
+constexpr size_t apply_workers = 4;
+// A cut is tried this long against a warehouse that is away; then the pipeline is torn down and starts again
+// from the last fence, which frees its memory and re-reads the project's positions.
+constexpr std::chrono::milliseconds apply_deadline{600'000};
+
+// The server ends a session it has not heard from for wal_sender_timeout (60 s); a busy stream is
+// acknowledged at most this often; an idle one moves its fence this often, which bounds what its slot holds
+// back.
+constexpr int64_t source_status_every_us = 5'000'000;
+constexpr int64_t source_acknowledge_every_us = 100'000;
+constexpr int64_t idle_fence_every_us = 10'000'000;
+
+// How long a stop waits for the cut that is being applied; past it the cut is left for the next start to
+// replay.
+constexpr std::chrono::milliseconds drain_deadline{10'000};
+
+// A source that breaks is started again after these pauses; after this long in good health they start small again.
+constexpr std::chrono::milliseconds source_backoff_min{200};
+constexpr std::chrono::milliseconds source_backoff_max{30'000};
+constexpr int64_t source_healthy_us = 60'000'000;
+// A killed process's walsender holds the slot until Postgres notices, usually within a second.
+constexpr int64_t slot_release_wait_us = 15'000'000;
+// An idle database writes no log of its own; a heartbeat message lets its slot advance.
+constexpr std::chrono::milliseconds heartbeat_every{10'000};
+constexpr int64_t rate_sample_us = 1'000'000;
+
+// Old images are read back in lists of this many keys: one list of 20,000 integer keys is parsed in a few ms.
+constexpr size_t image_keys_max = 20'000;
+constexpr size_t image_query_bytes_max = 64 << 20;
 
 // ClickHouse remembers this many insert tokens a table. A cut is replayed only while it is the newest, so a
 // few parts of one cut are all that must be remembered; the rest is margin for large transactions (1000 parts
@@ -50,6 +93,10 @@ constexpr int live_refresh_interval_ms_min = 250;
 constexpr double live_refresh_share_max = 0.4;
 // How often the pipeline's state is looked at (in memory) and pushed to viewers when it changed.
 constexpr int live_status_interval_ms = 1000;
+// Sent again unchanged at this pace, so that a page that hears nothing knows it is cut off.
+constexpr int live_status_resend_seconds = 5;
+// Queries that look at the clock ("the last hour") change without a cut.
+constexpr int live_refresh_idle_seconds = 60;
 // A tile is looked at, not downloaded.
 constexpr size_t tile_result_rows_max = 5'000;
 constexpr size_t tile_result_bytes_max = 2 << 20;
@@ -81,5 +128,21 @@ constexpr size_t postgres_columns_max = 1'600;
 constexpr int postgres_array_dimensions_max = 6;
 // An acknowledgement at least this often, well under the server's default wal_sender_timeout of 60 s.
 constexpr int replication_status_interval_ms = 10'000;
+
+// Project files.
+// A model or dashboard of 1 MB is a mistake (a data file in the wrong folder), and positions are ints.
+constexpr size_t config_file_bytes_max = 1 << 20;
+// A secret read by ${file:...}: certificates are the largest.
+constexpr size_t config_secret_bytes_max = 64 << 10;
+// Nodes of one YAML file after its aliases are expanded; nested aliases would otherwise grow without bound.
+constexpr size_t yaml_nodes_max = 100'000;
+// Lists in lists in lists: segments nest conditions, nobody reads past a dozen levels.
+constexpr size_t yaml_depth_max = 64;
+// A source line longer than this is not shown in a diagnostic.
+constexpr size_t diagnostic_line_bytes_max = 400;
+// ClickHouse makes file names of table names (255 bytes with suffixes); our own suffixes take 30.
+constexpr size_t identifier_bytes_max = 128;
+// Postgres's NAMEDATALEN - 1: slots and publications.
+constexpr size_t postgres_name_bytes_max = 63;
 
 }  // namespace tidemark::limits

@@ -1,0 +1,218 @@
+#include "ingest/applier.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "clickhouse/schema.h"
+#include "ingest/lane_workers.h"
+
+namespace tidemark::ingest {
+namespace {
+
+bool inserts_only(const Part& part) {
+  return part.unchanged.empty() &&
+         std::all_of(part.operations.begin(), part.operations.end(),
+                     [](Operation operation) { return operation == Operation::insert; });
+}
+
+}  // namespace
+
+clickhouse::RetryPolicy apply_policy(const std::string& what) {
+  clickhouse::RetryPolicy policy;
+  policy.deadline = limits::apply_deadline;
+  policy.on_retry = [what](const Error& error, int attempt) {
+    // The first few tries are the ordinary noise of a restart.
+    if (attempt == 3 || attempt % 50 == 0)
+      log::warn("{}: the warehouse does not take rows, trying again: {}", what, error.message);
+  };
+  return policy;
+}
+
+Status send_inserts(clickhouse::ClientPool& pool, Part& part, const std::string& token,
+                    const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
+  const CapturedTable& table = *part.table;
+  if (table.has_changes) {
+    size_t rows = part.rows.rows();
+    Block changes;
+    std::vector<size_t> lent;
+    for (size_t index = 0; index < part.rows.names.size(); ++index) {
+      if (part.rows.names[index] == bookkeeping::deleted) continue;
+      changes.names.push_back(part.rows.names[index]);
+      changes.columns.push_back(std::move(part.rows.columns[index]));
+      lent.push_back(index);
+    }
+    changes.add(bookkeeping::sign, ColumnType::of(TypeKind::int8));
+    changes.columns.back().fill<int8_t>(1, rows);
+    changes.add(bookkeeping::operation, ColumnType::of(TypeKind::string));
+    for (size_t row = 0; row < rows; ++row) changes.columns.back().append_text("insert");
+    Status sent = clickhouse::insert_exactly_once(pool, table.target("__changes"), changes,
+                                                  token + ":changes", {}, policy, stop);
+    for (size_t index = 0; index < lent.size(); ++index)
+      part.rows.columns[lent[index]] = std::move(changes.columns[index]);
+    TRY_VOID(std::move(sent));
+  }
+  return clickhouse::insert_exactly_once(pool, table.target(), part.rows, token, {}, policy, stop);
+}
+
+Applier::Applier(clickhouse::ClientPool& pool, StateStore& state, const ModelHooks& hooks,
+                 CutHandoff& handoff, std::map<const CapturedTable*, TableCounters*> tables,
+                 ApplierCounters& counters, const Clock& clock, std::function<void(const CutEvent&)> on_cut,
+                 const std::atomic<bool>& stop)
+    : pool_(pool),
+      state_(state),
+      hooks_(hooks),
+      handoff_(handoff),
+      tables_(std::move(tables)),
+      counters_(counters),
+      clock_(clock),
+      on_cut_(std::move(on_cut)),
+      stop_(stop),
+      policy_(apply_policy("apply")),
+      images_(bronze_images(pool, policy_, stop)) {}
+
+Status Applier::run() {
+  while (auto cut = handoff_.take()) {
+    Status applied = apply(*cut);
+    if (!applied) {
+      cut->abort();
+      handoff_.close();
+      if (stop_) return {};
+      return applied;
+    }
+    handoff_.done();
+  }
+  return {};
+}
+
+Status Applier::apply(Cut& cut) {
+  CutRecord record = cut.record();
+  // A cut without rows only moves the fence: nothing to replay, so nothing to plan.
+  bool planned = cut.planned() || record.last_lsn == 0;
+  if (!planned) TRY_VOID(state_.plan(record));
+  std::vector<std::string> touched;
+  TRY_VOID(send_parts(cut, touched));
+  record = cut.record();
+  if (hooks_.after_parts && !touched.empty())
+    TRY_VOID(
+        hooks_.after_parts(record.cut, make_version(record.epoch, record.last_lsn, ordinal_max), touched));
+
+  int64_t now = clock_.wall_micros();
+  for (const auto& transaction : cut.transactions())
+    if (transaction.rows > 0)
+      counters_.queryable_us.add(static_cast<uint64_t>(std::max<int64_t>(0, now - transaction.committed_at)));
+  counters_.queryable_lsn = record.end_lsn;
+  if (record.committed_at > 0) counters_.as_of_micros = record.committed_at;
+
+  TRY_VOID(state_.fence(record));
+  counters_.fenced_lsn = record.end_lsn;
+  counters_.cut = record.cut;
+  counters_.transactions += cut.transactions().size();
+  counters_.rows += record.rows;
+  for (auto& table : touched) table = "bronze." + table;
+  if (on_cut_ && !touched.empty())
+    on_cut_(CutEvent{.source = record.source,
+                     .cut = record.cut,
+                     .end_lsn = record.end_lsn,
+                     .committed_at_micros = record.committed_at,
+                     .queryable_at_micros = now,
+                     .rows = record.rows,
+                     .tables = touched});
+  return {};
+}
+
+Status Applier::send_parts(Cut& cut, std::vector<std::string>& touched) {
+  CutRecord record = cut.record();
+  auto touch = [&](const Part& part) {
+    const std::string& name = part.table->name;
+    if (std::find(touched.begin(), touched.end(), name) == touched.end()) touched.push_back(name);
+  };
+  // Most cuts at low load are one part: no need to wake a worker for it.
+  auto first = cut.pop();
+  if (!first) return cut.aborted() ? Status(fail(ErrorKind::cancelled, "the cut was abandoned")) : Status();
+  touch(*first);
+  auto second = cut.pop();
+  if (!second) {
+    if (cut.aborted()) return fail(ErrorKind::cancelled, "the cut was abandoned");
+    return send(*first, record);
+  }
+  LaneWorkers workers(limits::apply_workers, [&](Part& part) { return send(part, record); });
+  workers.submit(std::move(first));
+  touch(*second);
+  workers.submit(std::move(second));
+  while (auto part = cut.pop()) {
+    touch(*part);
+    if (!workers.submit(std::move(part))) break;
+  }
+  TRY_VOID(workers.finish());
+  if (cut.aborted()) return fail(ErrorKind::cancelled, "the cut was abandoned");
+  return {};
+}
+
+Status Applier::insert(const std::string& table, const Block& block, const std::string& token) {
+  return clickhouse::insert_exactly_once(pool_, table, block, token, {}, policy_, stop_);
+}
+
+Status Applier::send(Part& part, const CutRecord& record) {
+  const CapturedTable& table = *part.table;
+  std::string token =
+      fmt::format("{}:{}:{}:{}:{}", record.source, record.epoch, part.cut, table.name, part.number);
+  TableCounters& counters = *tables_.at(&table);
+  if (part.truncate) return send_truncate(part, token);
+  if (inserts_only(part)) {
+    TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
+  } else {
+    ChangeRows changes = TRY_IN(complete(part, images_), "completing " + table.display());
+    if (changes.missing_old > 0) {
+      counters.missing_old += changes.missing_old;
+      log::warn("{}: {} changes of rows that are not in the warehouse; run: tidemark verify {}",
+                table.display(), changes.missing_old, table.name);
+    }
+    if (table.has_changes) TRY_VOID(insert(table.target("__changes"), changes.rows, token + ":changes"));
+    TRY_VOID(insert(table.target(), part.rows, token));
+  }
+  counters.applied += part.operations.size();
+  return {};
+}
+
+// Everything older than the TRUNCATE goes. The change rows come from the current state in key order by one
+// thread, so a replay makes the same blocks; they are complete before the first tombstone is written, so a
+// replay that finds fewer rows finds its tokens used. Tombstones need no token: the same version for the same
+// key is the same row.
+Status Applier::send_truncate(const Part& part, const std::string& token) {
+  const CapturedTable& table = *part.table;
+  std::string version = fmt::format("toUInt128('{}')", part.truncate_version);
+  std::string tail = fmt::format("{}, fromUnixTimestamp64Micro({}, 'UTC'), {}", version,
+                                 part.truncate_committed_at, part.cut);
+  std::vector<std::string> all;
+  for (const auto& column : table.source.columns) all.push_back(column.name);
+  std::string columns = clickhouse::quote_list(all);
+  std::string key = clickhouse::quote_list(table.key_names());
+  clickhouse::QueryOptions options;
+  options.timeout = policy_.attempt_timeout;
+  auto run = [&](const std::string& sql) {
+    return clickhouse::retry(policy_, stop_, [&] { return pool_.lease()->execute(sql, options); });
+  };
+  if (table.log) {
+    if (table.has_changes)
+      return fail(
+          ErrorKind::unsupported,
+          fmt::format("{} was truncated, and it is an append-only log that models add up", table.display()),
+          "give the table a primary key, or do not truncate it");
+    return run(fmt::format("ALTER TABLE {} DELETE WHERE _version < {} SETTINGS mutations_sync = 1",
+                           table.target(), version));
+  }
+  if (table.has_changes) {
+    options.settings = clickhouse::exactly_once_settings(token + ":changes");
+    options.settings["max_threads"] = "1";
+    TRY_VOID(run(fmt::format(
+        "INSERT INTO {} ({}, _sign, _op, _version, _committed_at, _cut) SELECT {}, -1, 'truncate', {} "
+        "FROM {} FINAL WHERE _deleted = 0 AND _version < {} ORDER BY {}",
+        table.target("__changes"), columns, columns, tail, table.target(), version, key)));
+    options.settings.clear();
+  }
+  return run(fmt::format(
+      "INSERT INTO {} ({}, _deleted, _version, _committed_at, _cut) SELECT {}, 1, {} FROM {} FINAL "
+      "WHERE _deleted = 0 AND _version < {}",
+      table.target(), key, key, tail, table.target(), version));
+}
+
+}  // namespace tidemark::ingest

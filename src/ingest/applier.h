@@ -1,0 +1,89 @@
+// Puts cuts into the warehouse, exactly once.
+//
+// For each cut: write its boundaries (tidemark.cuts, "planned"); send its parts, those of one table in order,
+// different tables side by side; let the models that work on touched keys follow (after_parts); write the
+// fence. Every INSERT is one Native block with a token made of source, epoch, cut, table and part, so
+// whatever is sent again after a crash or a lost answer is recognised. Within a part the change rows go first
+// and whole, then the bronze rows: see change_rows.h for why that order makes old images right on a replay.
+//
+// Failure: while the warehouse is away every INSERT is repeated with its token (limits::apply_deadline);
+// anything it refuses ends the applier with that error, and the pipeline starts again from the last fence.
+// Threads: run() is one thread and uses a few workers of its own; the counters may be read by anyone.
+#pragma once
+
+#include "base/clock.h"
+#include "base/histogram.h"
+#include "ingest/cut.h"
+#include "ingest/image_reader.h"
+#include "ingest/pipeline_status.h"
+
+namespace tidemark::ingest {
+
+// What derived data needs from the data plane; whoever starts the pipeline fills it in from the models room.
+// Tables are names in database bronze ("impressions"). Each may be empty.
+struct ModelHooks {
+  // All parts of the cut are in, the fence is not written yet. Repeatable: a replayed cut calls it again.
+  std::function<Status(uint64_t cut, Version version, const std::vector<std::string>& tables)> after_parts;
+  // The initial copy of these tables is complete; its rows have cut 0.
+  std::function<Status(Version version, const std::vector<std::string>& tables)> after_copy;
+  // The initial copy of these tables ("impressions") starts over: whatever was derived from them must be
+  // emptied.
+  std::function<Status(const std::vector<std::string>& tables)> reset;
+};
+
+// Counters of one table, shared by everyone who moves its rows.
+struct TableCounters {
+  std::atomic<uint64_t> applied{0};
+  std::atomic<uint64_t> quarantined{0};
+  std::atomic<uint64_t> copied{0};
+  std::atomic<uint64_t> missing_old{0};
+};
+
+struct ApplierCounters {
+  std::atomic<uint64_t> queryable_lsn{0};
+  std::atomic<uint64_t> fenced_lsn{0};
+  std::atomic<uint64_t> cut{0};
+  std::atomic<uint64_t> transactions{0};
+  std::atomic<uint64_t> rows{0};
+  std::atomic<int64_t> as_of_micros{0};
+  Histogram queryable_us;  // commit -> queryable, one entry a transaction
+};
+
+class Applier {
+ public:
+  Applier(clickhouse::ClientPool& pool, StateStore& state, const ModelHooks& hooks, CutHandoff& handoff,
+          std::map<const CapturedTable*, TableCounters*> tables, ApplierCounters& counters,
+          const Clock& clock, std::function<void(const CutEvent&)> on_cut, const std::atomic<bool>& stop);
+
+  // Until the handoff closes (good) or something fails.
+  Status run();
+
+ private:
+  Status apply(Cut& cut);
+  Status send_parts(Cut& cut, std::vector<std::string>& touched);
+  Status send(Part& part, const CutRecord& record);
+  Status send_truncate(const Part& part, const std::string& token);
+  Status insert(const std::string& table, const Block& block, const std::string& token);
+
+  clickhouse::ClientPool& pool_;
+  StateStore& state_;
+  const ModelHooks& hooks_;
+  CutHandoff& handoff_;
+  std::map<const CapturedTable*, TableCounters*> tables_;
+  ApplierCounters& counters_;
+  const Clock& clock_;
+  std::function<void(const CutEvent&)> on_cut_;
+  const std::atomic<bool>& stop_;
+  clickhouse::RetryPolicy policy_;
+  ImageReader images_;
+};
+
+// Sends a part of new rows only: the change rows are the rows themselves, so the columns are lent from one
+// block to the other instead of copied.
+Status send_inserts(clickhouse::ClientPool& pool, Part& part, const std::string& token,
+                    const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
+
+// How the data plane insists while the warehouse is away; logs what it repeats.
+clickhouse::RetryPolicy apply_policy(const std::string& what);
+
+}  // namespace tidemark::ingest

@@ -1,0 +1,177 @@
+#include "ingest/change_rows.h"
+
+#include "base/invariant.h"
+
+#include <unordered_map>
+
+namespace tidemark::ingest {
+namespace {
+
+// Where the image of a row is to be found.
+struct Image {
+  enum class Place : uint8_t { nowhere, part, fetched, sent } place = Place::nowhere;
+  size_t row = 0;
+};
+
+class Completion {
+ public:
+  Completion(Part& part, const ImageReader& read)
+      : part_(part), table_(*part.table), read_(read), source_columns_(table_.source.columns.size()) {}
+
+  Result<ChangeRows> run() {
+    TRY_VOID(fetch_images());
+    prepare_refill();
+    prepare_changes();
+    size_t next_unchanged = 0;
+    Image removed_before;  // the old image of the row just removed: a key change takes large values from it
+    for (size_t row = 0; row < part_.operations.size(); ++row) {
+      Operation operation = part_.operations[row];
+      std::string key = key_of(part_.rows, row);
+      Image old = operation == Operation::insert ? removed_before : old_image(key, row);
+      for (auto& [column, refilled] : refilled_) {
+        bool left_out = false;
+        while (next_unchanged < part_.unchanged.size() && part_.unchanged[next_unchanged].row == row &&
+               part_.unchanged[next_unchanged].column < column)
+          ++next_unchanged;
+        if (next_unchanged < part_.unchanged.size() && part_.unchanged[next_unchanged].row == row &&
+            part_.unchanged[next_unchanged].column == column) {
+          left_out = true;
+          ++next_unchanged;
+        }
+        if (!left_out) {
+          refilled.append_from(part_.rows.columns[column], row);
+        } else if (old.place == Image::Place::nowhere) {
+          return fail(
+              ErrorKind::corrupt,
+              fmt::format(
+                  "{}: an update left out the large value of column {} and the row is not in the warehouse",
+                  table_.display(), table_.source.columns[column].name),
+              fmt::format("run: tidemark verify {} --repair", table_.name));
+        } else {
+          auto [source, source_row] = value_at(old, column);
+          refilled.append_from(*source, source_row);
+        }
+      }
+      emit(operation, row, old);
+      removed_before = operation == Operation::remove ? old : Image{};
+      latest_[std::move(key)] =
+          operation == Operation::remove ? Image{} : Image{.place = Image::Place::part, .row = row};
+    }
+    for (auto& [column, refilled] : refilled_) part_.rows.columns[column] = std::move(refilled);
+    return std::move(changes_);
+  }
+
+ private:
+  std::string key_of(const Block& block, size_t row) const {
+    std::string key;
+    for (size_t column : table_.source.key) block.columns[column].encode(row, key);
+    return key;
+  }
+
+  bool sent_old(size_t row) const { return !part_.old_row_of.empty() && part_.old_row_of[row] >= 0; }
+
+  // One read for all keys whose old image neither the part nor the stream has.
+  Status fetch_images() {
+    Block keys;
+    for (size_t column : table_.source.key)
+      keys.add(table_.source.columns[column].name, table_.source.columns[column].target);
+    std::unordered_map<std::string, bool> known;
+    for (size_t row = 0; row < part_.operations.size(); ++row) {
+      auto [entry, first_time] = known.try_emplace(key_of(part_.rows, row), true);
+      if (!first_time || part_.operations[row] == Operation::insert || sent_old(row)) continue;
+      for (size_t index = 0; index < table_.source.key.size(); ++index)
+        keys.columns[index].append_from(part_.rows.columns[table_.source.key[index]], row);
+    }
+    if (keys.rows() == 0) return {};
+    fetched_ = TRY(read_(table_, keys));
+    for (size_t row = 0; row < fetched_.rows(); ++row)
+      latest_[key_of(fetched_, row)] = Image{.place = Image::Place::fetched, .row = row};
+    return {};
+  }
+
+  // Columns that have left-out values are built anew, row by row, so that a later row can take from an
+  // earlier one.
+  void prepare_refill() {
+    std::vector<bool> wanted(source_columns_);
+    for (const auto& unchanged : part_.unchanged) wanted[unchanged.column] = true;
+    for (size_t column = 0; column < source_columns_; ++column)
+      if (wanted[column]) refilled_.emplace(column, Column(part_.rows.columns[column].type()));
+  }
+
+  void prepare_changes() {
+    if (!table_.has_changes) return;
+    for (const auto& column : table_.source.columns) changes_.rows.add(column.name, column.target);
+    changes_.rows.add(bookkeeping::sign, ColumnType::of(TypeKind::int8));
+    changes_.rows.add(bookkeeping::operation, ColumnType::of(TypeKind::string));
+    changes_.rows.add(bookkeeping::version, ColumnType::of(TypeKind::uint128));
+    changes_.rows.add(bookkeeping::committed_at, ColumnType::datetime64(6, "UTC"));
+    changes_.rows.add(bookkeeping::cut, ColumnType::of(TypeKind::uint64));
+  }
+
+  Image old_image(const std::string& key, size_t row) const {
+    if (sent_old(row))
+      return Image{.place = Image::Place::sent, .row = static_cast<size_t>(part_.old_row_of[row])};
+    auto found = latest_.find(key);
+    return found == latest_.end() ? Image{} : found->second;
+  }
+
+  std::pair<const Column*, size_t> value_at(const Image& image, size_t column) const {
+    switch (image.place) {
+      case Image::Place::fetched:
+        return {&fetched_.columns[column], image.row};
+      case Image::Place::sent:
+        return {&part_.old_rows.columns[column], image.row};
+      default:
+        break;
+    }
+    auto refilled = refilled_.find(column);
+    return {refilled != refilled_.end() ? &refilled->second : &part_.rows.columns[column], image.row};
+  }
+
+  void emit(Operation operation, size_t row, const Image& old) {
+    if (!table_.has_changes) return;
+    if (operation != Operation::insert) {
+      if (old.place == Image::Place::nowhere)
+        ++changes_.missing_old;
+      else
+        emit_row(old, -1, operation, row);
+    }
+    if (operation != Operation::remove)
+      emit_row({.place = Image::Place::part, .row = row}, 1, operation, row);
+  }
+
+  void emit_row(const Image& image, int8_t sign, Operation operation, size_t row) {
+    for (size_t column = 0; column < source_columns_; ++column) {
+      auto [source, source_row] = value_at(image, column);
+      changes_.rows.columns[column].append_from(*source, source_row);
+    }
+    // The old side of an update takes the even ordinal below its new side (base/version.h).
+    auto version = part_.rows.find(bookkeeping::version)->get<Version>(row);
+    if (sign < 0) version &= ~static_cast<Version>(1);
+    changes_.rows.columns[source_columns_].append<int8_t>(sign);
+    changes_.rows.columns[source_columns_ + 1].append_text(operation == Operation::insert   ? "insert"
+                                                           : operation == Operation::update ? "update"
+                                                                                            : "delete");
+    changes_.rows.columns[source_columns_ + 2].append(version);
+    changes_.rows.columns[source_columns_ + 3].append_from(*part_.rows.find(bookkeeping::committed_at), row);
+    changes_.rows.columns[source_columns_ + 4].append_from(*part_.rows.find(bookkeeping::cut), row);
+  }
+
+  Part& part_;
+  const CapturedTable& table_;
+  const ImageReader& read_;
+  size_t source_columns_;
+  Block fetched_;
+  std::unordered_map<std::string, Image> latest_;
+  std::map<size_t, Column> refilled_;
+  ChangeRows changes_;
+};
+
+}  // namespace
+
+Result<ChangeRows> complete(Part& part, const ImageReader& read) {
+  INVARIANT(part.operations.size() == part.rows.rows());
+  return Completion(part, read).run();
+}
+
+}  // namespace tidemark::ingest

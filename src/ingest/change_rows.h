@@ -1,0 +1,33 @@
+// From what the stream says to what the warehouse needs: fills values the stream left out and derives the
+// signed change rows (-1 old image, +1 new image) that models add up.
+//
+// The old image of a row is, in this order: the row as an earlier change of the same part left it; what
+// REPLICA IDENTITY FULL sent along; the warehouse's current state, read once for all keys the part touches.
+// Reading the current state is right also when a cut is replayed after a crash: change rows of a part are
+// inserted, whole, before its bronze rows. So either the bronze rows are not in, and we read the same old
+// images again, or they are (at least partly), and the change rows, whose token the warehouse then knows, are
+// dropped whatever we read.
+#pragma once
+
+#include "base/error.h"
+#include "ingest/part.h"
+
+#include <functional>
+
+namespace tidemark::ingest {
+
+// Reads the current images of keys: `keys` has the key columns; the answer has all source columns, found rows
+// only, any order.
+using ImageReader = std::function<Result<Block>(const CapturedTable& table, const Block& keys)>;
+
+struct ChangeRows {
+  Block rows;  // source columns, _sign, _op, _version, _committed_at, _cut
+  uint64_t missing_old =
+      0;  // updates or deletes of rows the warehouse does not have: counted, never expected
+};
+
+// Completes `part` in place and returns its change rows (empty when the table has none). Errors: those of
+// `read`; `corrupt` when a value the stream left out is nowhere to be found.
+Result<ChangeRows> complete(Part& part, const ImageReader& read);
+
+}  // namespace tidemark::ingest

@@ -1,0 +1,87 @@
+// A cut: whole transactions of one source that are applied together, in flight between the reader, which
+// fills it with parts, and the applier, which sends them.
+//
+// Life: the reader collects parts by itself until the cut's last transaction is known, then publishes the cut
+// (its boundaries never change from then on), pushes the parts, and finishes it. A transaction too large for
+// memory is published while it still arrives (Postgres tells its commit LSN at the start): parts then flow
+// through, and push() waits when the applier is behind, so memory stays bounded by
+// limits::cut_queue_bytes_max.
+//
+// Threads: the reader calls push and finish, the applier pop; abort() may come from anywhere and wakes both.
+#pragma once
+
+#include "ingest/state_store.h"
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+namespace tidemark::ingest {
+
+struct CommittedTransaction {
+  int64_t committed_at = 0;  // microseconds
+  uint64_t rows = 0;
+};
+
+class Cut {
+ public:
+  Cut(CutRecord record, bool planned) : record_(std::move(record)), planned_(planned) {}
+
+  // Boundaries; complete (end_lsn, rows, committed_at) once pop() has returned null.
+  const CutRecord& record() const { return record_; }
+  // Its boundaries are in tidemark.cuts already: it is a replay.
+  bool planned() const { return planned_; }
+  // Takes the part (and leaves null) unless the queue stays full for `timeout`: then false, try again.
+  // `bytes` as counted by the reader (stream payload). An aborted cut swallows parts.
+  bool push(std::unique_ptr<Part>& part, size_t bytes, std::chrono::milliseconds timeout);
+  void finish(postgres::Lsn end_lsn, std::vector<CommittedTransaction> transactions);
+  // The next part in order; null when the cut is finished or aborted (tell by aborted()).
+  std::unique_ptr<Part> pop();
+  void abort();
+  bool aborted() const;
+
+  const std::vector<CommittedTransaction>& transactions() const { return transactions_; }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<std::unique_ptr<Part>, size_t>> parts_;
+  size_t bytes_ = 0;
+  bool finished_ = false;
+  bool aborted_ = false;
+  CutRecord record_;
+  bool planned_;
+  std::vector<CommittedTransaction> transactions_;
+};
+
+// Hands one cut at a time from reader to applier: there is one being applied and one being filled, never a
+// third.
+class CutHandoff {
+ public:
+  // Reader: is the applier free? (a hint; only the reader makes it busy)
+  bool idle() const;
+  // Reader: gives the cut; precondition idle().
+  void give(std::shared_ptr<Cut> cut);
+  // Reader: waits until idle, at most `timeout`; false when not, or closed.
+  bool wait_idle(std::chrono::milliseconds timeout);
+  // Applier: the next cut, null when closed.
+  std::shared_ptr<Cut> take();
+  // Applier: the cut is done; calls `on_idle` given at construction (wakes the reader).
+  void done();
+  // Ends both sides; aborts the cut in flight.
+  void close();
+  bool closed() const;
+
+  explicit CutHandoff(std::function<void()> on_idle) : on_idle_(std::move(on_idle)) {}
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<Cut> cut_;  // given or being applied
+  bool taken_ = false;
+  bool closed_ = false;
+  std::function<void()> on_idle_;
+};
+
+}  // namespace tidemark::ingest

@@ -1,0 +1,167 @@
+#include "ingest/initial_copy.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "postgres/copy_reader.h"
+
+namespace tidemark::ingest {
+namespace {
+
+struct Range {
+  const CapturedTable* table;
+  std::string condition;  // on ctid; empty: the whole table
+  uint32_t number;
+};
+
+// A partitioned table has no pages of its own to cut into ranges, and small tables are not worth it.
+std::vector<Range> ranges_of(const std::vector<CapturedTable>& tables) {
+  std::vector<Range> ranges;
+  for (const auto& table : tables) {
+    uint64_t pages = table.source.pages;
+    if (table.source.kind == 'p' || pages <= limits::copy_range_pages) {
+      ranges.push_back({&table, "", 0});
+      continue;
+    }
+    uint32_t number = 0;
+    for (uint64_t begin = 0; begin < pages; begin += limits::copy_range_pages) {
+      bool last = begin + limits::copy_range_pages >= pages;
+      // The last range is open: pages may have been added since the catalog was read.
+      std::string condition = fmt::format("ctid >= '({},0)'::tid", begin);
+      if (!last) condition += fmt::format(" AND ctid < '({},0)'::tid", begin + limits::copy_range_pages);
+      ranges.push_back({&table, condition, number++});
+    }
+  }
+  return ranges;
+}
+
+class Copy {
+ public:
+  Copy(const CopyOptions& options, const std::vector<CapturedTable>& tables,
+       const std::map<const CapturedTable*, TableCounters*>& counters, clickhouse::ClientPool& pool,
+       StateStore& state, const std::atomic<bool>& stop)
+      : options_(options),
+        counters_(counters),
+        pool_(pool),
+        state_(state),
+        stop_(stop),
+        policy_(apply_policy("initial copy")),
+        ranges_(ranges_of(tables)) {}
+
+  Result<uint64_t> run() {
+    size_t workers = std::min(limits::copy_connections, ranges_.size());
+    // Every connection takes the snapshot before any of them works: it is good only while the slot's
+    // connection waits.
+    std::vector<postgres::Connection> connections;
+    for (size_t index = 0; index < workers; ++index) {
+      connections.push_back(TRY(postgres::Connection::open(options_.connection)));
+      TRY_VOID(connections.back().execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
+      TRY_VOID(connections.back().execute("SET TRANSACTION SNAPSHOT " +
+                                          postgres::quote_literal(options_.snapshot_name)));
+    }
+    std::vector<std::thread> threads;
+    for (auto& connection : connections) threads.emplace_back([this, &connection] { work(connection); });
+    for (auto& thread : threads) thread.join();
+    if (error_) return fail(*error_);
+    if (stop_)
+      return fail(ErrorKind::cancelled, "the initial copy was stopped; it starts over at the next start");
+    return rows_.load();
+  }
+
+ private:
+  void work(postgres::Connection& connection) {
+    while (!stop_ && !failed_) {
+      size_t index = next_range_++;
+      if (index >= ranges_.size()) return;
+      Status copied = copy_range(connection, ranges_[index]);
+      if (copied) continue;
+      std::lock_guard lock(mutex_);
+      if (!error_)
+        error_ = std::move(copied.error()).in("initial copy of " + ranges_[index].table->source.display());
+      failed_ = true;
+    }
+  }
+
+  Status copy_range(postgres::Connection& connection, const Range& range) {
+    const CapturedTable& table = *range.table;
+    TableCounters& counters = *counters_.at(&table);
+    postgres::TableDecoder decoder(table.source);
+    Part part;
+    part.table = &table;
+    part.rows = bronze_block(table);
+    uint32_t number = 0;
+    std::vector<QuarantinedRow> refused;
+    postgres::CopyBinaryReader reader([&](const postgres::CopyBinaryReader::Failure& failure) {
+      log::warn("{}: a row of the initial copy went to quarantine: {}", table.display(), failure.explanation);
+      ++counters.quarantined;
+      refused.push_back({.source = options_.source,
+                         .table = table.name,
+                         .column = table.source.columns[failure.error.column].name,
+                         .reason = failure.explanation,
+                         .bytes = std::string(failure.raw),
+                         .lsn = options_.snapshot_lsn,
+                         .ordinal = (static_cast<uint64_t>(range.number) << 32) + failure.row});
+    });
+    size_t received = 0;
+    auto flush = [&]() -> Status {
+      TRY_VOID(state_.quarantine(refused));
+      refused.clear();
+      size_t rows = part.rows.columns.front().rows();
+      if (rows == 0) return {};
+      std::string token = fmt::format("{}:{}:copy:{}:{}:{}", options_.source, options_.epoch, table.name,
+                                      range.number, number++);
+      fill_bookkeeping(part, rows);
+      TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
+      counters.copied += rows;
+      rows_ += rows;
+      part.rows.clear();
+      received = 0;
+      return {};
+    };
+    TRY(connection.copy_out(postgres::copy_statement(table.source, range.condition),
+                            [&](std::string_view piece) -> Status {
+                              if (stop_ || failed_) return fail(ErrorKind::cancelled, "stopped");
+                              TRY(reader.feed(piece.data(), piece.size(), decoder, part.rows));
+                              received += piece.size();
+                              if (part.rows.columns.front().rows() >= limits::copy_part_rows_max ||
+                                  received >= limits::part_bytes_max)
+                                return flush();
+                              return {};
+                            }));
+    if (!reader.finished()) return fail(ErrorKind::corrupt, "COPY ended without its trailer");
+    return flush();
+  }
+
+  void fill_bookkeeping(Part& part, size_t rows) const {
+    size_t column = part.table->source.columns.size();
+    Version version = make_version(options_.epoch, options_.snapshot_lsn, 0);
+    part.rows.columns[column++].fill(version, rows);
+    if (!part.table->log) part.rows.columns[column++].fill<uint8_t>(0, rows);
+    part.rows.columns[column++].fill<int64_t>(copied_at_, rows);
+    part.rows.columns[column].fill<uint64_t>(0, rows);
+  }
+
+  const CopyOptions& options_;
+  const std::map<const CapturedTable*, TableCounters*>& counters_;
+  clickhouse::ClientPool& pool_;
+  StateStore& state_;
+  const std::atomic<bool>& stop_;
+  clickhouse::RetryPolicy policy_;
+  std::vector<Range> ranges_;
+  std::atomic<size_t> next_range_{0};
+  std::atomic<uint64_t> rows_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;
+  std::optional<Error> error_;
+  int64_t copied_at_ = system_clock().wall_micros();
+};
+
+}  // namespace
+
+Result<uint64_t> copy_tables(const CopyOptions& options, const std::vector<CapturedTable>& tables,
+                             const std::map<const CapturedTable*, TableCounters*>& counters,
+                             clickhouse::ClientPool& pool, StateStore& state, const std::atomic<bool>& stop) {
+  return Copy(options, tables, counters, pool, state, stop).run();
+}
+
+}  // namespace tidemark::ingest

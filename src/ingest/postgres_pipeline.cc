@@ -1,0 +1,462 @@
+#include "ingest/postgres_pipeline.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "clickhouse/schema.h"
+#include "postgres/replication_setup.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace tidemark::ingest {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+// Trying again cannot help until somebody acts.
+bool final(const Error& error) {
+  return error.kind == ErrorKind::refused || error.kind == ErrorKind::config ||
+         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::usage;
+}
+
+class EventFd {
+ public:
+  EventFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+  ~EventFd() { close(fd_); }
+  EventFd(const EventFd&) = delete;
+  EventFd& operator=(const EventFd&) = delete;
+  int fd() const { return fd_; }
+  void wake() const {
+    uint64_t one = 1;
+    [[maybe_unused]] ssize_t written = write(fd_, &one, sizeof one);
+  }
+
+ private:
+  int fd_;
+};
+
+// The stream must say enough to know which row a change is about.
+Status check_identity(const CapturedTable& table) {
+  if (table.log || table.source.identity == postgres::ReplicaIdentity::primary_key ||
+      table.source.identity == postgres::ReplicaIdentity::full)
+    return {};
+  if (table.source.identity == postgres::ReplicaIdentity::index) {
+    bool covered = true;
+    for (size_t column : table.source.key)
+      covered = covered && table.source.columns[column].in_replica_identity;
+    if (covered) return {};
+  }
+  return fail(ErrorKind::unsupported,
+              fmt::format("table {} has REPLICA IDENTITY {}, so its updates and deletes do not say which "
+                          "primary key they are about",
+                          table.source.display(), postgres::name(table.source.identity)),
+              fmt::format("run: ALTER TABLE {} REPLICA IDENTITY DEFAULT", table.source.quoted()));
+}
+
+}  // namespace
+
+PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPool& pool, ModelHooks hooks,
+                                   const Clock& clock, std::function<void(const CutEvent&)> on_cut)
+    : options_(std::move(options)),
+      pool_(pool),
+      hooks_(std::move(hooks)),
+      clock_(clock),
+      on_cut_(std::move(on_cut)),
+      state_store_(pool, apply_policy("state"), stop_now_) {}
+
+PostgresPipeline::~PostgresPipeline() {
+  stop();
+}
+
+postgres::ConnectionOptions PostgresPipeline::connection_options() const {
+  return {.url = options_.source.url.reveal(), .application_name = "tidemark " + options_.source.name};
+}
+
+std::vector<std::string> PostgresPipeline::table_names() const {
+  std::vector<std::string> names;
+  for (const auto& table : tables_) names.push_back(table.name);
+  return names;
+}
+
+Status PostgresPipeline::read_tables(postgres::Connection& connection) {
+  auto sources = TRY(postgres::read_tables(connection, options_.source.tables));
+  tables_.clear();
+  for (auto& source : sources) {
+    bool append_only = false;
+    for (const auto& option : options_.source.options) {
+      if (option.table != source.name && option.table != source.schema + "." + source.name) continue;
+      append_only = option.append_only;
+      for (const auto* list : {&option.exclude, &option.order_by, &option.key})
+        if (!list->empty())
+          return fail(ErrorKind::unsupported,
+                      fmt::format("table option of {} is not supported in this version: only append_only is",
+                                  option.table),
+                      "remove exclude, order_by and key from the table's options");
+    }
+    std::string name = source.schema == "public" ? source.name : source.schema + "_" + source.name;
+    tables_.push_back(capture(std::move(source), append_only, options_.tables_with_changes.contains(name)));
+    TRY_VOID(check_identity(tables_.back()));
+  }
+  counters_.clear();
+  counter_storage_.clear();
+  for (const auto& table : tables_) {
+    counter_storage_.push_back(std::make_unique<TableCounters>());
+    counters_[&table] = counter_storage_.back().get();
+  }
+  return {};
+}
+
+Status PostgresPipeline::check_source(postgres::Connection& connection) {
+  postgres::PreflightOptions options{.slot = options_.source.slot,
+                                     .publication = options_.source.publication};
+  for (const auto& table : tables_) options.tables.push_back(table.source);
+  int64_t deadline = clock_.monotonic_micros() + limits::slot_release_wait_us;
+  while (true) {
+    auto findings = TRY(postgres::preflight(connection, options));
+    warnings_.clear();
+    const postgres::Finding* failure = nullptr;
+    for (const auto& finding : findings) {
+      if (finding.level == postgres::Finding::Level::warn) warnings_.push_back(finding);
+      if (finding.level == postgres::Finding::Level::fail && failure == nullptr) failure = &finding;
+    }
+    if (failure == nullptr) return {};
+    if (failure->kind != ErrorKind::conflict || clock_.monotonic_micros() > deadline ||
+        !pause(milliseconds(200)))
+      return fail(failure->kind, failure->detail, failure->remedy);
+  }
+}
+
+// The bronze tables must have the shape the source has now.
+Status PostgresPipeline::ensure_bronze() {
+  for (const auto& table : tables_) {
+    auto lease = pool_.lease();
+    auto existing = TRY(clickhouse::table_columns(*lease, "bronze", table.name));
+    std::string difference;
+    Block wanted = bronze_block(table);
+    if (!existing.empty()) {
+      for (size_t index = 0; index < wanted.names.size(); ++index) {
+        auto same = [&](const auto& column) { return column.name == wanted.names[index]; };
+        auto found = std::find_if(existing.begin(), existing.end(), same);
+        if (found == existing.end())
+          difference = "column " + wanted.names[index] + " is new";
+        else if (found->type != wanted.columns[index].type().name())
+          difference = fmt::format("column {} is {} in the warehouse and {} now", found->name, found->type,
+                                   wanted.columns[index].type().name());
+      }
+      if (existing.size() > wanted.names.size())
+        difference = "a column was dropped, or the table lost or gained its key";
+    }
+    if (!difference.empty()) {
+      if (!options_.recopy)
+        return fail(
+            ErrorKind::unsupported,
+            fmt::format("table {} changed since it was captured: {}", table.source.display(), difference),
+            "copy the source again under the new shape with: tidemark up --recopy");
+      for (const char* suffix : {"__current", "__changes", ""})
+        TRY_VOID(lease->execute("DROP TABLE IF EXISTS " + table.target(suffix) + " SYNC"));
+    }
+    for (const auto& statement : create_statements(table)) TRY_VOID(lease->execute(statement));
+  }
+  return {};
+}
+
+Status PostgresPipeline::prepare() {
+  std::string where = "source " + options_.source.name;
+  auto connection = TRY_IN(postgres::Connection::open(connection_options()), where);
+  if (auto ready = read_tables(connection); !ready) return fail(std::move(ready.error()).in(where));
+  if (auto ready = check_source(connection); !ready) return fail(std::move(ready.error()).in(where));
+  TRY_VOID(state_store_.prepare());
+  if (auto ready = ensure_bronze(); !ready) return fail(std::move(ready.error()).in(where));
+  auto quarantined = TRY(state_store_.quarantined(options_.source.name));
+  for (const auto& table : tables_) counters_.at(&table)->quarantined = quarantined[table.name];
+  return {};
+}
+
+void PostgresPipeline::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void PostgresPipeline::stop() {
+  stop_reading_ = true;
+  {
+    std::lock_guard lock(mutex_);
+    wake_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+bool PostgresPipeline::pause(milliseconds duration) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, duration, [&] { return stop_reading_.load(); });
+  return !stop_reading_;
+}
+
+void PostgresPipeline::set_state(std::string state, std::string error) {
+  std::lock_guard lock(mutex_);
+  state_ = std::move(state);
+  error_ = std::move(error);
+}
+
+void PostgresPipeline::run() {
+  milliseconds backoff = limits::source_backoff_min;
+  while (!stop_reading_) {
+    int64_t started = clock_.monotonic_micros();
+    Status ended = run_once();
+    if (stop_reading_) break;
+    if (ended) continue;
+    Error& error = ended.error();
+    bool hopeless = final(error);
+    set_state(hopeless ? "failed" : "waiting", error.message);
+    log::error("source {}: {}", options_.source.name, error.describe());
+    if (hopeless && !streamed_) {
+      std::lock_guard lock(mutex_);
+      gave_up_ = std::move(error).in("source " + options_.source.name);
+      return;
+    }
+    if (clock_.monotonic_micros() - started > limits::source_healthy_us) backoff = limits::source_backoff_min;
+    if (!pause(hopeless ? limits::source_backoff_max : backoff)) break;
+    backoff = std::min(backoff * 2, limits::source_backoff_max);
+  }
+  set_state("stopped");
+}
+
+Status PostgresPipeline::run_once() {
+  set_state("starting");
+  auto connection = TRY(postgres::Connection::open(connection_options()));
+  auto identity = TRY(postgres::read_identity(connection));
+  auto record = TRY(state_store_.source(options_.source.name));
+  if (record && record->copied && !options_.recopy &&
+      (record->system_id != identity.system_id || record->timeline != identity.timeline))
+    return fail(
+        ErrorKind::unsupported,
+        record->system_id != identity.system_id
+            ? "this is not the Postgres server the warehouse was filled from (its system identifier differs)"
+            : fmt::format("the Postgres server was failed over or restored (timeline {} instead of {})",
+                          identity.timeline, record->timeline),
+        "check the URL; to take this server from now on: tidemark up --recopy");
+  if (!record || !record->copied || options_.recopy) {
+    TRY_VOID(copy(connection, identity, static_cast<uint16_t>(record ? record->epoch + 1 : 1)));
+    options_.recopy = false;
+    record = TRY(state_store_.source(options_.source.name));
+  }
+  {
+    std::lock_guard lock(mutex_);
+    epoch_ = record->epoch;
+  }
+  std::vector<postgres::SourceTable> published;
+  for (const auto& table : tables_) published.push_back(table.source);
+  TRY_VOID(postgres::ensure_publication(connection, options_.source.publication, published));
+  return stream(record->epoch);
+}
+
+Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::ServerIdentity& identity,
+                              uint16_t epoch) {
+  set_state("copying");
+  log::info("source {}: initial copy of {} tables (epoch {})", options_.source.name, tables_.size(), epoch);
+  std::vector<postgres::SourceTable> published;
+  for (const auto& table : tables_) published.push_back(table.source);
+  TRY_VOID(postgres::ensure_publication(connection, options_.source.publication, published));
+  TRY_VOID(postgres::drop_slot(connection, options_.source.slot));
+  SourceRecord record{.source = options_.source.name,
+                      .epoch = epoch,
+                      .system_id = identity.system_id,
+                      .timeline = identity.timeline,
+                      .slot = options_.source.slot};
+  TRY_VOID(state_store_.save(record));
+  for (const auto& table : tables_) {
+    TRY_VOID(pool_.execute("TRUNCATE TABLE " + table.target()));
+    counters_.at(&table)->copied = 0;
+  }
+  if (hooks_.reset) TRY_VOID(hooks_.reset(table_names()));
+
+  auto replication = connection_options();
+  replication.replication = true;
+  auto slot_connection = TRY(postgres::Connection::open(replication));
+  auto slot = TRY(postgres::create_slot(slot_connection, options_.source.slot, false));
+  int64_t started = clock_.monotonic_micros();
+  CopyOptions options{.source = options_.source.name,
+                      .epoch = epoch,
+                      .connection = connection_options(),
+                      .snapshot_name = slot.snapshot_name,
+                      .snapshot_lsn = slot.consistent_point};
+  uint64_t rows = TRY(copy_tables(options, tables_, counters_, pool_, state_store_, stop_reading_));
+  if (hooks_.after_copy)
+    TRY_VOID(hooks_.after_copy(make_version(epoch, slot.consistent_point, 0), table_names()));
+  record.slot_lsn = slot.consistent_point;
+  record.copied = true;
+  TRY_VOID(state_store_.fence({.source = options_.source.name,
+                               .epoch = epoch,
+                               .cut = 0,
+                               .last_lsn = slot.consistent_point,
+                               .end_lsn = slot.consistent_point,
+                               .rows = rows,
+                               .committed_at = clock_.wall_micros()}));
+  TRY_VOID(state_store_.save(record));
+  double seconds = static_cast<double>(clock_.monotonic_micros() - started) / 1e6;
+  log::info("source {}: initial copy done, {} rows in {:.1f} s ({:.0f} rows/s), as of {}",
+            options_.source.name, rows, seconds, static_cast<double>(rows) / std::max(seconds, 1e-3),
+            postgres::format_lsn(slot.consistent_point));
+  return {};
+}
+
+// What the slot still has must reach back to the last fence.
+Status PostgresPipeline::check_slot(postgres::Connection& connection, const CutRecord& fenced) {
+  auto slot = TRY(postgres::read_slot(connection, options_.source.slot));
+  const char* recopy = "changes are lost for good; copy the source again with: tidemark up --recopy";
+  if (!slot)
+    return fail(ErrorKind::unsupported, fmt::format("replication slot {} is gone", options_.source.slot),
+                recopy);
+  if (slot->wal_status == "lost")
+    return fail(ErrorKind::unsupported,
+                fmt::format("replication slot {} was invalidated: its log is removed", options_.source.slot),
+                recopy);
+  if (slot->confirmed_flush > fenced.end_lsn)
+    return fail(
+        ErrorKind::unsupported,
+        fmt::format(
+            "replication slot {} is at {} and the warehouse ends at {}: somebody else read from it, or the "
+            "warehouse is older than the slot",
+            options_.source.slot, postgres::format_lsn(slot->confirmed_flush),
+            postgres::format_lsn(fenced.end_lsn)),
+        recopy);
+  return {};
+}
+
+Status PostgresPipeline::stream(uint16_t epoch) {
+  auto fenced = TRY(state_store_.fenced(options_.source.name, epoch));
+  if (!fenced)
+    return fail(ErrorKind::internal, "the initial copy left no fence",
+                "start again with: tidemark up --recopy");
+  auto planned = TRY(state_store_.planned(options_.source.name, epoch));
+  if (planned && planned->cut <= fenced->cut) planned.reset();
+  {
+    auto connection = TRY(postgres::Connection::open(connection_options()));
+    TRY_VOID(check_slot(connection, *fenced));
+  }
+  applied_.fenced_lsn = applied_.queryable_lsn = fenced->end_lsn;
+  applied_.cut = fenced->cut;
+  if (applied_.as_of_micros == 0) applied_.as_of_micros = fenced->committed_at;
+
+  EventFd wake;
+  CutHandoff handoff([&wake] { wake.wake(); });
+  std::vector<postgres::SourceTable> sources;
+  for (const auto& table : tables_) sources.push_back(table.source);
+  auto stream = TRY(postgres::ReplicationStream::start({.connection = connection_options(),
+                                                        .slot = options_.source.slot,
+                                                        .publication = options_.source.publication,
+                                                        .start = fenced->end_lsn,
+                                                        .binary = postgres::all_binary_decodable(sources),
+                                                        .wake_fd = wake.fd()}));
+  log::info("source {}: streaming from {} (cut {}{})", options_.source.name,
+            postgres::format_lsn(fenced->end_lsn), fenced->cut,
+            planned ? fmt::format(", replaying cut {}", planned->cut) : "");
+  set_state("streaming");
+  {
+    std::lock_guard lock(mutex_);
+    streamed_ = true;
+  }
+  Applier applier(pool_, state_store_, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
+  Status applied;
+  std::thread apply_thread([&] {
+    applied = applier.run();
+    wake.wake();
+  });
+  std::atomic<bool> ended{false};
+  std::thread heartbeat_thread([&] { send_heartbeats(ended); });
+  StreamReader reader(std::move(stream),
+                      {.source = options_.source.name, .epoch = epoch, .fenced = *fenced, .planned = planned},
+                      tables_, counters_, state_store_, handoff, applied_, read_, clock_, stop_reading_);
+  Status read = reader.run();
+  ended = true;
+  {
+    std::lock_guard lock(mutex_);
+    wake_.notify_all();
+  }
+  // Whatever is still being applied had its time in drain(); the next start replays it.
+  stop_now_ = true;
+  handoff.close();
+  apply_thread.join();
+  heartbeat_thread.join();
+  stop_now_ = false;
+  if (!applied) return applied;
+  if (!read && read.error().kind != ErrorKind::cancelled) return read;
+  return {};
+}
+
+void PostgresPipeline::send_heartbeats(std::atomic<bool>& ended) {
+  std::optional<postgres::Connection> connection;
+  while (!ended && !stop_reading_) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, limits::heartbeat_every, [&] { return ended || stop_reading_; });
+    }
+    if (ended || stop_reading_) return;
+    if (!connection) {
+      auto opened = postgres::Connection::open(connection_options());
+      if (!opened) continue;  // the stream will notice by itself
+      connection.emplace(std::move(*opened));
+    }
+    if (!postgres::emit_heartbeat(*connection)) connection.reset();
+  }
+}
+
+SourceStatus PostgresPipeline::status() const {
+  std::lock_guard lock(mutex_);
+  SourceStatus status;
+  status.source = options_.source.name;
+  status.state = state_;
+  status.error = error_;
+  status.epoch = epoch_;
+  status.last_cut = applied_.cut;
+  status.as_of_micros = applied_.as_of_micros;
+  status.transactions = applied_.transactions;
+  status.queryable_p50_us = applied_.queryable_us.quantile(0.5);
+  status.queryable_p99_us = applied_.queryable_us.quantile(0.99);
+  status.ladder = {.server = read_.server_lsn,
+                   .received = read_.received_lsn,
+                   .cut = read_.cut_lsn,
+                   .queryable = applied_.queryable_lsn,
+                   .fenced = applied_.fenced_lsn,
+                   .acknowledged = read_.acknowledged_lsn};
+  status.lag_bytes =
+      status.ladder.server > status.ladder.fenced ? status.ladder.server - status.ladder.fenced : 0;
+  int64_t waiting = status.ladder.cut > status.ladder.queryable ? read_.oldest_applying_micros.load()
+                                                                : read_.oldest_waiting_micros.load();
+  status.lag_ms = waiting > 0 ? std::max<int64_t>(0, (clock_.wall_micros() - waiting) / 1000) : 0;
+  uint64_t rows = applied_.rows;
+  for (const auto& table : tables_) {
+    const TableCounters& counters = *counters_.at(&table);
+    TableStatus entry{.table = table.display(), .state = "live"};
+    if (state_ == "copying")
+      entry.state = "copying";
+    else if (state_ == "failed")
+      entry.state = "failed";
+    else if (state_ != "streaming")
+      entry.state = "waiting";
+    entry.rows_applied = counters.applied + counters.copied;
+    entry.quarantined = counters.quarantined;
+    entry.copy_rows = counters.copied;
+    entry.copy_rows_estimate = static_cast<uint64_t>(std::max(0.0, table.source.estimated_rows));
+    rows += counters.copied;
+    status.tables.push_back(std::move(entry));
+  }
+  // Over the time since the last sample, at least a second: asked often, it does not jump.
+  int64_t now = clock_.monotonic_micros();
+  if (sampled_at_ == 0 || now - sampled_at_ > limits::rate_sample_us) {
+    if (sampled_at_ != 0)
+      rate_ = static_cast<double>(rows - std::min(rows, sampled_rows_)) * 1e6 /
+              static_cast<double>(now - sampled_at_);
+    sampled_at_ = now;
+    sampled_rows_ = rows;
+  }
+  status.rows_per_second = rate_;
+  return status;
+}
+
+std::optional<Error> PostgresPipeline::gave_up() const {
+  std::lock_guard lock(mutex_);
+  return gave_up_;
+}
+
+}  // namespace tidemark::ingest

@@ -1,0 +1,171 @@
+#include "ingest/state_store.h"
+
+#include "base/clock.h"
+#include "clickhouse/schema.h"
+
+namespace tidemark::ingest {
+namespace {
+
+void add_text(Block& block, const char* name, std::string_view value) {
+  block.add(name, ColumnType::of(TypeKind::string));
+  block.columns.back().append_text(value);
+}
+void add_number(Block& block, const char* name, uint64_t value) {
+  block.add(name, ColumnType::of(TypeKind::uint64));
+  block.columns.back().append<uint64_t>(value);
+}
+void add_time(Block& block, const char* name, int64_t micros) {
+  block.add(name, ColumnType::datetime64(6, "UTC"));
+  block.columns.back().append<int64_t>(micros);
+}
+
+uint64_t number(const Block& block, const char* name) {
+  return block.find(name)->get<uint64_t>(0);
+}
+std::string text(const Block& block, const char* name) {
+  return std::string(block.find(name)->text(0));
+}
+
+}  // namespace
+
+Status StateStore::prepare() {
+  const std::string settings = " SETTINGS " + clickhouse::merge_tree_settings(true);
+  const std::string statements[] = {
+      "CREATE DATABASE IF NOT EXISTS tidemark",
+      "CREATE DATABASE IF NOT EXISTS bronze",
+      "CREATE TABLE IF NOT EXISTS tidemark.sources (source String, epoch UInt64, system_id String, timeline "
+      "UInt64, slot "
+      "String, slot_lsn UInt64, copied UInt64, saved_at DateTime64(6, 'UTC')) ENGINE = "
+      "ReplacingMergeTree(saved_at) ORDER "
+      "BY source" +
+          settings,
+      // Only the newest row of each state matters; merges drop the others.
+      "CREATE TABLE IF NOT EXISTS tidemark.cuts (source String, epoch UInt64, state LowCardinality(String), "
+      "cut UInt64, "
+      "last_lsn UInt64, end_lsn UInt64, part_rows_max UInt64, part_bytes_max UInt64, rows UInt64, "
+      "committed_at "
+      "DateTime64(6, 'UTC'), written_at DateTime64(6, 'UTC'), sequence UInt128) ENGINE = "
+      "ReplacingMergeTree(sequence) "
+      "ORDER BY (source, epoch, state)" +
+          settings,
+      "CREATE TABLE IF NOT EXISTS tidemark.quarantine (source String, table String, lsn UInt64, ordinal "
+      "UInt64, column "
+      "String, reason String, bytes String, at DateTime64(6, 'UTC')) ENGINE = ReplacingMergeTree(at) ORDER "
+      "BY (source, "
+      "table, lsn, ordinal)" +
+          settings,
+  };
+  for (const auto& statement : statements)
+    TRY_VOID(clickhouse::retry(policy_, stop_, [&] { return pool_.lease()->execute(statement); }));
+  return {};
+}
+
+Result<Block> StateStore::read(const std::string& sql, std::map<std::string, std::string> parameters) {
+  Block block;
+  clickhouse::QueryOptions options;
+  options.parameters = std::move(parameters);
+  TRY_VOID(clickhouse::retry(policy_, stop_, [&]() -> Status {
+    block = TRY(pool_.lease()->query(sql, options));
+    return {};
+  }));
+  return block;
+}
+
+Status StateStore::write(const char* table, const Block& block) {
+  clickhouse::QueryOptions options;
+  options.settings = {{"async_insert", "0"}};
+  return clickhouse::retry(policy_, stop_, [&] { return pool_.lease()->insert(table, block, options); });
+}
+
+Result<std::optional<SourceRecord>> StateStore::source(const std::string& name) {
+  Block block =
+      TRY(read("SELECT * FROM tidemark.sources FINAL WHERE source = {source:String}", {{"source", name}}));
+  if (block.rows() == 0) return std::nullopt;
+  return SourceRecord{.source = name,
+                      .epoch = static_cast<uint16_t>(number(block, "epoch")),
+                      .system_id = text(block, "system_id"),
+                      .timeline = static_cast<uint32_t>(number(block, "timeline")),
+                      .slot = text(block, "slot"),
+                      .slot_lsn = number(block, "slot_lsn"),
+                      .copied = number(block, "copied") != 0};
+}
+
+Status StateStore::save(const SourceRecord& record) {
+  Block block;
+  add_text(block, "source", record.source);
+  add_number(block, "epoch", record.epoch);
+  add_text(block, "system_id", record.system_id);
+  add_number(block, "timeline", record.timeline);
+  add_text(block, "slot", record.slot);
+  add_number(block, "slot_lsn", record.slot_lsn);
+  add_number(block, "copied", record.copied ? 1 : 0);
+  add_time(block, "saved_at", system_clock().wall_micros());
+  return write("tidemark.sources", block);
+}
+
+Result<std::optional<CutRecord>> StateStore::cut(const std::string& source, uint16_t epoch,
+                                                 const char* state) {
+  Block block =
+      TRY(read("SELECT * FROM tidemark.cuts FINAL WHERE source = {source:String} AND epoch = {epoch:UInt64} "
+               "AND state = "
+               "{state:String}",
+               {{"source", source}, {"epoch", std::to_string(epoch)}, {"state", state}}));
+  if (block.rows() == 0) return std::nullopt;
+  return CutRecord{.source = source,
+                   .epoch = epoch,
+                   .cut = number(block, "cut"),
+                   .last_lsn = number(block, "last_lsn"),
+                   .end_lsn = number(block, "end_lsn"),
+                   .part_rows_max = number(block, "part_rows_max"),
+                   .part_bytes_max = number(block, "part_bytes_max"),
+                   .rows = number(block, "rows"),
+                   .committed_at = block.find("committed_at")->get<int64_t>(0)};
+}
+
+Status StateStore::write_cut(const CutRecord& record, const char* state) {
+  Block block;
+  add_text(block, "source", record.source);
+  add_number(block, "epoch", record.epoch);
+  add_text(block, "state", state);
+  add_number(block, "cut", record.cut);
+  add_number(block, "last_lsn", record.last_lsn);
+  add_number(block, "end_lsn", record.end_lsn);
+  add_number(block, "part_rows_max", record.part_rows_max);
+  add_number(block, "part_bytes_max", record.part_bytes_max);
+  add_number(block, "rows", record.rows);
+  add_time(block, "committed_at", record.committed_at);
+  add_time(block, "written_at", system_clock().wall_micros());
+  // A fence may move forward within its cut (idle source), so the cut comes first and the position second.
+  block.add("sequence", ColumnType::of(TypeKind::uint128));
+  block.columns.back().append((static_cast<Version>(record.cut) << 64) | record.end_lsn);
+  return write("tidemark.cuts", block);
+}
+
+Status StateStore::quarantine(const std::vector<QuarantinedRow>& rows) {
+  for (const auto& row : rows) {
+    Block block;
+    add_text(block, "source", row.source);
+    add_text(block, "table", row.table);
+    add_number(block, "lsn", row.lsn);
+    add_number(block, "ordinal", row.ordinal);
+    add_text(block, "column", row.column);
+    add_text(block, "reason", row.reason);
+    add_text(block, "bytes", row.bytes);
+    add_time(block, "at", system_clock().wall_micros());
+    TRY_VOID(write("tidemark.quarantine", block));
+  }
+  return {};
+}
+
+Result<std::map<std::string, uint64_t>> StateStore::quarantined(const std::string& source) {
+  Block block =
+      TRY(read("SELECT table, count() AS rows FROM tidemark.quarantine FINAL WHERE source = {source:String} "
+               "GROUP BY table",
+               {{"source", source}}));
+  std::map<std::string, uint64_t> counts;
+  for (size_t row = 0; row < block.rows(); ++row)
+    counts[std::string(block.find("table")->text(row))] = block.find("rows")->get<uint64_t>(row);
+  return counts;
+}
+
+}  // namespace tidemark::ingest

@@ -1,0 +1,85 @@
+// What the data plane knows across restarts. All of it lives in the warehouse, in database `tidemark`, so
+// that losing the local disk loses nothing and a position can never be ahead of its data.
+//
+//   tidemark.sources     a source's identity and epoch, and whether its initial copy is complete
+//   tidemark.cuts        for each source the newest planned cut (its boundaries, written before any row of
+//   it) and the
+//                        newest fenced one (written after all rows of it)
+//   tidemark.quarantine  rows that could not be decoded, with their bytes and the reason
+//
+// Writes are idempotent: every table is a ReplacingMergeTree whose version only grows. Thread-safe.
+#pragma once
+
+#include "clickhouse/retry.h"
+#include "ingest/part.h"
+#include "postgres/lsn.h"
+
+#include <atomic>
+#include <optional>
+
+namespace tidemark::ingest {
+
+struct SourceRecord {
+  std::string source;
+  uint16_t epoch = 0;
+  std::string system_id;
+  uint32_t timeline = 0;
+  std::string slot;
+  postgres::Lsn slot_lsn = 0;  // the slot's consistent point: what the initial copy shows
+  bool copied = false;         // false: the copy was not finished; it starts over
+};
+
+struct CutRecord {
+  std::string source;
+  uint16_t epoch = 0;
+  uint64_t cut = 0;
+  postgres::Lsn last_lsn = 0;  // commit LSN of its last transaction (planned: as far as the cut goes)
+  postgres::Lsn end_lsn = 0;   // fenced: where the source may be acknowledged; planned: 0
+  uint64_t part_rows_max = 0;  // the limits its parts were made under; a replay uses the same
+  uint64_t part_bytes_max = 0;
+  uint64_t rows = 0;
+  int64_t committed_at = 0;  // of its last transaction, microseconds
+};
+
+struct QuarantinedRow {
+  std::string source, table, column, reason, bytes;
+  postgres::Lsn lsn = 0;
+  uint64_t ordinal = 0;
+};
+
+class StateStore {
+ public:
+  StateStore(clickhouse::ClientPool& pool, clickhouse::RetryPolicy policy, const std::atomic<bool>& stop)
+      : pool_(pool), policy_(std::move(policy)), stop_(stop) {}
+
+  // Databases and tables, IF NOT EXISTS.
+  Status prepare();
+
+  Result<std::optional<SourceRecord>> source(const std::string& name);
+  Status save(const SourceRecord& record);
+
+  Result<std::optional<CutRecord>> planned(const std::string& source, uint16_t epoch) {
+    return cut(source, epoch, "planned");
+  }
+  Result<std::optional<CutRecord>> fenced(const std::string& source, uint16_t epoch) {
+    return cut(source, epoch, "fenced");
+  }
+  Status plan(const CutRecord& record) { return write_cut(record, "planned"); }
+  Status fence(const CutRecord& record) { return write_cut(record, "fenced"); }
+
+  Status quarantine(const std::vector<QuarantinedRow>& rows);
+  // Rows in quarantine by table.
+  Result<std::map<std::string, uint64_t>> quarantined(const std::string& source);
+
+ private:
+  Result<std::optional<CutRecord>> cut(const std::string& source, uint16_t epoch, const char* state);
+  Status write_cut(const CutRecord& record, const char* state);
+  Result<Block> read(const std::string& sql, std::map<std::string, std::string> parameters);
+  Status write(const char* table, const Block& block);
+
+  clickhouse::ClientPool& pool_;
+  clickhouse::RetryPolicy policy_;
+  const std::atomic<bool>& stop_;
+};
+
+}  // namespace tidemark::ingest

@@ -1,0 +1,402 @@
+#include "ingest/stream_reader.h"
+
+#include "base/invariant.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+namespace tidemark::ingest {
+
+using postgres::Message;
+using postgres::MessageKind;
+using postgres::RowImage;
+using std::chrono::milliseconds;
+
+StreamReader::StreamReader(postgres::ReplicationStream stream, ReaderStart start,
+                           const std::vector<CapturedTable>& tables,
+                           std::map<const CapturedTable*, TableCounters*> table_counters, StateStore& state,
+                           CutHandoff& handoff, const ApplierCounters& applied, ReaderCounters& counters,
+                           const Clock& clock, const std::atomic<bool>& stop)
+    : stream_(std::move(stream)),
+      source_(start.source),
+      epoch_(start.epoch),
+      fenced_(std::move(start.fenced)),
+      replay_(std::move(start.planned)),
+      state_(state),
+      handoff_(handoff),
+      applied_(applied),
+      counters_(counters),
+      clock_(clock),
+      stop_(stop) {
+  for (const auto& table : tables)
+    lanes_[table.source.oid] = std::make_unique<Lane>(table, *table_counters.at(&table));
+  cut_number_ = fenced_.cut + 1;
+  part_rows_max_ = replay_ ? replay_->part_rows_max : limits::part_rows_max;
+  part_bytes_max_ = replay_ ? replay_->part_bytes_max : limits::part_bytes_max;
+  last_idle_fence_micros_ = clock_.monotonic_micros();
+}
+
+Status StreamReader::run() {
+  // The cut to be replayed has its boundaries written already: its parts may flow at once.
+  if (replay_) TRY_VOID(publish(replay_->last_lsn, true));
+  while (!stop_ && !handoff_.closed()) {
+    TRY_VOID(keep_in_touch());
+    auto message = TRY(stream_.next(milliseconds(1000)));
+    counters_.server_lsn = stream_.server_position();
+    counters_.received_lsn = stream_.received();
+    if (message) {
+      const Message* decoded = TRY(decoder_.decode(message->payload));
+      TRY_VOID(handle(*decoded, message->payload));
+    } else {
+      TRY_VOID(close_if_due());
+      TRY_VOID(idle_fence());
+    }
+  }
+  return drain();
+}
+
+// Stopping in peace: what is being applied is fenced and acknowledged, so the next start has nothing to
+// replay. What is not published yet is simply read again.
+Status StreamReader::drain() {
+  if (published_) {
+    published_->abort();
+  } else if (!handoff_.closed()) {
+    handoff_.wait_idle(limits::drain_deadline);
+    TRY_VOID(stream_.acknowledge(std::max<uint64_t>(applied_.fenced_lsn, stream_.acknowledged())));
+  }
+  stream_.stop();
+  return {};
+}
+
+Status StreamReader::handle(const Message& message, std::string_view payload) {
+  switch (message.kind) {
+    case MessageKind::begin:
+      return begin(message);
+    case MessageKind::commit:
+      return commit(message);
+    case MessageKind::relation:
+      return relation(message.relation);
+    case MessageKind::insert:
+    case MessageKind::update:
+    case MessageKind::remove:
+      return skipping_ ? Status() : row(message, payload);
+    case MessageKind::truncate:
+      return skipping_ ? Status() : truncate(message);
+    case MessageKind::logical:
+      // A transactional message is somebody asking for a fence at this place (verify does).
+      if (message.transactional && !skipping_) wants_fence_ = true;
+      return {};
+    default:
+      return {};
+  }
+}
+
+Status StreamReader::begin(const Message& message) {
+  in_transaction_ = true;
+  final_lsn_ = message.final_lsn;
+  committed_at_ = message.commit_time_micros;
+  change_ = 0;
+  transaction_rows_ = 0;
+  skipping_ = final_lsn_ < fenced_.end_lsn;
+  // A replayed cut ends with its last transaction; if that one is not sent again the cut ends before the
+  // next.
+  if (!skipping_ && replay_ && final_lsn_ > replay_->last_lsn) {
+    open_end_lsn_ = std::max(open_end_lsn_, replay_->last_lsn + 1);
+    TRY_VOID(close());
+  }
+  if (!skipping_ && counters_.oldest_waiting_micros == 0) counters_.oldest_waiting_micros = committed_at_;
+  return {};
+}
+
+Status StreamReader::commit(const Message& message) {
+  in_transaction_ = false;
+  if (skipping_) {
+    skipping_ = false;
+    return {};
+  }
+  open_last_lsn_ = message.commit_lsn;
+  open_end_lsn_ = message.end_lsn;
+  open_transactions_.push_back({.committed_at = message.commit_time_micros, .rows = transaction_rows_});
+  return close_if_due();
+}
+
+Status StreamReader::relation(const postgres::Relation& relation) {
+  auto found = lanes_.find(relation.oid);
+  if (found == lanes_.end()) return {};
+  auto difference = found->second->decoder.bind(relation);
+  if (difference.same()) return {};
+  std::string what;
+  for (const auto& name : difference.added)
+    what += fmt::format("{}column {} was added", what.empty() ? "" : ", ", name);
+  for (const auto& name : difference.missing)
+    what += fmt::format("{}column {} is gone", what.empty() ? "" : ", ", name);
+  for (const auto& name : difference.changed)
+    what += fmt::format("{}column {} changed its type", what.empty() ? "" : ", ", name);
+  if (difference.renamed)
+    what += fmt::format("{}it is now called {}.{}", what.empty() ? "" : ", ", relation.schema, relation.name);
+  return fail(ErrorKind::unsupported,
+              fmt::format("table {} changed: {}", found->second->table->source.display(), what),
+              "copy the source again under the new shape with: tidemark up --recopy");
+}
+
+Version StreamReader::version(bool new_side) const {
+  return make_version(epoch_, final_lsn_, 2 * change_ + (new_side ? 1 : 0));
+}
+
+Part& StreamReader::part_of(Lane& lane) {
+  if (!lane.part) {
+    lane.part = std::make_unique<Part>();
+    lane.part->table = lane.table;
+    lane.part->cut = cut_number_;
+    lane.part->number = lane.next_number++;
+    lane.part->rows = bronze_block(*lane.table);
+    lane.part_bytes = 0;
+  }
+  return *lane.part;
+}
+
+Status StreamReader::finish_row(Lane& lane, Operation operation, Version version, size_t payload_bytes) {
+  Part& part = *lane.part;
+  size_t column = lane.table->source.columns.size();
+  part.rows.columns[column++].append(version);
+  if (!lane.table->log) part.rows.columns[column++].append<uint8_t>(operation == Operation::remove ? 1 : 0);
+  part.rows.columns[column++].append<int64_t>(committed_at_);
+  part.rows.columns[column].append<uint64_t>(cut_number_);
+  part.operations.push_back(operation);
+  if (!part.old_row_of.empty() && part.old_row_of.size() < part.operations.size())
+    part.old_row_of.push_back(-1);
+  ++open_rows_;
+  ++transaction_rows_;
+  lane.part_bytes += payload_bytes;
+  open_bytes_ += payload_bytes;
+  if (part.operations.size() >= part_rows_max_ || lane.part_bytes >= part_bytes_max_)
+    return complete_part(lane);
+  return {};
+}
+
+void StreamReader::note_unchanged(Lane& lane, Part& part) {
+  for (size_t column : lane.decoder.unchanged())
+    part.unchanged.push_back(
+        {.row = static_cast<uint32_t>(part.operations.size()), .column = static_cast<uint32_t>(column)});
+}
+
+Status StreamReader::row(const Message& message, std::string_view payload) {
+  auto found = lanes_.find(message.relation_oid);
+  if (found == lanes_.end()) return {};
+  Lane& lane = *found->second;
+  ++change_;
+  if (!published_ && open_bytes_ > limits::cut_bytes_max) TRY_VOID(seal_large_transaction());
+  if (lane.table->log && message.kind != MessageKind::insert)
+    return refuse_row(lane, "",
+                      message.kind == MessageKind::update ? "an update of an append-only table"
+                                                          : "a delete of an append-only table",
+                      payload);
+  if (message.kind == MessageKind::insert || (message.kind == MessageKind::update && message.old_kind == 0)) {
+    Part& part = part_of(lane);
+    if (!lane.decoder.append(message.new_row, RowImage::full, part.rows))
+      return refuse_row(lane, lane.table->source.columns[lane.decoder.error().column].name,
+                        lane.decoder.error_text(), payload);
+    note_unchanged(lane, part);
+    return finish_row(lane, message.kind == MessageKind::insert ? Operation::insert : Operation::update,
+                      version(true), payload.size());
+  }
+  if (message.kind == MessageKind::update) return update_with_old(lane, message, payload);
+  Part& part = part_of(lane);
+  if (!lane.decoder.append(message.old_row, message.old_kind == 'O' ? RowImage::full : RowImage::key,
+                           part.rows))
+    return refuse_row(lane, lane.table->source.columns[lane.decoder.error().column].name,
+                      lane.decoder.error_text(), payload);
+  return finish_row(lane, Operation::remove, version(false), payload.size());
+}
+
+// The stream sent an old image: the identity is FULL, or the key changed. Keys that differ make two rows: the
+// old key's tombstone and the new row.
+Status StreamReader::update_with_old(Lane& lane, const Message& message, std::string_view payload) {
+  bool whole = message.old_kind == 'O';
+  if (lane.scratch_old.columns.empty()) {
+    lane.decoder.add_columns(lane.scratch_old);
+    lane.decoder.add_columns(lane.scratch_new);
+  }
+  lane.scratch_old.clear();
+  lane.scratch_new.clear();
+  if (!lane.decoder.append(message.old_row, whole ? RowImage::full : RowImage::key, lane.scratch_old) ||
+      !lane.decoder.append(message.new_row, RowImage::full, lane.scratch_new, message.old_row))
+    return refuse_row(lane, lane.table->source.columns[lane.decoder.error().column].name,
+                      lane.decoder.error_text(), payload);
+  std::string old_key;
+  std::string new_key;
+  for (size_t column : lane.table->source.key) {
+    lane.scratch_old.columns[column].encode(0, old_key);
+    lane.scratch_new.columns[column].encode(0, new_key);
+  }
+  auto copy = [&](const Block& from) {
+    Part& part = part_of(lane);
+    for (size_t column = 0; column < from.columns.size(); ++column)
+      part.rows.columns[column].append_from(from.columns[column], 0);
+    return &part;
+  };
+  auto keep_old_image = [&](Part& part) {
+    if (!whole) return;
+    if (part.old_rows.columns.empty()) lane.decoder.add_columns(part.old_rows);
+    part.old_row_of.resize(part.operations.size(), -1);
+    part.old_row_of.push_back(static_cast<int32_t>(part.old_rows.rows()));
+    for (size_t column = 0; column < lane.scratch_old.columns.size(); ++column)
+      part.old_rows.columns[column].append_from(lane.scratch_old.columns[column], 0);
+  };
+  std::vector<size_t> unchanged = lane.decoder.unchanged();
+  bool moved = old_key != new_key;
+  if (moved) {
+    // Both rows must be in one part: the new row may take large values from the old one.
+    if (part_of(lane).operations.size() + 2 > part_rows_max_) TRY_VOID(complete_part(lane));
+    Part* part = copy(lane.scratch_old);
+    keep_old_image(*part);
+    TRY_VOID(finish_row(lane, Operation::remove, version(false), 0));
+  }
+  Part* part = copy(lane.scratch_new);
+  for (size_t column : unchanged)
+    part->unchanged.push_back(
+        {.row = static_cast<uint32_t>(part->operations.size()), .column = static_cast<uint32_t>(column)});
+  if (!moved) keep_old_image(*part);
+  return finish_row(lane, moved ? Operation::insert : Operation::update, version(true), payload.size());
+}
+
+Status StreamReader::refuse_row(Lane& lane, const std::string& column, const std::string& reason,
+                                std::string_view payload) {
+  log::warn("{}: a row at {} went to quarantine: {}", lane.table->display(), postgres::format_lsn(final_lsn_),
+            reason);
+  ++lane.counters->quarantined;
+  QuarantinedRow row{.source = source_,
+                     .table = lane.table->name,
+                     .column = column,
+                     .reason = reason,
+                     .bytes = std::string(payload),
+                     .lsn = final_lsn_,
+                     .ordinal = change_};
+  return state_.quarantine({std::move(row)});
+}
+
+Status StreamReader::truncate(const Message& message) {
+  ++change_;
+  for (uint32_t oid : message.truncated) {
+    auto found = lanes_.find(oid);
+    if (found == lanes_.end()) continue;
+    Lane& lane = *found->second;
+    TRY_VOID(complete_part(lane));
+    auto part = std::make_unique<Part>();
+    part->table = lane.table;
+    part->cut = cut_number_;
+    part->number = lane.next_number++;
+    part->truncate = true;
+    part->truncate_version = version(true);
+    part->truncate_committed_at = committed_at_;
+    ++open_rows_;
+    ++transaction_rows_;
+    TRY_VOID(emit(std::move(part), 0));
+  }
+  return {};
+}
+
+Status StreamReader::complete_part(Lane& lane) {
+  if (!lane.part) return {};
+  auto part = std::move(lane.part);
+  return part->operations.empty() ? Status() : emit(std::move(part), lane.part_bytes);
+}
+
+Status StreamReader::emit(std::unique_ptr<Part> part, size_t bytes) {
+  if (!published_) {
+    pending_.emplace_back(std::move(part), bytes);
+    return {};
+  }
+  while (!published_->push(part, bytes, milliseconds(200))) {
+    if (stop_) return fail(ErrorKind::cancelled, "stopped");
+    TRY_VOID(keep_in_touch());
+  }
+  return {};
+}
+
+Status StreamReader::close_if_due() {
+  if (in_transaction_ || (!has_open_rows() && !wants_fence_ && !published_)) return {};
+  if (published_) {  // its end is fixed
+    if (open_last_lsn_ < published_->record().last_lsn) return {};
+    return close();
+  }
+  if (handoff_.idle()) return close();
+  if (open_rows_ >= limits::cut_rows_max || open_bytes_ >= limits::cut_bytes_max) return close();
+  return {};
+}
+
+Status StreamReader::publish(postgres::Lsn last_lsn, bool planned) {
+  TRY_VOID(wait_for_applier());
+  CutRecord record{.source = source_,
+                   .epoch = epoch_,
+                   .cut = cut_number_,
+                   .last_lsn = last_lsn,
+                   .part_rows_max = part_rows_max_,
+                   .part_bytes_max = part_bytes_max_};
+  published_ = std::make_shared<Cut>(std::move(record), planned);
+  handoff_.give(published_);
+  auto parts = std::move(pending_);
+  pending_.clear();
+  for (auto& [part, bytes] : parts) TRY_VOID(emit(std::move(part), bytes));
+  return {};
+}
+
+Status StreamReader::seal_large_transaction() {
+  return publish(final_lsn_, false);
+}
+
+Status StreamReader::close() {
+  if (!published_) TRY_VOID(publish(has_open_rows() ? open_last_lsn_ : 0, false));
+  for (auto& [oid, lane] : lanes_) {
+    TRY_VOID(complete_part(*lane));
+    lane->next_number = 0;
+  }
+  counters_.oldest_applying_micros = counters_.oldest_waiting_micros.load();
+  counters_.cut_lsn = open_end_lsn_;
+  fenced_.end_lsn = open_end_lsn_;  // what follows is compared with this cut from now on
+  published_->finish(open_end_lsn_, std::move(open_transactions_));
+  published_.reset();
+  replay_.reset();
+  part_rows_max_ = limits::part_rows_max;
+  part_bytes_max_ = limits::part_bytes_max;
+  ++cut_number_;
+  open_transactions_.clear();
+  open_rows_ = open_bytes_ = 0;
+  wants_fence_ = false;
+  counters_.oldest_waiting_micros = in_transaction_ ? committed_at_ : 0;
+  return {};
+}
+
+Status StreamReader::wait_for_applier() {
+  while (!handoff_.wait_idle(milliseconds(200))) {
+    if (stop_ || handoff_.closed()) return fail(ErrorKind::cancelled, "stopped");
+    TRY_VOID(keep_in_touch());
+  }
+  return {};
+}
+
+// Tells the server what it may forget, and that we live.
+Status StreamReader::keep_in_touch() {
+  int64_t now = clock_.monotonic_micros();
+  uint64_t fenced = std::max<uint64_t>(applied_.fenced_lsn, stream_.acknowledged());
+  bool news = fenced > stream_.acknowledged();
+  if (!news && now - last_status_micros_ < limits::source_status_every_us) return {};
+  if (news && now - last_status_micros_ < limits::source_acknowledge_every_us) return {};
+  TRY_VOID(stream_.acknowledge(fenced));
+  counters_.acknowledged_lsn = fenced;
+  last_status_micros_ = now;
+  return {};
+}
+
+// An idle source's log grows by other databases' writes and by checkpoints: the fence follows, so that the
+// slot can.
+Status StreamReader::idle_fence() {
+  int64_t now = clock_.monotonic_micros();
+  if (in_transaction_ || has_open_rows() || published_ || !handoff_.idle()) return {};
+  if (stream_.idle_position() <= applied_.fenced_lsn) return {};
+  if (now - last_idle_fence_micros_ < limits::idle_fence_every_us) return {};
+  last_idle_fence_micros_ = now;
+  open_end_lsn_ = stream_.idle_position();
+  return close();
+}
+
+}  // namespace tidemark::ingest

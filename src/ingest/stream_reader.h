@@ -1,0 +1,132 @@
+// Turns the change stream of one Postgres slot into cuts.
+//
+// Rows are decoded as they arrive, straight into the columns of the part they will travel in. A cut closes at
+// a commit when the applier is free (so at low load every transaction is its own cut, and under load cuts
+// grow by themselves), or at limits::cut_rows_max / cut_bytes_max. A transaction larger than that is
+// published while it still arrives.
+//
+// Restart. The stream is asked for from the last fence. Transactions whose commit lies before it are skipped.
+// When a cut was planned and not fenced, exactly its transactions make the first cut again, with its part
+// limits, so every part and token comes out the same.
+//
+// The reader waits for the applier only at the bounds above; the source's log is the spill: nothing is lost
+// by waiting, and the server hears from us all the while. Threads: run() is one thread; the counters may be
+// read by anyone.
+#pragma once
+
+#include "ingest/applier.h"
+#include "ingest/cut.h"
+#include "postgres/replication_stream.h"
+#include "postgres/table_decoder.h"
+
+namespace tidemark::ingest {
+
+struct ReaderCounters {
+  std::atomic<uint64_t> server_lsn{0};
+  std::atomic<uint64_t> received_lsn{0};
+  std::atomic<uint64_t> cut_lsn{0};
+  std::atomic<uint64_t> acknowledged_lsn{0};
+  std::atomic<int64_t> oldest_waiting_micros{
+      0};  // commit time of the oldest transaction in the cut being filled; 0: none
+  std::atomic<int64_t> oldest_applying_micros{0};  // and of the cut given to the applier last
+};
+
+struct ReaderStart {
+  std::string source;
+  uint16_t epoch = 0;
+  CutRecord fenced;                  // the last fence
+  std::optional<CutRecord> planned;  // a cut to be replayed, when it is newer
+};
+
+class StreamReader {
+ public:
+  // `tables` must outlive the reader. `wake_fd`: an eventfd that the handoff's on_idle writes to.
+  StreamReader(postgres::ReplicationStream stream, ReaderStart start,
+               const std::vector<CapturedTable>& tables,
+               std::map<const CapturedTable*, TableCounters*> table_counters, StateStore& state,
+               CutHandoff& handoff, const ApplierCounters& applied, ReaderCounters& counters,
+               const Clock& clock, const std::atomic<bool>& stop);
+
+  // Until stop, or the handoff closes (both good), or something fails.
+  Status run();
+
+ private:
+  struct Lane {
+    Lane(const CapturedTable& table, TableCounters& counters)
+        : table(&table), counters(&counters), decoder(table.source) {}
+    const CapturedTable* table;
+    TableCounters* counters;
+    postgres::TableDecoder decoder;
+    std::unique_ptr<Part> part;
+    size_t part_bytes = 0;
+    uint32_t next_number = 0;
+    Block scratch_old, scratch_new;
+  };
+
+  Status drain();
+  Status handle(const postgres::Message& message, std::string_view payload);
+  Status begin(const postgres::Message& message);
+  Status commit(const postgres::Message& message);
+  Status relation(const postgres::Relation& relation);
+  Status row(const postgres::Message& message, std::string_view payload);
+  Status truncate(const postgres::Message& message);
+  Status update_with_old(Lane& lane, const postgres::Message& message, std::string_view payload);
+  Status refuse_row(Lane& lane, const std::string& column, const std::string& reason,
+                    std::string_view payload);
+
+  Part& part_of(Lane& lane);
+  Status finish_row(Lane& lane, Operation operation, Version version, size_t payload_bytes);
+  void note_unchanged(Lane& lane, Part& part);
+  Status complete_part(Lane& lane);
+  Status emit(std::unique_ptr<Part> part, size_t bytes);
+  Version version(bool new_side) const;
+
+  bool has_open_rows() const { return open_rows_ > 0; }
+  Status close_if_due();
+  Status publish(postgres::Lsn last_lsn, bool planned);
+  Status close();
+  Status seal_large_transaction();
+  Status wait_for_applier();
+  Status keep_in_touch();
+  Status idle_fence();
+
+  postgres::ReplicationStream stream_;
+  postgres::PgoutputDecoder decoder_{1};
+  std::string source_;
+  uint16_t epoch_;
+  CutRecord fenced_;
+  std::optional<CutRecord> replay_;
+  StateStore& state_;
+  CutHandoff& handoff_;
+  const ApplierCounters& applied_;
+  ReaderCounters& counters_;
+  const Clock& clock_;
+  const std::atomic<bool>& stop_;
+  std::map<uint32_t, std::unique_ptr<Lane>> lanes_;
+
+  // The cut being filled. Parts wait in pending_ until it is published.
+  uint64_t cut_number_ = 0;
+  uint64_t part_rows_max_ = 0;
+  uint64_t part_bytes_max_ = 0;
+  std::shared_ptr<Cut> published_;
+  std::vector<std::pair<std::unique_ptr<Part>, size_t>> pending_;
+  size_t open_bytes_ = 0;
+  uint64_t open_rows_ = 0;
+  bool wants_fence_ = false;
+  postgres::Lsn open_last_lsn_ = 0;  // of the last whole transaction in it
+  postgres::Lsn open_end_lsn_ = 0;
+  std::vector<CommittedTransaction> open_transactions_;
+
+  // The transaction being read.
+  bool in_transaction_ = false;
+  bool skipping_ = false;
+  postgres::Lsn final_lsn_ = 0;
+  int64_t committed_at_ = 0;
+  uint64_t change_ = 0;
+  uint64_t transaction_rows_ = 0;
+
+  int64_t last_status_micros_ = 0;
+  int64_t last_idle_fence_micros_ = 0;
+};
+
+}  // namespace tidemark::ingest
