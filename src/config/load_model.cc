@@ -1,0 +1,168 @@
+#include "config/loading.h"
+#include "config/sql_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace tidemark::config {
+namespace {
+
+const std::vector<std::string> header_keys = {"kind",     "description",  "audit", "key",
+                                              "order_by", "partition_by", "ttl",   "every"};
+const std::vector<std::string> kinds = {"view", "incremental", "keyed", "refresh"};
+const std::vector<std::string> reserved_databases = {"tidemark", "system", "information_schema",
+                                                     "INFORMATION_SCHEMA", "bronze"};
+
+std::string words(const std::vector<std::string>& list) {
+  return fmt::format("`{}`", fmt::join(list, "`, `"));
+}
+
+// "(a, b)" is how ClickHouse writes a key, and "a, b" how people do.
+std::vector<std::string> key_list(std::string_view text) {
+  std::vector<std::string> parts = split_list(text);
+  if (parts.size() == 1 && parts[0].starts_with('(') && parts[0].ends_with(')'))
+    return split_list(std::string_view(parts[0]).substr(1, parts[0].size() - 2));
+  return parts;
+}
+
+void read_kind(Report& report, const HeaderEntry& entry, ModelFile& model) {
+  if (std::find(kinds.begin(), kinds.end(), entry.value) == kinds.end())
+    report.error(entry.value_where,
+                 fmt::format("`kind` cannot be `{}`{}", entry.value, did_you_mean(entry.value, kinds)),
+                 fmt::format("Allowed: {}.", words(kinds)));
+  else if (entry.value == "refresh")
+    report.error(entry.value_where, "`kind: refresh` is not yet supported in this version",
+                 "Use `view` (computed when read) or `keyed` (recomputed for the keys a change touched).");
+  else
+    model.kind = entry.value;
+}
+
+void read_header(Report& report, const SqlFile& parsed, ModelFile& model) {
+  for (const HeaderEntry& entry : parsed.header) {
+    if (std::find(header_keys.begin(), header_keys.end(), entry.key) == header_keys.end()) {
+      report.error(
+          entry.key_where,
+          fmt::format("unknown key `{}` in a model's header{}", entry.key,
+                      did_you_mean(entry.key, header_keys)),
+          fmt::format("Known keys: {}. A comment that is none must not begin with a word and a colon.",
+                      words(header_keys)));
+      continue;
+    }
+    if (entry.value.empty()) {
+      report.error(entry.value_where, fmt::format("`{}` has no value", entry.key));
+      continue;
+    }
+    bool first = model.header_locations.emplace(entry.key, entry.value_where).second;
+    if (entry.key == "audit") {
+      for (std::string& audit : split_list(entry.value)) model.audits.push_back(std::move(audit));
+      continue;
+    }
+    if (!first) {
+      report.error(entry.key_where,
+                   fmt::format("`{}` is given twice; first in line {}", entry.key,
+                               model.header_locations[entry.key].line),
+                   "Keep one of them.");
+      continue;
+    }
+    if (entry.key == "kind") read_kind(report, entry, model);
+    if (entry.key == "description") model.description = entry.value;
+    if (entry.key == "key") model.key = key_list(entry.value);
+    if (entry.key == "order_by") model.order_by = key_list(entry.value);
+    if (entry.key == "partition_by") model.partition_by = entry.value;
+    if (entry.key == "ttl") model.ttl = entry.value;
+    if (entry.key == "every") {
+      model.every = entry.value;
+      if (!parse_duration_seconds(entry.value))
+        report.error(entry.value_where, fmt::format("`every` must be a duration, not `{}`", entry.value),
+                     "Write a whole number and one of s, m, h, d, w: 30s, 5m, 24h.");
+    }
+  }
+  for (const ParameterLine& line : parsed.parameters)
+    report.error(line.where, "a model has no parameters", "Parameters belong to endpoints/*.sql.");
+}
+
+void check_header(Report& report, const ModelFile& model, const std::string& written_kind) {
+  auto where = [&](const char* key) { return model.header_locations.at(key); };
+  auto given = [&](const char* key) { return model.header_locations.contains(key); };
+  if (model.kind == "keyed" && !given("key"))
+    report.error(given("kind") ? where("kind") : Location{model.file},
+                 "a keyed model needs the columns that name a row", "Add a header line: -- key: campaign_id");
+  if (model.kind == "view" && written_kind != "refresh")
+    for (const char* key : {"key", "order_by", "partition_by", "ttl"})
+      if (given(key))
+        report.error(where(key), fmt::format("`{}` has no meaning for a view, which stores nothing", key),
+                     "Leave it out, or use `kind: incremental` or `kind: keyed`.");
+  if (given("every") && written_kind != "refresh")
+    report.error(where("every"), "`every` belongs to `kind: refresh`",
+                 "Leave it out: this kind is always up to date.");
+  if (given("key"))
+    for (const std::string& column : model.key)
+      if (!is_identifier(column))
+        report.error(where("key"),
+                     fmt::format("`key` names columns of the result, and `{}` is not a name", column),
+                     "Give the expression a name in the SELECT (... AS name) and use that.");
+  for (const std::string& audit : model.audits)
+    if (audit.find('(') == std::string::npos || !audit.ends_with(')'))
+      report.error(where("audit"), fmt::format("`{}` is not an audit", audit),
+                   "Write a name and its arguments: not_null(campaign_id), unique(id), row_count(min=1).");
+}
+
+// models/<database>/<name>.sql
+bool read_place(Report& report, const std::filesystem::path& file, ModelFile& model) {
+  std::vector<std::string> parts;
+  for (const auto& part : file) parts.push_back(part.string());
+  if (parts.size() != 3) {
+    report.error({file}, "a model's place is its name, and this one is in the wrong place",
+                 "Put it at models/<database>/<name>.sql.");
+    return false;
+  }
+  model.database = parts[1];
+  model.name = file.stem().string();
+  Location where{file};
+  bool fits = check_identifier(report, where, "a database", model.database) &&
+              check_identifier(report, where, "a model", model.name);
+  if (!fits) return false;
+  if (std::find(reserved_databases.begin(), reserved_databases.end(), model.database) !=
+      reserved_databases.end())
+    report.error(where, fmt::format("the database `{}` is not for models", model.database),
+                 model.database == "bronze"
+                     ? "It holds the mirrored tables; use another folder, such as silver."
+                     : "Use another folder, such as analytics.");
+  if (model.name.find("__") != std::string::npos)
+    report.error(
+        where,
+        fmt::format("`{}` cannot be the name of a model: `__` is kept for Tidemark's own tables", model.name),
+        "Use a single _.");
+  return true;
+}
+
+}  // namespace
+
+void load_model(Reader reader, const std::filesystem::path& file, Project& project) {
+  Report& report = reader.report;
+  auto text = report.read(file);
+  if (!text) return;
+  ModelFile model;
+  model.file = file;
+  if (!read_place(report, file, model)) return;
+  SqlFile parsed = parse_sql_file(report, file, *text);
+  read_header(report, parsed, model);
+  std::string written_kind;
+  for (const HeaderEntry& entry : parsed.header)
+    if (entry.key == "kind") written_kind = entry.value;
+  check_header(report, model, written_kind);
+  for (const Placeholder& placeholder : parsed.placeholders)
+    report.error(placeholder.where,
+                 fmt::format("a model has no parameters, and this is one: {{{}:{}}}", placeholder.name,
+                             placeholder.type),
+                 "Parameters belong to endpoints/*.sql.");
+  model.sql = std::move(parsed.sql);
+  model.sql_first_line = parsed.sql_first_line;
+  project.models.push_back(std::move(model));
+}
+
+Location ModelFile::location_in_sql(int line, int column) const {
+  return {file, sql_first_line + line - 1, column};
+}
+
+}  // namespace tidemark::config

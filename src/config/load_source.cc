@@ -1,0 +1,145 @@
+#include "base/limits.h"
+#include "config/loading.h"
+
+#include <fmt/format.h>
+
+namespace tidemark::config {
+namespace {
+
+constexpr const char* unsupported_kinds[] = {"kafka", "events", "webhook", "files"};
+
+bool is_slot_name(const std::string& name) {
+  return !name.empty() && name.size() <= limits::postgres_name_bytes_max &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+}
+
+TableOptions read_options(Reader reader, const YamlNode& node) {
+  TableOptions options;
+  MappingReader mapping(reader, node, "a table's options");
+  options.where = node.where;
+  options.table = mapping.required_text("table");
+  options.append_only = mapping.boolean("append_only");
+  options.history = mapping.boolean("history");
+  options.exclude = mapping.texts("exclude");
+  options.order_by = mapping.texts("order_by");
+  options.key = mapping.texts("key");
+  for (const std::string& column : options.key)
+    if (std::find(options.exclude.begin(), options.exclude.end(), column) != options.exclude.end())
+      mapping.error("exclude", fmt::format("`{}` is part of the key and cannot be left out", column));
+  mapping.finish();
+  return options;
+}
+
+// `tables` holds names, patterns, and mappings with a table's options.
+void read_tables(MappingReader& mapping, PostgresSource& source) {
+  const YamlNode* tables = mapping.required_child("tables");
+  if (tables == nullptr) return;
+  if (tables->kind == YamlNode::Kind::scalar) {
+    source.tables = mapping.texts("tables");
+    return;
+  }
+  for (const YamlNode& item : mapping.items("tables")) {
+    std::string table;
+    if (item.kind == YamlNode::Kind::mapping) {
+      TableOptions options = read_options(mapping.reader(), item);
+      table = options.table;
+      if (!table.empty()) source.options.push_back(std::move(options));
+    } else if (auto text = mapping.item_text(item, "tables")) {
+      table = *text;
+    }
+    if (table.empty()) continue;
+    if (std::find(source.tables.begin(), source.tables.end(), table) != source.tables.end())
+      mapping.reader().report.error(item.where, fmt::format("`tables` names `{}` twice", table),
+                                    "Keep one of them.");
+    else
+      source.tables.push_back(std::move(table));
+  }
+  if (tables->kind == YamlNode::Kind::sequence && tables->items.empty())
+    mapping.error("tables", "`tables` is empty",
+                  "Name at least one table, or write \"*\" for all of schema public.");
+}
+
+void check_option_tables(MappingReader& mapping, const PostgresSource& source) {
+  bool patterns = std::any_of(source.tables.begin(), source.tables.end(),
+                              [](const std::string& table) { return table.find('*') != std::string::npos; });
+  for (size_t i = 0; i < source.options.size(); ++i) {
+    const TableOptions& options = source.options[i];
+    if (options.table.find('*') != std::string::npos)
+      mapping.reader().report.error(options.where, "options are given for one table, not for a pattern",
+                                    "Write the table's name.");
+    else if (!patterns &&
+             std::find(source.tables.begin(), source.tables.end(), options.table) == source.tables.end())
+      mapping.reader().report.error(options.where,
+                                    fmt::format("options for `{}`, which is not in `tables`{}", options.table,
+                                                did_you_mean(options.table, source.tables)));
+    for (size_t k = 0; k < i; ++k)
+      if (source.options[k].table == options.table)
+        mapping.reader().report.error(options.where,
+                                      fmt::format("options for `{}` are given twice", options.table),
+                                      "Put them together.");
+  }
+}
+
+void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) {
+  MappingReader mapping(reader, node, "`postgres`");
+  source.url = Secret(mapping.required_text("url"));
+  source.mode = mapping.choice<PostgresSource::Mode>(
+      "mode", {{"cdc", PostgresSource::Mode::cdc}, {"batch", PostgresSource::Mode::batch}},
+      PostgresSource::Mode::cdc);
+  read_tables(mapping, source);
+  std::string default_name = "tidemark_" + source.name;
+  source.slot = mapping.text("slot", default_name);
+  source.publication = mapping.text("publication", default_name);
+  for (const YamlNode& item : mapping.items("options")) {
+    TableOptions options = read_options(reader, item);
+    if (!options.table.empty()) source.options.push_back(std::move(options));
+  }
+  check_option_tables(mapping, source);
+  if (source.mode == PostgresSource::Mode::batch)
+    mapping.error("mode", "`mode: batch` is not yet supported in this version",
+                  "Use `mode: cdc`; it needs wal_level = logical on the server.");
+  else if (mapping.has("batch"))
+    mapping.error("batch", "`batch` belongs to `mode: batch`, which is not yet supported in this version",
+                  "Leave it out.");
+  mapping.has("batch");
+  if (mapping.has("slot") && !is_slot_name(source.slot))
+    mapping.error("slot", fmt::format("`{}` cannot be the name of a replication slot", source.slot),
+                  "Postgres allows lower-case letters, digits and _, at most 63 of them.");
+  if (source.publication.size() > limits::postgres_name_bytes_max)
+    mapping.error("publication", fmt::format("the name of a publication can have {} bytes",
+                                             limits::postgres_name_bytes_max));
+  mapping.finish();
+}
+
+}  // namespace
+
+void load_source(Reader reader, const std::filesystem::path& file, Project& project) {
+  auto text = reader.report.read(file);
+  if (!text) return;
+  auto node = parse_yaml(reader.report, file, *text);
+  if (!node) return;
+  MappingReader mapping(reader, *node, "a source");
+  PostgresSource source;
+  source.name = mapping.required_text("source");
+  source.where = {file, mapping.where("source").line, mapping.where("source").column};
+  if (!source.name.empty() && check_identifier(reader.report, source.where, "a source", source.name) &&
+      !is_slot_name("tidemark_" + source.name))
+    reader.report.error(
+        source.where, fmt::format("`{}` cannot be the name of a source", source.name),
+        "Slots and publications are named after it: use lower-case letters, digits and _, at most 54.");
+  bool other_kind = false;
+  for (const char* kind : unsupported_kinds)
+    if (node->find(kind) != nullptr) {
+      mapping.has(kind);
+      other_kind = true;
+      mapping.error(kind, fmt::format("sources of kind `{}` are not yet supported in this version", kind),
+                    "Only `postgres` is; remove the file.");
+    }
+  const YamlNode* postgres = other_kind ? mapping.child("postgres") : mapping.required_child("postgres");
+  if (postgres != nullptr) read_postgres(reader, *postgres, source);
+  mapping.finish();
+  if (postgres != nullptr) project.sources.push_back(std::move(source));
+}
+
+}  // namespace tidemark::config

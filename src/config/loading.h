@@ -1,0 +1,30 @@
+// The loader's parts, one per kind of project file. Each adds what it read to the project and everything that
+// is wrong to the report; what is in the project after an error is not to be relied on.
+#pragma once
+
+#include "config/project.h"
+#include "config/yaml_reader.h"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidemark::config {
+
+void load_settings(Reader reader, const std::filesystem::path& file, Project& project);
+void load_source(Reader reader, const std::filesystem::path& file, Project& project);
+void load_model(Reader reader, const std::filesystem::path& file, Project& project);
+void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project);
+void load_endpoint(Reader reader, const std::filesystem::path& file, Project& project);
+
+// What can only be seen with everything loaded: names used twice, references to models, ports that collide.
+void check_project(Report& report, const Project& project);
+
+// What to run for a tile over a model; precondition: the tile has a model and the keys its chart needs.
+std::string make_tile_query(const Tile& tile);
+
+// A name that is used in SQL: reports when it is not [A-Za-z_][A-Za-z0-9_]* or too long.
+bool check_identifier(Report& report, const Location& where, std::string_view what, const std::string& name);
+
+}  // namespace tidemark::config
