@@ -280,8 +280,12 @@ Result<AdtechTotals> AdtechGenerator::totals() {
 
 Status AdtechGenerator::delete_everything() {
   TRY_VOID(connection_.execute("BEGIN"));
-  for (const char* table : {"clicks", "impressions", "campaign", "advertiser"})
+  for (const char* table : {"clicks", "impressions", "campaign", "advertiser"}) {
     counts_.deletes += TRY(affected(fmt::format("DELETE FROM {}", table), {}));
+    TRY_VOID(connection_.execute(
+        fmt::format("SELECT setval(pg_get_serial_sequence('{}', 'id'), 1, false)", table)));
+  }
+  newest_impression_ = newest_click_ = 0;
   TRY_VOID(commit());
   return read_campaigns();
 }
