@@ -1,0 +1,132 @@
+#include "postgres/replication_setup.h"
+
+#include <fmt/format.h>
+#include <set>
+
+namespace tidemark::postgres {
+namespace {
+
+// Without ONLY a publication also takes inheritance children, whose rows are not rows of this table for us.
+std::string table_list(const std::vector<SourceTable>& tables) {
+  std::string list;
+  for (const auto& table : tables) {
+    if (!list.empty()) list += ", ";
+    list += (table.kind == 'p' ? "" : "ONLY ") + table.quoted();
+  }
+  return list;
+}
+
+Status with_remedy(Status status, const std::string& publication, const std::vector<SourceTable>& tables) {
+  if (status) return status;
+  Error error = std::move(status.error());
+  if (error.kind == ErrorKind::refused)
+    error.remedy = fmt::format(
+        "let the tables' owner (or a superuser) run: CREATE PUBLICATION {} FOR TABLE {} WITH "
+        "(publish_via_partition_root = true); Tidemark then uses it as it is",
+        quote_identifier(publication), table_list(tables));
+  return fail(std::move(error).in(fmt::format("setting up the publication {}", publication)));
+}
+
+}  // namespace
+
+Status ensure_publication(Connection& connection, const std::string& name,
+                          const std::vector<SourceTable>& tables) {
+  Rows found = TRY(connection.query(fmt::format(
+      "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot FROM "
+      "pg_catalog.pg_publication WHERE pubname = {}",
+      quote_literal(name))));
+  std::string quoted = quote_identifier(name);
+  if (found.size() == 0) {
+    Status created = connection.execute(
+        fmt::format("CREATE PUBLICATION {} FOR TABLE {} WITH (publish = 'insert, update, delete, truncate', "
+                    "publish_via_partition_root = true)",
+                    quoted, table_list(tables)));
+    return with_remedy(std::move(created), name, tables);
+  }
+  if (found.boolean(0, 0))
+    return fail(ErrorKind::conflict,
+                fmt::format("the publication {} is FOR ALL TABLES and was made by somebody else", name),
+                "name another publication in the source's file");
+  if (!found.boolean(0, 1) || !found.boolean(0, 2))
+    TRY_VOID(with_remedy(connection.execute(fmt::format(
+                             "ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate', "
+                             "publish_via_partition_root = true)",
+                             quoted)),
+                         name, tables));
+  // What the publication names itself; pg_publication_tables would also list what it reaches.
+  Rows members = TRY(connection.query(
+      fmt::format("SELECT prrelid FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON "
+                  "p.oid = r.prpubid WHERE p.pubname = {}",
+                  quote_literal(name))));
+  std::set<uint32_t> present;
+  std::set<uint32_t> wanted;
+  for (size_t row = 0; row < members.size(); ++row)
+    present.insert(static_cast<uint32_t>(members.integer(row, 0)));
+  for (const auto& table : tables) wanted.insert(table.oid);
+  if (present == wanted) return {};
+  return with_remedy(
+      connection.execute(fmt::format("ALTER PUBLICATION {} SET TABLE {}", quoted, table_list(tables))), name,
+      tables);
+}
+
+Result<CreatedSlot> create_slot(Connection& replication_connection, const std::string& name, bool temporary) {
+  bool options_in_parentheses = replication_connection.server_version() >= 150'000;
+  auto answer = replication_connection.query(fmt::format(
+      "CREATE_REPLICATION_SLOT {}{} LOGICAL pgoutput {}", quote_identifier(name),
+      temporary ? " TEMPORARY" : "", options_in_parentheses ? "(SNAPSHOT 'export')" : "EXPORT_SNAPSHOT"));
+  if (!answer) {
+    Error error = std::move(answer.error());
+    if (error.kind == ErrorKind::conflict)
+      error.remedy =
+          "drop the slot (SELECT pg_drop_replication_slot(...)) or name another in the source's file";
+    if (error.kind == ErrorKind::dependency_down || error.message.find("53400") != std::string::npos)
+      error.remedy = "raise max_replication_slots on the server, or drop slots nobody uses";
+    return fail(std::move(error).in(fmt::format("creating the replication slot {}", name)));
+  }
+  CreatedSlot slot;
+  if (answer->size() != 1 || answer->columns() < 3)
+    return fail(ErrorKind::corrupt,
+                "the server's answer to CREATE_REPLICATION_SLOT has another shape than documented");
+  auto point = parse_lsn(std::string(answer->at(0, 1)));
+  if (!point)
+    return fail(ErrorKind::corrupt, "the server's answer to CREATE_REPLICATION_SLOT has no position");
+  slot.consistent_point = *point;
+  slot.snapshot_name = answer->at(0, 2);
+  return slot;
+}
+
+Result<std::optional<SlotInfo>> read_slot(Connection& connection, const std::string& name) {
+  Rows rows = TRY(connection.query(fmt::format(
+      "SELECT s.active, s.active_pid, a.application_name, s.plugin, s.database, s.confirmed_flush_lsn, "
+      "s.restart_lsn, "
+      "s.wal_status FROM pg_catalog.pg_replication_slots s LEFT JOIN pg_catalog.pg_stat_activity a "
+      "ON a.pid = s.active_pid WHERE s.slot_name = {}",
+      quote_literal(name))));
+  if (rows.size() == 0) return std::nullopt;
+  SlotInfo slot;
+  slot.active = rows.boolean(0, 0);
+  slot.active_pid = static_cast<int>(rows.integer(0, 1));
+  slot.active_application = rows.at(0, 2);
+  slot.plugin = rows.at(0, 3);
+  slot.database = rows.at(0, 4);
+  slot.confirmed_flush = parse_lsn(std::string(rows.at(0, 5))).value_or(0);
+  slot.restart_lsn = parse_lsn(std::string(rows.at(0, 6))).value_or(0);
+  slot.wal_status = rows.at(0, 7);
+  return slot;
+}
+
+Status drop_slot(Connection& connection, const std::string& name) {
+  Rows rows =
+      TRY_IN(connection.query(fmt::format("SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
+                                          "pg_catalog.pg_replication_slots WHERE slot_name = {}",
+                                          quote_literal(name))),
+             fmt::format("dropping the replication slot {}", name));
+  return {};
+}
+
+Status emit_heartbeat(Connection& connection, const std::string& prefix) {
+  return connection.execute(
+      fmt::format("SELECT pg_catalog.pg_logical_emit_message(false, {}, '')", quote_literal(prefix)));
+}
+
+}  // namespace tidemark::postgres
