@@ -30,7 +30,7 @@ demo: build ## everything at http://127.0.0.1:8088 until Ctrl-C; CHECK=1 proves 
 test: build ## all tests, or type=unit|integration|schema|streaming|web|torture
 	@scripts/test $(type)
 
-bench: build ## the figures of docs/BENCHMARKS.md; args="--only stream --rows 1000000 --write"
+bench: build ## Tidemark against its peers and limits (docs/BENCHMARKS.md); args="--only stream --write"
 	@node bench/run.mjs $(args)
 
 start: build ## the demo in the background

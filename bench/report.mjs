@@ -1,0 +1,107 @@
+// The run as a page of Markdown: machine, tables, and the ratios that Tidemark has promised, each met or not.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import { references } from './stream.mjs';
+
+export const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+const millions = (rate) => (rate / 1e6).toFixed(2);
+const spread = (values) => `${millions(Math.min(...values))} - ${millions(Math.max(...values))}`;
+const row = (...cells) => `| ${cells.join(' | ')} |`;
+const heading = (...cells) => [row(...cells), row(...cells.map(() => '---'))];
+
+function resources(usages) {
+  if (!usages.length) return [];
+  return ['', `tidemark: ${median(usages.map((u) => u.cpu_s)).toFixed(1)} CPU s, peak resident ${Math.max(...usages.map((u) => u.peak_mb)).toFixed(0)} MB; ` +
+    `ClickHouse meanwhile ${median(usages.map((u) => u.warehouse_cpu_s)).toFixed(1)} CPU s (medians of ${usages.length}).`];
+}
+
+export function report({ snapshot, stream, latency, postgres, warehouse, command, rounds, ours }) {
+  const promises = [];
+  const promise = (text, value, met, unit = 'x') => promises.push({ text, value: value === null ? 'not measured' : `${value.toFixed(unit === 'x' ? 2 : 1)}${unit === 'x' ? 'x' : ` ${unit}`}`, met });
+  let commit = '';
+  try { commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim(); } catch { /* an archive */ }
+  const cpu = os.cpus()[0].model.trim();
+  const out = [
+    `Measured ${new Date().toISOString().slice(0, 10)} with \`${command}\`${commit && ` at ${commit}`}, medians of ${rounds} rounds, the contestants taking turns.`,
+    `Machine: ${os.cpus().length} cores (${cpu}), ${Math.round(os.totalmem() / 2 ** 30)} GB; Postgres ${postgres.version}, ClickHouse ${warehouse.version}, both on this machine; fsync on.`,
+  ];
+  if (!ours) out.push('', '**Without Tidemark: only the peers were measured.**');
+  const peaks = [];
+  if (snapshot) {
+    out.push('', `### Initial copy, ${snapshot.rows.toLocaleString('en')} rows of 7 columns`, '', ...heading('', 'M rows/s', 'range'));
+    for (const [name, rates] of Object.entries(snapshot.results)) out.push(row(name, millions(median(rates)), spread(rates)));
+    out.push(...resources(snapshot.usages));
+    peaks.push(...snapshot.usages);
+    const of = (name) => snapshot.results[name] && median(snapshot.results[name]);
+    if (of('tidemark')) {
+      const a = of('tidemark') / of('INSERT SELECT FROM postgresql()');
+      const b = of('tidemark') / of('COPY (binary) to /dev/null');
+      promise('initial copy, at least 1.5x postgresql()', a, a >= 1.5);
+      promise('initial copy, at least 0.4x COPY (binary)', b, b >= 0.4);
+    }
+  }
+  if (stream) {
+    const shapes = Object.keys(stream.results);
+    const names = Object.keys(stream.results[shapes[0]]);
+    out.push('', '### Catching up with a backlog, 70 % inserts, 30 % updates', '', ...heading('M changes/s', ...shapes));
+    for (const name of names) out.push(row(name, ...shapes.map((shape) => `${millions(median(stream.results[shape][name]))} (${spread(stream.results[shape][name])})`)));
+    out.push(...resources(stream.usages));
+    peaks.push(...stream.usages);
+    if (stream.start_seconds.length) out.push('', `Not counted: from the start of the process to the slot taken, ${median(stream.start_seconds).toFixed(2)} s.`);
+    if (stream.results[shapes[0]].tidemark) {
+      const same = Object.keys(references).find((name) => JSON.stringify(references[name]) === JSON.stringify(stream.options));
+      if (!same) throw new Error(`no reference has Tidemark's replication options ${JSON.stringify(stream.options)}; add it to bench/stream.mjs`);
+      out.push('', `Tidemark used the options of "${same}" (from the server's log).`);
+      for (const shape of shapes) {
+        const of = (name) => median(stream.results[shape][name]);
+        const a = of('tidemark') / of(same);
+        const b = of('tidemark') / of('MaterializedPostgreSQL');
+        promise(`stream, ${shape}, at least 0.7x pg_recvlogical with the same options`, a, a >= 0.7);
+        promise(`stream, ${shape}, at least 1.3x MaterializedPostgreSQL`, b, b >= 1.3);
+      }
+    }
+  }
+  if (latency) {
+    out.push('', `### Commit to queryable at ${latency.rate} rows/s, single-row transactions, ${latency.seconds} s`, '',
+      ...heading('ms', 'p50', 'p99', 'p50 from the commit\'s answer', 'p99 from the commit\'s answer', 'rows/s reached'));
+    const of = (name, key) => median(latency.results[name].map((r) => r[key]));
+    for (const name of Object.keys(latency.results)) {
+      out.push(row(name, ...['p50', 'p99', 'from_commit_p50', 'from_commit_p99'].map((key) => of(name, key).toFixed(1)), of(name, 'rate').toFixed(0)));
+    }
+    if (latency.usages.length) {
+      const u = latency.usages;
+      out.push('', `tidemark: ${(median(u.map((x) => x.cpu_s / x.seconds)) * 100).toFixed(0)} % of one core, peak resident ${Math.max(...u.map((x) => x.peak_mb)).toFixed(0)} MB; ClickHouse, with the reader's queries, ${(median(u.map((x) => x.warehouse_cpu_s / x.seconds)) * 100).toFixed(0)} %.`);
+    }
+    peaks.push(...latency.usages);
+    if (latency.results.tidemark) {
+      promise('commit to queryable p50, at most 40 ms', of('tidemark', 'p50'), of('tidemark', 'p50') <= 40, 'ms');
+      promise('commit to queryable p99, at most 200 ms', of('tidemark', 'p99'), of('tidemark', 'p99') <= 200, 'ms');
+    }
+  }
+  if (peaks.length) {
+    const peak = Math.max(...peaks.map((u) => u.peak_mb));
+    promise('resident memory of tidemark, below 256 MB', peak, peak < 256, 'MB');
+  }
+  if (promises.length) {
+    out.push('', '### What is promised', '', ...heading('promise', 'measured', 'met'));
+    for (const { text, value, met } of promises) out.push(row(text, value, met ? 'yes' : '**no**'));
+  }
+  return { text: out.join('\n') + '\n', met: promises.every((p) => p.met) };
+}
+
+const begin_mark = '<!-- bench: begin (written by make bench args=--write) -->';
+const end_mark = '<!-- bench: end -->';
+
+// Replaces what is between the marks of docs/BENCHMARKS.md.
+export function write_into(file, text) {
+  const before = fs.readFileSync(file, 'utf8');
+  const begin = before.indexOf(begin_mark);
+  const finish = before.indexOf(end_mark);
+  if (begin < 0 || finish < begin) throw new Error(`${file} has no place for the figures: ${begin_mark} ... ${end_mark}`);
+  fs.writeFileSync(file, `${before.slice(0, begin + begin_mark.length)}\n${text}${before.slice(finish)}`);
+}
