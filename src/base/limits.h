@@ -58,6 +58,15 @@ constexpr int64_t slot_release_wait_us = 15'000'000;
 constexpr std::chrono::milliseconds heartbeat_every{10'000};
 constexpr int64_t rate_sample_us = 1'000'000;
 
+// Verify: sums a side (24 bytes each); rows compared one by one at a time when sums differ; rows read between hashes;
+// examples printed and their length.
+constexpr size_t parity_buckets = 65'536;
+constexpr uint64_t parity_detail_rows_max = 500'000;
+constexpr size_t parity_block_rows = 16'384;
+constexpr size_t parity_examples_max = 10;
+constexpr size_t parity_example_bytes_max = 200;
+constexpr std::chrono::milliseconds fence_poll_every{20};
+
 // Old images are read back in lists of this many keys: one list of 20,000 integer keys is parsed in a few ms.
 constexpr size_t image_keys_max = 20'000;
 constexpr size_t image_query_bytes_max = 64 << 20;

@@ -30,6 +30,7 @@ std::string reinterpreted(const Column& column, size_t row) {
 }
 
 std::string literal(const Column& column, size_t row) {
+  if (column.is_null(row)) return "NULL";
   switch (column.type().kind) {
     case TypeKind::boolean:
       return column.get<uint8_t>(row) != 0 ? "true" : "false";
