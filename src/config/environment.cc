@@ -119,6 +119,7 @@ std::optional<std::string> Environment::substitute(Report& report, const Locatio
                    "Write ${env:NAME} for an environment variable or ${file:/path} for a file's content.");
       complete = false;
     } else if (auto found = lookup(report, place, scheme, name)) {
+      report.conceal(*found, reference);
       out += *found;
     } else {
       complete = false;

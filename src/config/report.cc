@@ -59,8 +59,21 @@ void Report::warning(Location where, std::string message, std::string remedy) {
   warnings_.push_back(make(std::move(where), std::move(message), std::move(remedy)));
 }
 
+void Report::conceal(std::string value, std::string reference) {
+  // one or two characters ("1", "db") are no secret, and replacing them everywhere would garble the text
+  if (value.size() >= 3) concealed_.emplace(std::move(value), std::move(reference));
+}
+
+void Report::conceal_in(std::string& text) const {
+  for (const auto& [value, reference] : concealed_)
+    for (size_t at = text.find(value); at != std::string::npos; at = text.find(value, at + reference.size()))
+      text.replace(at, value.size(), reference);
+}
+
 Diagnostic Report::make(Location where, std::string message, std::string remedy) const {
   Diagnostic diagnostic{std::move(where), std::move(message), std::move(remedy), {}};
+  conceal_in(diagnostic.message);
+  conceal_in(diagnostic.remedy);
   if (auto text = texts_.find(diagnostic.where.file); text != texts_.end() && diagnostic.where.line > 0) {
     std::string_view line = line_of(text->second, diagnostic.where.line);
     // a machine-made line of a megabyte helps nobody

@@ -28,6 +28,10 @@ class Report {
   // Text given by hand, for tests and for texts that are not files: its lines are shown in diagnostics.
   void add_text(const std::filesystem::path& file, std::string text);
 
+  // From now on `value`, which came in through `reference` ("${env:NAME}"), is written as that in every text.
+  // The net under every message that quotes a value: one of them will be a password some day.
+  void conceal(std::string value, std::string reference);
+
   const std::filesystem::path& root() const { return root_; }
   // By file, then line, then column.
   std::vector<Diagnostic> take_errors() { return sorted(std::move(errors_)); }
@@ -37,10 +41,12 @@ class Report {
 
  private:
   Diagnostic make(Location where, std::string message, std::string remedy) const;
+  void conceal_in(std::string& text) const;
   static std::vector<Diagnostic> sorted(std::vector<Diagnostic> diagnostics);
 
   std::filesystem::path root_;
   std::map<std::filesystem::path, std::string> texts_;
+  std::map<std::string, std::string> concealed_;  // value -> reference
   std::vector<Diagnostic> errors_;
   std::vector<Diagnostic> warnings_;
 };
