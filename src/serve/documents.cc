@@ -1,0 +1,208 @@
+#include "serve/documents.h"
+
+#include "postgres/lsn.h"
+
+#include <boost/json.hpp>
+#include <cmath>
+
+namespace tidemark::serve {
+
+namespace json = boost::json;
+
+namespace {
+
+double milliseconds(uint64_t micros) {
+  return std::round(static_cast<double>(micros)) / 1000.0;
+}
+
+json::object ladder_text(const ingest::Ladder& ladder) {
+  return {{"server", postgres::format_lsn(ladder.server)},
+          {"received", postgres::format_lsn(ladder.received)},
+          {"cut", postgres::format_lsn(ladder.cut)},
+          {"queryable", postgres::format_lsn(ladder.queryable)},
+          {"fenced", postgres::format_lsn(ladder.fenced)},
+          {"acknowledged", postgres::format_lsn(ladder.acknowledged)}};
+}
+
+// Bytes behind the server's head: what can be drawn.
+json::object ladder_behind(const ingest::Ladder& ladder) {
+  const auto behind = [&](uint64_t position) {
+    return ladder.server > position ? ladder.server - position : 0;
+  };
+  return {{"server", 0},
+          {"received", behind(ladder.received)},
+          {"cut", behind(ladder.cut)},
+          {"queryable", behind(ladder.queryable)},
+          {"fenced", behind(ladder.fenced)},
+          {"acknowledged", behind(ladder.acknowledged)}};
+}
+
+json::object source_object(const ingest::SourceStatus& source) {
+  json::array tables;
+  for (const auto& table : source.tables) {
+    json::object entry = {{"table", table.table},
+                          {"state", table.state},
+                          {"rows_applied", table.rows_applied},
+                          {"quarantined", table.quarantined},
+                          {"copy_rows", table.copy_rows},
+                          {"copy_rows_estimate", table.copy_rows_estimate}};
+    if (!table.error.empty()) entry["error"] = table.error;
+    tables.push_back(std::move(entry));
+  }
+  return {{"source", source.source},
+          {"state", source.state},
+          {"error", source.error},
+          {"epoch", source.epoch},
+          {"last_cut", source.last_cut},
+          {"as_of_ms", milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))},
+          {"lag_ms", source.lag_ms},
+          {"lag_bytes", source.lag_bytes},
+          {"rows_per_second", std::round(source.rows_per_second * 10) / 10},
+          {"transactions", source.transactions},
+          {"commit_to_queryable_ms",
+           {{"p50", milliseconds(source.queryable_p50_us)}, {"p99", milliseconds(source.queryable_p99_us)}}},
+          {"ladder", ladder_text(source.ladder)},
+          {"behind_bytes", ladder_behind(source.ladder)},
+          {"tables", std::move(tables)}};
+}
+
+json::object tile_object(const config::Tile& tile) {
+  json::array y;
+  for (const auto& column : tile.y) y.push_back(json::string(column));
+  json::array columns;
+  for (const auto& column : tile.columns) {
+    json::object entry = {{"column", column.column},
+                          {"title", column.title.empty() ? column.column : column.title},
+                          {"format", config::name(column.format)},
+                          {"unit", column.unit},
+                          {"bar", column.bar}};
+    if (column.decimals) entry["decimals"] = *column.decimals;
+    columns.push_back(std::move(entry));
+  }
+  json::object object = {{"title", tile.title},
+                         {"chart", config::name(tile.chart)},
+                         {"description", tile.description},
+                         {"query", tile.query.empty() ? tile.sql : tile.query},
+                         {"x", tile.x},
+                         {"y", std::move(y)},
+                         {"series", tile.series},
+                         {"stacked", tile.stacked},
+                         {"format", config::name(tile.format)},
+                         {"unit", tile.unit},
+                         {"width", tile.width},
+                         {"height", tile.height},
+                         {"compare", tile.compare},
+                         {"trend", tile.trend},
+                         {"good", tile.good},
+                         {"columns", std::move(columns)},
+                         {"sort", tile.sort},
+                         {"limit", tile.limit}};
+  if (tile.decimals) object["decimals"] = *tile.decimals;
+  return object;
+}
+
+json::object dashboard_object(const config::Dashboard& dashboard) {
+  json::array tiles;
+  for (const auto& tile : dashboard.tiles) tiles.push_back(tile_object(tile));
+  return {{"name", dashboard.name},
+          {"title", dashboard.title.empty() ? dashboard.name : dashboard.title},
+          {"description", dashboard.description},
+          {"tiles", std::move(tiles)}};
+}
+
+}  // namespace
+
+std::string status_document(const StatusInputs& inputs) {
+  json::array sources;
+  uint64_t p50 = 0;
+  uint64_t p99 = 0;
+  for (const auto& source : inputs.pipeline.sources) {
+    sources.push_back(source_object(source));
+    p50 = std::max(p50, source.queryable_p50_us);
+    p99 = std::max(p99, source.queryable_p99_us);
+  }
+  json::array models;
+  for (const auto& model : inputs.models)
+    models.push_back(json::object{{"model", model.model},
+                                  {"kind", model.kind},
+                                  {"state", model.state},
+                                  {"as_of_lag_ms", model.as_of_lag_ms}});
+  return json::serialize(json::object{
+      {"project", inputs.project},
+      {"time_ms", inputs.now_micros / 1000},
+      {"sources", std::move(sources)},
+      {"models", std::move(models)},
+      {"segments", json::array{}},
+      {"destinations", json::array{}},
+      {"commit_to_queryable_ms", {{"p50", milliseconds(p50)}, {"p99", milliseconds(p99)}}},
+      {"warehouse",
+       {{"mode", inputs.warehouse_mode}, {"version", inputs.warehouse_version}, {"up", inputs.warehouse_up}}},
+      {"viewers", inputs.viewers}});
+}
+
+std::string readiness_document(const StatusInputs& inputs, bool& ready) {
+  json::array reasons;
+  for (const auto& source : inputs.pipeline.sources) {
+    if (source.state == "streaming") continue;
+    std::string reason = "source " + source.source + " is " + source.state;
+    if (!source.error.empty()) reason += ": " + source.error;
+    reasons.push_back(json::string(reason));
+  }
+  if (!inputs.warehouse_up) reasons.push_back("the warehouse does not answer");
+  ready = reasons.empty();
+  return json::serialize(json::object{{"ready", ready}, {"reasons", std::move(reasons)}});
+}
+
+std::string dashboards_document(const std::string& project,
+                                const std::vector<config::Dashboard>& dashboards) {
+  json::array list;
+  for (const auto& dashboard : dashboards) list.push_back(dashboard_object(dashboard));
+  return json::serialize(json::object{{"project", project}, {"dashboards", std::move(list)}});
+}
+
+std::string dashboard_document(const config::Dashboard& dashboard) {
+  return json::serialize(dashboard_object(dashboard));
+}
+
+AsOf as_of(const ingest::PipelineStatus& pipeline) {
+  AsOf result;
+  json::object sources;
+  for (const auto& source : pipeline.sources) {
+    if (source.as_of_micros > 0 && (result.commit_micros == 0 || source.as_of_micros < result.commit_micros))
+      result.commit_micros = source.as_of_micros;
+    result.lag_ms = std::max(result.lag_ms, source.lag_ms);
+    sources[source.source] = {
+        {"lsn", postgres::format_lsn(source.ladder.fenced)},
+        {"cut", source.last_cut},
+        {"as_of_ms", milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))}};
+  }
+  result.json = fmt::format("\"as_of_ms\":{:.3f},\"lag_ms\":{},\"sources\":{}",
+                            static_cast<double>(result.commit_micros) / 1000.0, result.lag_ms,
+                            json::serialize(sources));
+  return result;
+}
+
+std::string cut_document(const ingest::CutEvent& cut) {
+  json::array tables;
+  for (const auto& table : cut.tables) tables.push_back(json::string(table));
+  return json::serialize(
+      json::object{{"source", cut.source},
+                   {"cut", cut.cut},
+                   {"end_lsn", postgres::format_lsn(cut.end_lsn)},
+                   {"committed_at_ms", static_cast<double>(cut.committed_at_micros) / 1000.0},
+                   {"queryable_at_ms", static_cast<double>(cut.queryable_at_micros) / 1000.0},
+                   {"rows", cut.rows},
+                   {"tables", std::move(tables)}});
+}
+
+std::string tile_document(size_t tile, const std::string& compact_result, double took_ms) {
+  return fmt::format("{{\"tile\":{},\"took_ms\":{:.1f},\"result\":{}}}", tile, took_ms, compact_result);
+}
+
+std::string tile_error_document(size_t tile, const Error& error) {
+  return json::serialize(json::object{
+      {"tile", tile},
+      {"error", {{"kind", name(error.kind)}, {"message", error.message}, {"remedy", error.remedy}}}});
+}
+
+}  // namespace tidemark::serve

@@ -1,0 +1,219 @@
+#include "serve/live_server.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "clickhouse/client_pool.h"
+#include "http/server.h"
+#include "serve/documents.h"
+#include "serve/live_dashboards.h"
+#include "serve/metrics.h"
+#include "serve/openapi.h"
+#include "serve/page.h"
+#include "serve/query_endpoints.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace tidemark::serve {
+
+using http::Request;
+using http::Response;
+
+namespace {
+
+http::ServerOptions server_options(const config::Http& http) {
+  http::ServerOptions options;
+  options.host = http.host;
+  options.port = http.port;
+  options.allowed_hosts = {http.host};
+  return options;
+}
+
+}  // namespace
+
+class LiveServer::Implementation {
+ public:
+  explicit Implementation(ServeOptions options)
+      : options_(std::move(options)),
+        server_(server_options(options_.http)),
+        pool_(options_.reader, limits::http_worker_threads),
+        live_({&options_.dashboards, options_.reader, options_.pipeline_status,
+               [this] { return status_document(status_inputs()); }, options_.lineage}) {
+    add_routes();
+  }
+  ~Implementation() { stop(); }
+
+  Status start() {
+    TRY_VOID(server_.start());
+    live_.start();
+    prober_ = std::thread([this] { probe_warehouse(); });
+    return {};
+  }
+
+  void stop() {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    if (prober_.joinable()) prober_.join();
+    live_.stop();
+    server_.stop();
+  }
+
+  void on_cut(const ingest::CutEvent& cut) {
+    cuts_.add(cut);
+    live_.on_cut(cut);
+  }
+
+  uint16_t port() const { return server_.port(); }
+  const ServeOptions& options() const { return options_; }
+
+ private:
+  void add_routes();
+  StatusInputs status_inputs() const;
+  void probe_warehouse();
+  Response ready() const;
+
+  const ServeOptions options_;
+  http::Server server_;
+  clickhouse::ClientPool pool_;
+  CutMetrics cuts_;
+
+  // What the prober last saw.
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  bool warehouse_up_ = false;
+  std::string warehouse_version_;
+  std::thread prober_;
+
+  LiveDashboards live_;
+};
+
+StatusInputs LiveServer::Implementation::status_inputs() const {
+  StatusInputs inputs;
+  inputs.project = options_.project;
+  inputs.pipeline = options_.pipeline_status();
+  if (options_.model_status) inputs.models = options_.model_status();
+  inputs.warehouse_mode = options_.warehouse_mode;
+  inputs.now_micros = system_clock().wall_micros();
+  inputs.viewers = live_.counters().viewers;
+  std::lock_guard lock(mutex_);
+  inputs.warehouse_up = warehouse_up_;
+  inputs.warehouse_version = warehouse_version_;
+  return inputs;
+}
+
+void LiveServer::Implementation::probe_warehouse() {
+  clickhouse::Client client(options_.reader);
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const bool ask_version = warehouse_version_.empty();
+    lock.unlock();
+    clickhouse::QueryOptions bounded;
+    bounded.timeout = std::chrono::seconds(2);
+    // The version needs the account to work, not only the server.
+    const auto version = ask_version ? client.query_text("SELECT version()", bounded) : std::string();
+    const bool up = version.has_value() && (ask_version || client.ping(bounded.timeout).has_value());
+    lock.lock();
+    warehouse_up_ = up;
+    if (!up) warehouse_version_.clear();
+    if (up && ask_version) warehouse_version_ = version->substr(0, version->find('\n'));
+    changed_.wait_for(lock, std::chrono::milliseconds(limits::live_status_interval_ms),
+                      [&] { return stopping_; });
+  }
+}
+
+Response LiveServer::Implementation::ready() const {
+  bool ready = false;
+  std::string document = readiness_document(status_inputs(), ready);
+  return Response::json(std::move(document), ready ? 200 : 503);
+}
+
+void LiveServer::Implementation::add_routes() {
+  server_.route("GET", "/", [](const Request& request) { return page_file(request, "index.html"); });
+  server_.route("GET", "/assets/{file}", [](const Request& request) {
+    return page_file(request, "assets/" + request.path_parameters.at("file"));
+  });
+  server_.route("GET", "/favicon.svg",
+                [](const Request& request) { return page_file(request, "favicon.svg"); });
+  server_.route("GET", "/theme.js", [](const Request& request) { return page_file(request, "theme.js"); });
+
+  server_.route("GET", "/api/status",
+                [this](const Request&) { return Response::json(status_document(status_inputs())); });
+  server_.route("GET", "/api/dashboards", [this](const Request&) {
+    return Response::json(dashboards_document(options_.project, options_.dashboards));
+  });
+  server_.route("GET", "/api/dashboards/{name}", [this](const Request& request) {
+    for (const auto& dashboard : options_.dashboards)
+      if (dashboard.name == request.path_parameters.at("name"))
+        return Response::json(dashboard_document(dashboard));
+    return Response::problem(404, "not found", "there is no dashboard of that name",
+                             "GET /api/dashboards lists them");
+  });
+  server_.stream(
+      "/api/dashboards/{name}/live",
+      [this](const Request& request, std::shared_ptr<http::EventStream> stream) -> std::optional<Response> {
+        if (live_.watch(request.path_parameters.at("name"), std::move(stream))) return std::nullopt;
+        return Response::problem(404, "not found", "there is no dashboard of that name",
+                                 "GET /api/dashboards lists them");
+      });
+  server_.stream(
+      "/api/events",
+      [this](const Request&, std::shared_ptr<http::EventStream> stream) -> std::optional<Response> {
+        live_.watch_events(std::move(stream));
+        return std::nullopt;
+      });
+  server_.route("GET", "/api/endpoints/{name}", [this](const Request& request) {
+    for (const auto& endpoint : options_.endpoints)
+      if (endpoint.name == request.path_parameters.at("name"))
+        return answer_endpoint(endpoint, request, pool_);
+    return Response::problem(404, "not found", "there is no endpoint of that name",
+                             "/openapi.json lists them");
+  });
+
+  server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });
+  server_.route("GET", "/readyz", [this](const Request&) { return ready(); });
+  server_.route("GET", "/metrics", [this](const Request&) {
+    bool up = false;
+    {
+      std::lock_guard lock(mutex_);
+      up = warehouse_up_;
+    }
+    return Response::text(
+        metrics_document(options_.pipeline_status(), cuts_, live_.counters(), server_.counters(), up),
+        "text/plain; version=0.0.4; charset=utf-8");
+  });
+  server_.route("GET", "/openapi.json", [this](const Request&) {
+    return Response::json(openapi_document(options_.project, options_.endpoints));
+  });
+}
+
+LiveServer::LiveServer(ServeOptions options)
+    : implementation_(std::make_unique<Implementation>(std::move(options))) {}
+LiveServer::~LiveServer() = default;
+Status LiveServer::start() {
+  return implementation_->start();
+}
+void LiveServer::on_cut(const ingest::CutEvent& cut) {
+  implementation_->on_cut(cut);
+}
+void LiveServer::stop() {
+  implementation_->stop();
+}
+uint16_t LiveServer::port() const {
+  return implementation_->port();
+}
+std::string LiveServer::url() const {
+  const std::string& host = implementation_->options().http.host;
+  const bool everywhere = host == "0.0.0.0" || host == "::";
+  return fmt::format("http://{}:{}",
+                     everywhere                            ? "localhost"
+                     : host.find(':') != std::string::npos ? "[" + host + "]"
+                                                           : host,
+                     port());
+}
+
+}  // namespace tidemark::serve

@@ -1,0 +1,109 @@
+#include "serve/openapi.h"
+
+#include <boost/json.hpp>
+
+namespace tidemark::serve {
+
+namespace json = boost::json;
+
+namespace {
+
+json::object content(const char* type, json::object schema) {
+  return {{type, {{"schema", std::move(schema)}}}};
+}
+
+json::object operation(const char* identifier, const char* summary, const char* type,
+                       json::object schema = {}) {
+  return {{"get",
+           {{"operationId", identifier},
+            {"summary", summary},
+            {"responses",
+             {{"200", {{"description", "the answer"}, {"content", content(type, std::move(schema))}}},
+              {"default", {{"$ref", "#/components/responses/Problem"}}}}}}}};
+}
+
+json::object with_name(json::object path, const char* what) {
+  path["parameters"] = json::array{json::object{{"name", "name"},
+                                                {"in", "path"},
+                                                {"required", true},
+                                                {"description", what},
+                                                {"schema", {{"type", "string"}}}}};
+  return path;
+}
+
+// JSON Schema's type for one of ClickHouse's.
+json::object schema_of(const config::EndpointParameter& parameter) {
+  json::object schema;
+  const std::string& type = parameter.type;
+  if (type.find("Int") != std::string::npos)
+    schema["type"] = "integer";
+  else if (type.find("Float") != std::string::npos || type.find("Decimal") != std::string::npos)
+    schema["type"] = "number";
+  else
+    schema["type"] = "string";
+  if (parameter.minimum) schema["minimum"] = *parameter.minimum;
+  if (parameter.maximum) schema["maximum"] = *parameter.maximum;
+  if (parameter.default_value) schema["default"] = json::string(*parameter.default_value);
+  return schema;
+}
+
+}  // namespace
+
+std::string openapi_document(const std::string& project, const std::vector<config::EndpointFile>& endpoints) {
+  json::object paths;
+  const json::object any = {{"type", "object"}};
+  paths["/api/status"] =
+      operation("status", "sources, tables, models and warehouse", "application/json", any);
+  paths["/api/dashboards"] =
+      operation("dashboards", "all dashboards with their tiles", "application/json", any);
+  paths["/api/dashboards/{name}"] =
+      with_name(operation("dashboard", "one dashboard", "application/json", any), "the dashboard");
+  paths["/api/dashboards/{name}/live"] =
+      with_name(operation("dashboard_live", "its results as server-sent events: tile, refresh, status",
+                          "text/event-stream", {{"type", "string"}}),
+                "the dashboard");
+  paths["/api/events"] =
+      operation("events", "cuts and the pipeline's state as server-sent events: cut, status",
+                "text/event-stream", {{"type", "string"}});
+  paths["/healthz"] = operation("alive", "200 while the process lives", "application/json", any);
+  paths["/readyz"] =
+      operation("ready", "200 when every source streams and the warehouse answers, else 503 with reasons",
+                "application/json", any);
+  paths["/metrics"] = operation("metrics", "Prometheus text format", "text/plain", {{"type", "string"}});
+  for (const auto& endpoint : endpoints) {
+    json::array parameters;
+    for (const auto& parameter : endpoint.parameters)
+      parameters.push_back(json::object{{"name", parameter.name},
+                                        {"in", "query"},
+                                        {"required", parameter.required},
+                                        {"description", parameter.description + " (" + parameter.type + ")"},
+                                        {"schema", schema_of(parameter)}});
+    parameters.push_back(json::object{
+        {"name", "format"},
+        {"in", "query"},
+        {"schema",
+         {{"type", "string"}, {"enum", json::array{"json", "jsonl", "csv", "tsv"}}, {"default", "json"}}}});
+    json::object path =
+        operation(("endpoint_" + endpoint.name).c_str(),
+                  endpoint.description.empty() ? endpoint.name.c_str() : endpoint.description.c_str(),
+                  "application/json", any);
+    path["get"].as_object()["parameters"] = std::move(parameters);
+    paths["/api/endpoints/" + endpoint.name] = std::move(path);
+  }
+  const json::object problem = {{"type", "object"},
+                                {"properties",
+                                 {{"title", {{"type", "string"}}},
+                                  {"status", {{"type", "integer"}}},
+                                  {"detail", {{"type", "string"}}},
+                                  {"remedy", {{"type", "string"}}}}}};
+  return json::serialize(json::object{
+      {"openapi", "3.1.0"},
+      {"info", {{"title", "Tidemark: " + project}, {"version", "1"}}},
+      {"paths", std::move(paths)},
+      {"components",
+       {{"responses",
+         {{"Problem",
+           {{"description", "RFC 9457"}, {"content", content("application/problem+json", problem)}}}}}}}});
+}
+
+}  // namespace tidemark::serve
