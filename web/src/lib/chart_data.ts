@@ -1,0 +1,74 @@
+// From a query's result to what uPlot draws: one x column, one or more y columns, or one y per value of a series column.
+import { bareType, isDate, isMoment, isNumeric, parseTime, toNumber } from './format';
+import type { QueryResult, Tile } from './types';
+
+export interface ChartData {
+  kind: 'time' | 'date' | 'number' | 'category';
+  x: number[];
+  labels: string[]; // category: what x counts
+  series: { name: string; type: string; values: (number | null)[] }[];
+}
+
+export function chartData(tile: Tile, result: QueryResult): ChartData {
+  const names = result.meta.map((column) => column.name);
+  const xAt = Math.max(0, names.indexOf(tile.x));
+  const seriesAt = tile.series ? names.indexOf(tile.series) : -1;
+  const wanted = tile.y.map((name) => names.indexOf(name)).filter((index) => index >= 0);
+  const yAt = wanted.length > 0
+    ? wanted
+    : result.meta.flatMap((column, index) =>
+        index !== xAt && index !== seriesAt && isNumeric(column.type) ? [index] : []);
+
+  const xType = result.meta[xAt]?.type ?? 'String';
+  const kind = isMoment(xType) ? 'time' : isDate(xType) ? 'date' : isNumeric(xType) && tile.chart !== 'bar' ? 'number' : 'category';
+  const labels: string[] = [];
+  const labelAt = new Map<string, number>();
+  const position = (row: (typeof result.data)[number]): number => {
+    const value = row[xAt] ?? null;
+    if (kind === 'time' || kind === 'date') return parseTime(value) / 1000;
+    if (kind === 'number') return toNumber(value) ?? NaN;
+    const label = String(value);
+    let index = labelAt.get(label);
+    if (index === undefined) {
+      index = labels.length;
+      labelAt.set(label, index);
+      labels.push(label);
+    }
+    return index;
+  };
+
+  const positions = result.data.map(position);
+  const x = [...new Set(positions.filter((value) => !Number.isNaN(value)))].sort((a, b) => a - b);
+  const rowOf = new Map(x.map((value, index) => [value, index]));
+  const series = new Map<string, ChartData['series'][number]>();
+  result.data.forEach((row, index) => {
+    const at = rowOf.get(positions[index] ?? NaN);
+    if (at === undefined) return;
+    for (const column of yAt) {
+      const meta = result.meta[column];
+      if (!meta) continue;
+      const group = seriesAt >= 0 ? String(row[seriesAt]) : '';
+      const name = seriesAt < 0 ? meta.name : yAt.length > 1 ? `${group} ${meta.name}` : group;
+      let target = series.get(name);
+      if (!target) {
+        // A missing row of a group means nothing happened when counted, unknown otherwise: a gap says less than a zero.
+        target = { name, type: bareType(meta.type), values: new Array<number | null>(x.length).fill(null) };
+        series.set(name, target);
+      }
+      target.values[at] = toNumber(row[column]);
+    }
+  });
+  return { kind, x, labels, series: [...series.values()] };
+}
+
+// Running sums from the bottom up; null counts as nothing.
+export function stack(values: (number | null)[][]): number[][] {
+  const sums: number[] = [];
+  return values.map((list) =>
+    list.map((value, index) => {
+      const sum = (sums[index] ?? 0) + (value ?? 0);
+      sums[index] = sum;
+      return sum;
+    }),
+  );
+}

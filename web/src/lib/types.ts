@@ -1,0 +1,110 @@
+// What the server sends; src/serve/documents.h is the other side.
+
+export type Format =
+  | 'automatic' | 'number' | 'integer' | 'decimal' | 'percent' | 'money'
+  | 'duration' | 'bytes' | 'date' | 'time' | 'text';
+
+export interface TileColumn {
+  column: string;
+  title: string;
+  format: Format;
+  unit: string;
+  decimals?: number;
+  bar: boolean;
+}
+
+export interface Tile {
+  title: string;
+  chart: 'number' | 'line' | 'area' | 'bar' | 'table' | 'top';
+  description: string;
+  query: string;
+  x: string;
+  y: string[];
+  series: string;
+  stacked: boolean;
+  format: Format;
+  unit: string;
+  decimals?: number;
+  width: number;
+  height: number;
+  compare: string;
+  trend: string;
+  good: 'up' | 'down' | 'none';
+  columns: TileColumn[];
+  sort: string;
+  limit: number;
+}
+
+export interface Dashboard {
+  name: string;
+  title: string;
+  description: string;
+  tiles: Tile[];
+}
+
+export type Value = string | number | boolean | null | Value[];
+
+export interface QueryResult {
+  meta: { name: string; type: string }[];
+  data: Value[][];
+  rows: number;
+}
+
+export interface TileError {
+  kind: string;
+  message: string;
+  remedy: string;
+}
+
+export interface TileState {
+  result?: QueryResult;
+  error?: TileError;
+}
+
+export interface TableStatus {
+  table: string;
+  state: string;
+  rows_applied: number;
+  quarantined: number;
+  copy_rows: number;
+  copy_rows_estimate: number;
+  error?: string;
+}
+
+export const ladderSteps = ['server', 'received', 'cut', 'queryable', 'fenced', 'acknowledged'] as const;
+export type LadderStep = (typeof ladderSteps)[number];
+
+export interface SourceStatus {
+  source: string;
+  state: string;
+  error: string;
+  as_of_ms: number;
+  lag_ms: number;
+  lag_bytes: number;
+  rows_per_second: number;
+  transactions: number;
+  last_cut: number;
+  commit_to_queryable_ms: { p50: number; p99: number };
+  ladder: Record<LadderStep, string>;
+  behind_bytes: Record<LadderStep, number>;
+  tables: TableStatus[];
+}
+
+export interface Status {
+  project: string;
+  time_ms: number;
+  sources: SourceStatus[];
+  models: { model: string; kind: string; state: string; as_of_lag_ms: number }[];
+  commit_to_queryable_ms: { p50: number; p99: number };
+  warehouse: { mode: string; version: string; up: boolean };
+  viewers: number;
+}
+
+export interface Refresh {
+  as_of_ms: number;
+  lag_ms: number;
+  round: number;
+  queries: number;
+  took_ms: number;
+  time_ms: number;
+}
