@@ -91,6 +91,9 @@ ServerException parse_exception(std::string_view body) {
   if (text.starts_with(exception_start)) text.remove_prefix(exception_start.size());
   if (auto stack = text.find("Stack trace:"); stack != std::string_view::npos)
     text = trim(text.substr(0, stack));
+  // Advice about ClickHouse Cloud and default installations that is not about this server.
+  if (auto advice = text.find("\n\nIf you use ClickHouse Cloud"); advice != std::string_view::npos)
+    text = trim(text.substr(0, advice));
   if (auto version = text.rfind(" (version "); version != std::string_view::npos)
     text = trim(text.substr(0, version));
   if (!text.empty() && text.back() == ')') {

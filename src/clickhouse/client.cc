@@ -4,6 +4,7 @@
 #include "clickhouse/answer.h"
 #include "clickhouse/native_reader.h"
 #include "clickhouse/native_writer.h"
+#include "clickhouse/wire_type.h"
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -16,6 +17,8 @@ namespace {
 constexpr long connect_timeout_ms = 5000;
 // Large enough that a block is a handful of calls; curl's default is 64 kB up and 16 kB down.
 constexpr long transfer_buffer_bytes = 512 << 10;
+// Far below the megabyte at which curl and servers stop taking a URL, also when every byte needs three.
+constexpr size_t url_parameter_bytes_max = 64 << 10;
 
 // A request while curl works on it: where its body comes from and where its answer goes.
 struct Exchange {
@@ -27,6 +30,10 @@ struct Exchange {
 
   long status = 0;
   int exception_code = 0;
+  // The answer says where it ends, and its headers are complete. Without that an answer that was cut short
+  // looks like one that is over.
+  bool framed = false;
+  bool headers_complete = false;
   std::string error_body;
   BodyGuard* guard = nullptr;
   std::optional<Error> sink_error;
@@ -79,6 +86,11 @@ size_t take_header(char* text, size_t size, size_t count, void* context) {
     exchange.status =
         space == std::string_view::npos ? 0 : std::atol(std::string(line.substr(space)).c_str());
     exchange.exception_code = 0;
+    exchange.framed = exchange.headers_complete = false;
+  } else if (line == "\r\n") {
+    exchange.headers_complete = true;
+  } else if (value_of("Content-Length") || value_of("Transfer-Encoding")) {
+    exchange.framed = true;
   } else if (auto code = value_of("X-ClickHouse-Exception-Code")) {
     exchange.exception_code = std::atoi(code->c_str());
   } else if (auto tag = value_of("X-ClickHouse-Exception-Tag")) {
@@ -159,6 +171,17 @@ Error result_too_large() {
                "add a LIMIT, or read it in pieces");
 }
 
+using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
+
+// Unlikely in any parameter; a parameter that has it anyway is refused by the server, not misread.
+constexpr std::string_view form_boundary = "tidemark-7c1e5f0a94d24b6fa0b3c8d2e6917f45";
+
+void append_part(std::string& body, std::string_view name, std::string_view value) {
+  body += fmt::format("--{}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n", form_boundary, name);
+  body += value;
+  body += "\r\n";
+}
+
 // What is sent along with every query whose answer is read as Native: types this room can read.
 constexpr std::pair<const char*, const char*> native_settings[] = {
     {"output_format_native_write_json_as_string", "1"},
@@ -171,18 +194,15 @@ struct Client::Connection {
   Endpoint endpoint;
   CURL* handle = nullptr;
   curl_slist* headers = nullptr;
+  curl_slist* form_headers = nullptr;
   char reason[CURL_ERROR_SIZE] = {};
 
   explicit Connection(Endpoint to) : endpoint(std::move(to)) {
     static std::once_flag once;
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
     handle = curl_easy_init();
-    headers = curl_slist_append(headers, "Expect:");
-    headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
-    headers = curl_slist_append(headers, fmt::format("X-ClickHouse-User: {}", endpoint.user).c_str());
-    if (!endpoint.password.empty())
-      headers =
-          curl_slist_append(headers, fmt::format("X-ClickHouse-Key: {}", endpoint.password.reveal()).c_str());
+    headers = header_list("Content-Type: application/octet-stream");
+    form_headers = header_list(fmt::format("Content-Type: multipart/form-data; boundary={}", form_boundary));
     set(CURLOPT_HTTPHEADER, headers);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
@@ -203,6 +223,16 @@ struct Client::Connection {
   ~Connection() {
     curl_easy_cleanup(handle);
     curl_slist_free_all(headers);
+    curl_slist_free_all(form_headers);
+  }
+
+  curl_slist* header_list(const std::string& content_type) const {
+    curl_slist* list = curl_slist_append(nullptr, "Expect:");
+    list = curl_slist_append(list, content_type.c_str());
+    list = curl_slist_append(list, fmt::format("X-ClickHouse-User: {}", endpoint.user).c_str());
+    if (!endpoint.password.empty())
+      list = curl_slist_append(list, fmt::format("X-ClickHouse-Key: {}", endpoint.password.reveal()).c_str());
+    return list;
   }
 
   template <class T>
@@ -210,15 +240,39 @@ struct Client::Connection {
     curl_easy_setopt(handle, option, value);
   }
 
-  std::string url(const QueryOptions& options) const {
+  // `with_parameters` false: they travel in the body (send_query).
+  std::string url(const QueryOptions& options, bool with_parameters = true) const {
     std::string text = endpoint.base_url() + "/?";
     append_field(text, "database", endpoint.database);
     if (!options.query_id.empty()) append_field(text, "query_id", options.query_id);
     for (const auto& [name, value] : options.settings) append_field(text, name, value);
+    if (!with_parameters) return text;
     for (const auto& [name, value] : options.parameters)
       append_field(text, "param_" + name, escape_parameter(value));
     for (const auto& [name, value] : options.raw_parameters) append_field(text, "param_" + name, value);
     return text;
+  }
+
+  // A statement, its parameters in the URL while they are small, else as a form: curl and servers bound URLs.
+  Status send_query(std::string_view sql, const QueryOptions& options, const Fields& fields, bool writes,
+                    const BodyGuard::Sink& sink) {
+    size_t bytes = 0;
+    for (const auto* map : {&options.parameters, &options.raw_parameters})
+      for (const auto& [name, value] : *map) bytes += name.size() + value.size();
+    bool as_form = bytes > url_parameter_bytes_max;
+    std::string address = url(options, !as_form);
+    for (const auto& [name, value] : fields) append_field(address, name, value);
+    if (!as_form) return post(address, {sql}, writes, options.timeout, sink);
+    std::string body;
+    append_part(body, "query", sql);
+    for (const auto& [name, value] : options.parameters)
+      append_part(body, "param_" + name, escape_parameter(value));
+    for (const auto& [name, value] : options.raw_parameters) append_part(body, "param_" + name, value);
+    body += fmt::format("--{}--\r\n", form_boundary);
+    set(CURLOPT_HTTPHEADER, form_headers);
+    Status outcome = post(address, {body}, writes, options.timeout, sink);
+    set(CURLOPT_HTTPHEADER, headers);
+    return outcome;
   }
 
   // One POST. `writes`: repeating it may matter.
@@ -259,8 +313,9 @@ struct Client::Connection {
     // The server's own words, even when the transfer then broke, say more than the broken transfer.
     if (exchange.status != 0 && (exchange.status != 200 || exchange.exception_code != 0))
       return said_no(exchange);
-    TRY_VOID(exchange.guard->finish(code == CURLE_OK));
-    if (code == CURLE_OK) return {};
+    bool complete = code == CURLE_OK && exchange.framed && exchange.headers_complete;
+    TRY_VOID(exchange.guard->finish(complete));
+    if (complete) return {};
     return broken(code, exchange);
   }
 
@@ -320,21 +375,33 @@ const Endpoint& Client::endpoint() const {
 }
 
 Status Client::execute(std::string_view sql, const QueryOptions& options) {
-  return connection_->post(connection_->url(options), {sql}, true, options.timeout,
-                           [](std::string_view) { return Status(); });
+  return connection_->send_query(sql, options, {}, true, [](std::string_view) { return Status(); });
 }
 
 Status Client::query_native(std::string_view sql, const QueryOptions& options,
                             const std::function<Status(Block)>& on_block) {
   QueryOptions native = options;
   for (const auto& [name, value] : native_settings) native.settings.try_emplace(name, value);
-  std::string url = connection_->url(native);
-  append_field(url, "default_format", "Native");
-  append_field(url, "cancel_http_readonly_queries_on_client_close", "1");
   NativeReader reader;
-  TRY_VOID(connection_->post(url, {sql}, false, options.timeout,
-                             [&](std::string_view bytes) { return reader.feed(bytes, on_block); }));
+  TRY_VOID(connection_->send_query(
+      sql, native, {{"default_format", "Native"}, {"cancel_http_readonly_queries_on_client_close", "1"}},
+      false, [&](std::string_view bytes) { return reader.feed(bytes, on_block); }));
   return reader.finish();
+}
+
+// A result without rows comes as no bytes at all; what its columns would have been takes a second question.
+// Best effort: statements that cannot be described (SHOW, EXPLAIN) stay without columns.
+Block Client::columns_of(std::string_view sql, const QueryOptions& options) {
+  while (!sql.empty() && (sql.back() == ';' || sql.back() == ' ' || sql.back() == '\n')) sql.remove_suffix(1);
+  Block columns;
+  auto described =
+      query_native(fmt::format("DESCRIBE TABLE ({}\n)", sql), options, [&](const Block& rows) -> Status {
+        for (size_t row = 0; row < rows.rows(); ++row)
+          if (auto type = parse_wire_type(rows.columns[1].text(row)))
+            columns.add(std::string(rows.columns[0].text(row)), type->column);
+        return {};
+      });
+  return described ? std::move(columns) : Block();
 }
 
 Status Client::query_blocks(std::string_view sql, const QueryOptions& options,
@@ -358,14 +425,13 @@ Result<Block> Client::query(std::string_view sql, const QueryOptions& options) {
         whole.columns[index].append_from(block.columns[index], row);
     return {};
   }));
+  if (whole.columns.empty()) return columns_of(sql, options);
   return whole;
 }
 
 Status Client::stream_text(std::string_view sql, const QueryOptions& options,
                            const std::function<Status(std::string_view)>& sink) {
-  std::string url = connection_->url(options);
-  append_field(url, "http_write_exception_in_output_format", "0");
-  return connection_->post(url, {sql}, true, options.timeout, sink);
+  return connection_->send_query(sql, options, {{"http_write_exception_in_output_format", "0"}}, true, sink);
 }
 
 Result<std::string> Client::query_text(std::string_view sql, const QueryOptions& options) {

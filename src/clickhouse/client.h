@@ -81,6 +81,7 @@ class Client {
 
  private:
   struct Connection;
+  Block columns_of(std::string_view sql, const QueryOptions& options);
   Status query_native(std::string_view sql, const QueryOptions& options,
                       const std::function<Status(Block)>& on_block);
   std::unique_ptr<Connection> connection_;

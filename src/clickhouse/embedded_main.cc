@@ -4,6 +4,7 @@
 // and so that its memory is counted apart. embedded_server.cc starts and supervises it.
 //
 //   tidemark-clickhouse --library PATH --config PATH [--lifeline FD]
+//   tidemark-clickhouse --library PATH --version yes      prints the library's version
 //
 // FD is the reading end of a pipe whose other end only the parent holds: when the parent ends, however it
 // ends, the read returns and this process ends too. (PR_SET_PDEATHSIG would watch the parent's thread, not
@@ -59,6 +60,7 @@ constexpr const char* statements =
 int main(int argc, char** argv) {
   std::string library;
   std::string config;
+  bool version = false;
   for (int index = 1; index + 1 < argc; index += 2) {
     std::string option = argv[index];
     if (option == "--library")
@@ -67,8 +69,10 @@ int main(int argc, char** argv) {
       config = argv[index + 1];
     else if (option == "--lifeline")
       lifeline = std::atoi(argv[index + 1]);
+    else if (option == "--version")
+      version = true;
   }
-  if (library.empty() || config.empty() || argc % 2 == 0) {
+  if (library.empty() || (config.empty() && !version) || argc % 2 == 0) {
     std::fprintf(stderr, "usage: tidemark-clickhouse --library PATH --config PATH [--lifeline FD]\n");
     return exit_usage;
   }
@@ -84,6 +88,12 @@ int main(int argc, char** argv) {
   if (handle == nullptr) {
     std::fprintf(stderr, "tidemark-clickhouse: cannot load the ClickHouse library: %s\n", dlerror());
     return exit_no_library;
+  }
+  if (version) {
+    auto version_of = reinterpret_cast<const char* (*)()>(dlsym(handle, "chdb_version"));
+    std::printf("%s\n", version_of == nullptr ? "0" : version_of());
+    std::fflush(nullptr);
+    _exit(0);
   }
   auto run = reinterpret_cast<RunCommandLine>(dlsym(handle, "chdb_query_cmdline"));
   auto error_of = reinterpret_cast<ResultError>(dlsym(handle, "chdb_result_error"));

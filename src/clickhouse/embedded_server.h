@@ -1,7 +1,7 @@
 // ClickHouse as a child process: the server people get without installing one. It is the real thing
 // (libchdb.so run by tidemark-clickhouse, embedded_main.cc), reached like any other server through Endpoint.
 //
-// Invariants. One EmbeddedServer a data directory: <data>/tidemark.lock is held (flock) for its life, and
+// Invariants. One EmbeddedServer a data directory: <data>/tidemark.lock is held for its life, and
 // holds pid and ports as text so that other verbs find a running instance. The directory is only opened by
 // the version that wrote it last or by a newer one (<data>/version). Accounts have generated passwords
 // (<data>/credentials/*.password, mode 0600), kept across starts. The child never outlives this process.
@@ -37,6 +37,7 @@ struct EmbeddedOptions {
   std::filesystem::path program;  // tidemark-clickhouse; empty: beside our own binary
   std::filesystem::path library;  // libchdb.so; empty: see find_library()
   size_t memory_bytes_max = 0;  // of the child; 0: limits::embedded_memory_bytes_max or 60 % of the machine's
+  std::string extra_config;     // XML elements for the server's configuration, e.g. <remote_servers>
   std::chrono::milliseconds start_timeout{60'000};
   // Bounds of the reader account.
   std::chrono::seconds reader_time_max{30};

@@ -11,8 +11,9 @@ using Form = WireType::Form;
 
 namespace {
 
-// ClickHouse's own bound for names is far below; this one only keeps garbage from being believed.
-constexpr uint64_t name_bytes_max = 1 << 20;
+// An unnamed expression is named by its text, parameters included, so names are bounded like those (16 MiB in
+// embedded_config.cc).
+constexpr uint64_t name_bytes_max = 32 << 20;
 
 // Flags of a LowCardinality column: the low byte is the width of an index (as a power of two).
 constexpr uint64_t low_cardinality_global_dictionary = 1 << 8;
