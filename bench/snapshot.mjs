@@ -67,7 +67,7 @@ export async function snapshot({ postgres, warehouse, rows, rounds, program, dir
         await until('the initial copy', async () => {
           tidemark.check();
           return Number(await warehouse.query_or('0', `SELECT count() FROM bronze.${table}`)) >= rows;
-        });
+        }, { every_ms: 50 });
       });
       await tidemark.until_streaming();
       ours = tidemark.usage();
