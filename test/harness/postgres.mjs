@@ -52,7 +52,7 @@ export class Postgres {
 
   // Runs statements, returns psql's output: unaligned, tab-separated, no headers.
   async sql(database, text) {
-    const result = await run('psql', ['-XAtq', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-d', this.url(database), '-f', '-'], { input: text, timeout_ms: 300_000, env: { PGTZ: 'UTC' } });
+    const result = await run('psql', ['-XAtq', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-d', this.url(database), '-f', '-'], { input: text, timeout_ms: 300_000, env: { PGTZ: 'UTC', PGOPTIONS: '-c intervalstyle=iso_8601' } });
     if (result.code !== 0) throw new Error(`${result.stderr}\nin: ${text.slice(0, 500)}`);
     return result.stdout.replace(/\n$/, '');
   }

@@ -47,9 +47,10 @@ test(`adtech KPIs (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     'primary keys shift by one': `UPDATE clicks SET id = -id; UPDATE clicks SET id = -id + 1`,
     'two keys are swapped in one transaction': `
       BEGIN;
-      UPDATE advertiser SET name = 'swap' WHERE id IN (SELECT id FROM advertiser ORDER BY id LIMIT 2);
-      UPDATE clicks SET id = -1 WHERE id = (SELECT min(id) FROM clicks);
-      UPDATE clicks SET id = (SELECT max(id) + 1 FROM clicks) WHERE id = -1;
+      CREATE TEMP TABLE pair ON COMMIT DROP AS SELECT min(id) AS low, max(id) AS high FROM clicks;
+      UPDATE clicks SET id = -1 WHERE id = (SELECT low FROM pair);
+      UPDATE clicks SET id = (SELECT low FROM pair) WHERE id = (SELECT high FROM pair);
+      UPDATE clicks SET id = (SELECT high FROM pair) WHERE id = -1;
       COMMIT`,
     'insert, update and delete of one key in one transaction': `
       BEGIN;
