@@ -1,0 +1,112 @@
+// The page as a person sees it: right numbers, new ones by push, no errors, in both themes and on a phone.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { launch_browser, open_page, screenshot } from '../harness/browser.mjs';
+import { binary, eventually, run } from '../harness/process.mjs';
+import { make_world } from '../harness/world.mjs';
+
+test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
+  const world = await make_world(t, 'dashboard');
+  const { project, postgres, database } = world;
+  assert.equal((await run(binary, ['generate', 'adtech', '--url', world.url, '--rows', '20000'])).code, 0);
+  await project.up();
+  await project.caught_up(postgres);
+  const browser = await launch_browser(t);
+  const address = `http://127.0.0.1:${project.http_port}/`;
+  const count = async (table) => Number(await postgres.sql(database, `SELECT count(*) FROM ${table}`));
+  const tile = (page, title) => page.getByTestId(/^tile-\d+$/).filter({ has: page.getByRole('heading', { name: title, exact: true }) });
+  const number = async (page, title) => Number(await tile(page, title).getByTestId('value').getAttribute('data-value'));
+
+  const page = await open_page(browser, address);
+  await t.test('shows the numbers of the source', async () => {
+    const impressions = await count('impressions');
+    await eventually('the impressions', async (seen) => {
+      const shown = await number(page, 'Impressions');
+      seen(shown);
+      return shown === impressions;
+    }, { deadline_ms: 15_000 });
+    assert.equal(await number(page, 'Clicks'), await count('clicks'));
+    const spend = Number(await postgres.sql(database, 'SELECT sum(bid) FROM impressions JOIN campaign ON campaign.id = campaign_id'));
+    assert.ok(Math.abs((await number(page, 'Spend')) - spend) < 0.005);
+  });
+
+  await t.test('every tile has data, every campaign of the table its rate', async () => {
+    await eventually('all tiles', async (seen) => {
+      const states = await page.getByTestId(/^tile-\d+$/).evaluateAll((tiles) => tiles.map((one) => one.dataset.state));
+      seen(states);
+      return states.length === 12 && states.every((state) => !['loading', 'error', 'empty'].includes(state));
+    }, { deadline_ms: 15_000 });
+    const rows = tile(page, 'Click-through rate by campaign').locator('tbody tr');
+    const cells = await rows.evaluateAll((all) => all.map((row) => Object.fromEntries([...row.querySelectorAll('[data-column]')].map((cell) => [cell.dataset.column, cell.dataset.value]))));
+    assert.ok(cells.length > 10);
+    for (const row of cells) assert.ok(Math.abs(Number(row.ctr) - (Number(row.impressions) ? Number(row.clicks) / Number(row.impressions) : 0)) < 1e-9, JSON.stringify(row));
+  });
+
+  await t.test('a commit shows within a second, without a reload and without polling', async () => {
+    await page.evaluate(() => (globalThis.same_page = true));
+    const requests = page.requests.length;
+    for (let round = 0; round < 3; ++round) {
+      await postgres.sql(database, 'INSERT INTO impressions (campaign_id) SELECT min(id) FROM campaign');
+      const wanted = await count('impressions');
+      await eventually(`${wanted} impressions`, async () => (await number(page, 'Impressions')) === wanted, { deadline_ms: 2_000 });
+    }
+    await postgres.sql(database, "UPDATE campaign SET name = 'Seen at once' WHERE id = (SELECT campaign_id FROM impressions GROUP BY 1 ORDER BY count(*) DESC LIMIT 1)");
+    await tile(page, 'Click-through rate by campaign').getByText('Seen at once').waitFor({ timeout: 2_000 });
+    await postgres.sql(database, 'DELETE FROM impressions WHERE id % 2 = 0');
+    const wanted = await count('impressions');
+    await eventually('deletes show', async () => (await number(page, 'Impressions')) === wanted, { deadline_ms: 2_000 });
+    assert.equal(await page.evaluate(() => globalThis.same_page), true);
+    assert.deepEqual(page.requests.slice(requests), [], 'data comes by push only');
+  });
+
+  await t.test('freshness is shown', async () => {
+    assert.match(await page.getByTestId('freshness').textContent(), /as of \d\d:\d\d:\d\d/);
+    assert.match(await page.getByTestId('freshness').textContent(), /behind/);
+    await page.getByTestId('source-ads').waitFor();
+  });
+
+  await t.test('it says so when the connection is lost, and comes back by itself', async () => {
+    await project.down();
+    await eventually('not fresh any more', async () => (await page.getByTestId('freshness').getAttribute('data-level')) !== 'live', { deadline_ms: 10_000 });
+    await postgres.sql(database, 'INSERT INTO clicks (campaign_id) SELECT min(id) FROM campaign');
+    page.problems.length = 0;
+    await project.up();
+    const wanted = await count('clicks');
+    await eventually('the clicks made meanwhile', async () => (await number(page, 'Clicks')) === wanted, { deadline_ms: 30_000 });
+    // refused connections while nothing listens are the browser's own messages
+    page.problems = page.problems.filter((problem) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/.test(problem));
+  });
+
+  for (const [theme, width, height] of [['light', 1440, 900], ['dark', 1440, 900], ['light', 390, 844], ['dark', 2560, 1440]])
+    await t.test(`${theme}, ${width} x ${height}: no errors, nothing wider than the page`, async () => {
+      const other = await open_page(browser, address, { theme, width, height });
+      const impressions = await count('impressions');
+      await eventually('the impressions', async () => (await number(other, 'Impressions')) === impressions, { deadline_ms: 15_000 });
+      assert.equal(await other.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, 'no sideways scrolling');
+      const [red, green, blue] = (await other.evaluate(() => getComputedStyle(document.body).backgroundColor)).match(/\d+/g).map(Number);
+      assert.equal((red + green + blue) / 3 < 128, theme === 'dark', `background ${red},${green},${blue}`);
+      await screenshot(other, `dashboard-${theme}-${width}`);
+      assert.deepEqual(other.problems, []);
+      await other.context().close();
+    });
+
+  await t.test('the theme can be switched', async () => {
+    const brightness = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const before = await brightness();
+    await page.getByTestId('theme').click();
+    await eventually('another background', async () => (await brightness()) !== before, { deadline_ms: 2_000 });
+  });
+
+  await t.test('endpoints, metrics, health', async () => {
+    const rows = await (await project.fetch('/api/endpoints/campaign?campaign_id=2')).json();
+    assert.ok(JSON.stringify(rows).includes('daily_ctr'));
+    const injected = await project.fetch(`/api/endpoints/campaign?campaign_id=${encodeURIComponent('1 OR 1=1')}`);
+    assert.equal(injected.status, 400);
+    const metrics = await (await project.fetch('/metrics')).text();
+    assert.match(metrics, /^# TYPE \w+ histogram$/m);
+    assert.equal((await project.fetch('/healthz')).status, 200);
+  });
+
+  assert.deepEqual(page.problems, []);
+  await project.down();
+});
