@@ -251,6 +251,33 @@ std::vector<std::string> split_list(std::string_view text) {
   return parts;
 }
 
+bool has_format_clause(std::string_view sql) {
+  std::vector<std::string> words;  // and single punctuation marks; anything quoted is "'"
+  for (size_t at = 0; at < sql.size();) {
+    Step next = step(sql, at);
+    if (next.piece == Piece::plain && is_word(sql[at])) {
+      size_t end = at;
+      while (end < sql.size() && is_word(sql[end])) ++end;
+      std::string word(sql.substr(at, end - at));
+      for (char& c : word) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      words.push_back(std::move(word));
+      at = end;
+      continue;
+    }
+    if (next.piece == Piece::plain && sql[at] != ';') words.emplace_back(1, sql[at]);
+    if (next.piece == Piece::quoted) words.emplace_back("'");
+    at = next.end;
+  }
+  // ... FORMAT <name> ends the statement, or SETTINGS follows; a column called format is followed by
+  // something else
+  for (size_t i = 1; i + 1 < words.size(); ++i)
+    if (words[i] == "FORMAT" && is_word(words[i + 1][0]) &&
+        (i + 2 == words.size() || words[i + 2] == "SETTINGS") && words[i - 1] != "," &&
+        words[i - 1] != "SELECT" && words[i - 1] != "." && words[i + 1] != "FROM")
+      return true;
+  return false;
+}
+
 bool is_identifier(std::string_view text) {
   if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
   return std::all_of(text.begin(), text.end(), is_word);

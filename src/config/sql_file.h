@@ -56,6 +56,9 @@ SqlFile parse_sql_file(Report& report, const std::filesystem::path& file, const 
 // dropped.
 std::vector<std::string> split_list(std::string_view text);
 
+// The statement names its own output format (FORMAT JSON, also before SETTINGS) outside strings and comments.
+bool has_format_clause(std::string_view sql);
+
 bool is_identifier(std::string_view text);  // [A-Za-z_][A-Za-z0-9_]*
 
 }  // namespace tidemark::config

@@ -1,0 +1,147 @@
+// tidemark check: every mistake in a project at once, without asking any server; --connect asks them too.
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "cli/warehouse_access.h"
+#include "postgres/connection.h"
+#include "postgres/preflight.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace tidemark::cli {
+namespace {
+
+// What a server answered, in the words of postgres/preflight.h.
+struct Probe {
+  std::string about;  // "source ads", "warehouse"
+  postgres::Finding finding;
+};
+
+postgres::Finding failed(std::string check, const Error& error) {
+  return {postgres::Finding::Level::fail, std::move(check), error.message, error.remedy, error.kind};
+}
+
+void probe_source(const config::PostgresSource& source, std::vector<Probe>& probes) {
+  std::string about = "source " + source.name;
+  auto connection =
+      postgres::Connection::open({.url = source.url.reveal(), .application_name = "tidemark check"});
+  if (!connection) {
+    probes.push_back({about, failed("connection", connection.error())});
+    return;
+  }
+  auto tables = postgres::read_tables(*connection, source.tables);
+  if (!tables) {
+    probes.push_back({about, failed("tables", tables.error())});
+    return;
+  }
+  auto findings = postgres::preflight(*connection, {source.slot, source.publication, *tables});
+  if (!findings) {
+    probes.push_back({about, failed("preflight", findings.error())});
+    return;
+  }
+  for (postgres::Finding& finding : *findings) probes.push_back({about, std::move(finding)});
+}
+
+void probe_warehouse(const config::Project& project, std::vector<Probe>& probes) {
+  auto warehouse = WarehouseAccess::open(project);
+  if (!warehouse) {
+    probes.push_back({"warehouse", failed("connection", warehouse.error())});
+    return;
+  }
+  auto answer =
+      warehouse->client(clickhouse::Account::tidemark).query_text("SELECT version() FORMAT TabSeparated");
+  if (!answer) {
+    probes.push_back({"warehouse", failed("query", answer.error())});
+    return;
+  }
+  while (answer->ends_with('\n')) answer->pop_back();
+  probes.push_back(
+      {"warehouse", {postgres::Finding::Level::pass, "connection", "ClickHouse " + *answer, "", {}}});
+}
+
+const char* word(postgres::Finding::Level level) {
+  switch (level) {
+    case postgres::Finding::Level::pass:
+      return "pass";
+    case postgres::Finding::Level::warn:
+      return "warn";
+    case postgres::Finding::Level::fail:
+      return "fail";
+  }
+  return "";
+}
+
+std::string json_list(const std::vector<config::Diagnostic>& diagnostics) {
+  std::string text;
+  for (const config::Diagnostic& diagnostic : diagnostics)
+    text += fmt::format("{}{{\"file\":{},\"line\":{},\"column\":{},\"message\":{},\"remedy\":{}}}",
+                        text.empty() ? "" : ",", json_quoted(diagnostic.where.file.string()),
+                        diagnostic.where.line, diagnostic.where.column, json_quoted(diagnostic.message),
+                        json_quoted(diagnostic.remedy));
+  return "[" + text + "]";
+}
+
+std::string json_list(const std::vector<Probe>& probes) {
+  std::string text;
+  for (const Probe& probe : probes)
+    text += fmt::format("{}{{\"about\":{},\"check\":{},\"level\":{},\"detail\":{},\"remedy\":{}}}",
+                        text.empty() ? "" : ",", json_quoted(probe.about), json_quoted(probe.finding.check),
+                        json_quoted(word(probe.finding.level)), json_quoted(probe.finding.detail),
+                        json_quoted(probe.finding.remedy));
+  return "[" + text + "]";
+}
+
+void print_probes(const std::vector<Probe>& probes) {
+  for (const Probe& probe : probes) {
+    print_out(fmt::format("{}  {}  {}: {}\n", word(probe.finding.level), probe.about, probe.finding.check,
+                          probe.finding.detail));
+    if (!probe.finding.remedy.empty()) print_out("      " + probe.finding.remedy + "\n");
+  }
+}
+
+// The first failure decides; bad configuration before anything a server said.
+ExitCode outcome(const config::LoadedProject& loaded, const std::vector<Probe>& probes) {
+  if (!loaded.ok()) return ExitCode::bad_config;
+  for (const Probe& probe : probes)
+    if (probe.finding.level == postgres::Finding::Level::fail) return exit_code(probe.finding.kind);
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+Run add_check(CLI::App& command) {
+  auto connect = std::make_shared<bool>(false);
+  command.add_flag("--connect", *connect, "also ask the sources and the warehouse whether they are ready");
+  return [connect](const Invocation& invocation) -> Result<ExitCode> {
+    config::LoadedProject loaded =
+        config::load_project(TRY(invocation.project_directory()), {.offline = !*connect});
+    std::vector<Probe> probes;
+    if (*connect && loaded.ok()) {
+      for (const config::PostgresSource& source : loaded.project.sources) probe_source(source, probes);
+      probe_warehouse(loaded.project, probes);
+    }
+    ExitCode code = outcome(loaded, probes);
+    if (invocation.json) {
+      print_out(fmt::format("{{\"ok\":{},\"errors\":{},\"warnings\":{},\"probes\":{}}}\n",
+                            code == ExitCode::ok, json_list(loaded.errors), json_list(loaded.warnings),
+                            json_list(probes)));
+      return code;
+    }
+    for (const config::Diagnostic& warning : loaded.warnings)
+      print_err("warning: " + warning.render() + "\n");
+    if (!loaded.ok()) {
+      print_err(render(loaded.errors) + "\n" + counted(loaded.errors.size(), "error") + "\n");
+      return code;
+    }
+    print_probes(probes);
+    const config::Project& project = loaded.project;
+    print_out(fmt::format("{}: {}, {}, {}, {}: {}\n", project.name, counted(project.sources.size(), "source"),
+                          counted(project.models.size(), "model"),
+                          counted(project.dashboards.size(), "dashboard"),
+                          counted(project.endpoints.size(), "endpoint"),
+                          code == ExitCode::ok ? "no errors" : "the files are right, a server is not ready"));
+    return code;
+  };
+}
+
+}  // namespace tidemark::cli

@@ -1,0 +1,153 @@
+// tidemark new: writes a project from a pack. The packs are in the program (base/resource.h).
+#include "base/resource.h"
+#include "cli/output.h"
+#include "cli/pack.h"
+#include "cli/verb.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <fstream>
+#include <set>
+#include <system_error>
+
+namespace tidemark::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> pack_names() {
+  std::set<std::string> names;
+  for (std::string_view name : resources("packs/")) {
+    std::string_view rest = name.substr(6);
+    if (size_t slash = rest.find('/'); slash != std::string_view::npos) names.emplace(rest.substr(0, slash));
+  }
+  return {names.begin(), names.end()};
+}
+
+// The first sentence of a pack's README after its title.
+std::string description_of(const std::string& pack) {
+  std::string_view text = resource("packs/" + pack + "/README.md").value_or("");
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (!line.empty() && !line.starts_with('#')) return std::string(line);
+  }
+  return "";
+}
+
+void list_packs(bool json) {
+  std::string text;
+  for (const std::string& pack : pack_names()) {
+    if (json)
+      text += fmt::format("{}{{\"pack\":{},\"description\":{}}}", text.empty() ? "" : ",", json_quoted(pack),
+                          json_quoted(description_of(pack)));
+    else
+      text += fmt::format("{:<14}{}\n", pack, description_of(pack));
+  }
+  print_out(json ? "{\"packs\":[" + text + "]}\n" : text);
+}
+
+Status write_file(const fs::path& path, std::string_view bytes) {
+  std::error_code failure;
+  fs::create_directories(path.parent_path(), failure);
+  if (failure)
+    return fail(ErrorKind::refused,
+                fmt::format("cannot make {}: {}", path.parent_path().string(), failure.message()));
+  std::ofstream stream(path, std::ios::binary);
+  stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  stream.close();
+  if (!stream)
+    return fail(ErrorKind::refused, fmt::format("cannot write {}", path.string()),
+                "Check the right to write there, and the space on the disk.");
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> write_pack(const std::string& pack, const fs::path& directory) {
+  std::error_code failure;
+  if (fs::exists(directory, failure)) {
+    if (!fs::is_directory(directory, failure))
+      return fail(ErrorKind::conflict, fmt::format("{} is a file", directory.string()),
+                  "Name another directory.");
+    if (!fs::is_empty(directory, failure) || failure)
+      return fail(ErrorKind::conflict, fmt::format("{} is not empty", directory.string()),
+                  "Name a new directory; nothing was written.");
+  }
+  std::string prefix = "packs/" + pack + "/";
+  std::vector<std::string> files;
+  for (std::string_view name : resources(prefix)) {
+    std::string file(name.substr(prefix.size()));
+    TRY_VOID(write_file(directory / file, *resource(name)));
+    files.push_back(std::move(file));
+  }
+  // the warehouse's data and passwords do not belong under version control
+  if (!resource(prefix + ".gitignore")) {
+    TRY_VOID(write_file(directory / ".gitignore", "/data/\n"));
+    files.emplace_back(".gitignore");
+  }
+  return files;
+}
+
+namespace {
+
+std::string variables_needed(const fs::path& directory) {
+  config::LoadedProject loaded = config::load_project(directory, {.offline = true});
+  std::set<std::string> names;
+  for (const config::Diagnostic& warning : loaded.warnings) {
+    constexpr std::string_view begin = "the environment variable ";
+    if (warning.message.starts_with(begin))
+      names.insert(
+          warning.message.substr(begin.size(), warning.message.find(' ', begin.size()) - begin.size()));
+  }
+  std::string text;
+  for (const std::string& name : names) text += fmt::format("  export {}=...\n", name);
+  return text;
+}
+
+}  // namespace
+
+Run add_new(CLI::App& command) {
+  struct Options {
+    std::string pack;
+    std::string directory;
+    bool list = false;
+  };
+  auto options = std::make_shared<Options>();
+  command.add_option("pack", options->pack, "which pack; see --list");
+  command.add_option("directory", options->directory,
+                     "where to write it, new or empty (default: the pack's name)");
+  command.add_flag("--list", options->list, "show the packs");
+  return [options](const Invocation& invocation) -> Result<ExitCode> {
+    std::vector<std::string> packs = pack_names();
+    if (options->list) {
+      list_packs(invocation.json);
+      return ExitCode::ok;
+    }
+    if (options->pack.empty())
+      return fail(
+          ErrorKind::usage, "a pack is missing",
+          fmt::format("For example: tidemark new adtech my-project. Packs: {}.", fmt::join(packs, ", ")));
+    if (std::find(packs.begin(), packs.end(), options->pack) == packs.end())
+      return fail(
+          ErrorKind::usage,
+          fmt::format("there is no pack `{}`{}", options->pack, config::did_you_mean(options->pack, packs)),
+          fmt::format("Packs: {}.", fmt::join(packs, ", ")));
+    fs::path directory = options->directory.empty() ? options->pack : options->directory;
+    std::vector<std::string> files = TRY(write_pack(options->pack, directory));
+    if (invocation.json) {
+      std::string list;
+      for (const std::string& file : files) list += (list.empty() ? "" : ",") + json_quoted(file);
+      print_out(fmt::format("{{\"pack\":{},\"directory\":{},\"files\":[{}]}}\n", json_quoted(options->pack),
+                            json_quoted(fs::absolute(directory).lexically_normal().string()), list));
+      return ExitCode::ok;
+    }
+    print_out(fmt::format("Wrote {} to {}.\n\nNext:\n  cd {}\n{}  tidemark check\n  tidemark up\n",
+                          counted(files.size(), "file"), directory.string(), directory.string(),
+                          variables_needed(directory)));
+    return ExitCode::ok;
+  };
+}
+
+}  // namespace tidemark::cli

@@ -1,0 +1,54 @@
+#include "cli/warehouse_access.h"
+
+#include <fmt/format.h>
+
+namespace tidemark::cli {
+
+using clickhouse::Account;
+
+Result<WarehouseAccess> WarehouseAccess::open(const config::Project& project, Start start) {
+  WarehouseAccess access;
+  if (const config::RemoteWarehouse* remote = project.warehouse.remote()) {
+    access.tidemark_ = TRY_IN(clickhouse::Endpoint::parse(remote->url, remote->user, remote->password),
+                              "warehouse.url in tidemark.yaml");
+    access.reader_ = access.admin_ = access.tidemark_;
+    return access;
+  }
+  const config::EmbeddedWarehouse& embedded = *project.warehouse.embedded();
+  access.embedded_ = true;
+  if (auto running = clickhouse::EmbeddedServer::find_running(embedded.data)) {
+    access.tidemark_ = running->of(Account::tidemark);
+    access.reader_ = running->of(Account::reader);
+    access.admin_ = running->of(Account::admin);
+    access.owner_pid_ = running->owner_pid;
+    return access;
+  }
+  if (start == Start::never)
+    return fail(ErrorKind::dependency_down,
+                fmt::format("the embedded ClickHouse of {} is not running", project.name),
+                "Start the project: tidemark up");
+  clickhouse::EmbeddedOptions options;
+  options.data_directory = embedded.data;
+  options.http_port = 0;
+  options.tcp_port = 0;
+  access.server_ =
+      TRY_IN(clickhouse::EmbeddedServer::start(std::move(options)), "starting the embedded ClickHouse");
+  access.tidemark_ = access.server_->endpoint(Account::tidemark);
+  access.reader_ = access.server_->endpoint(Account::reader);
+  access.admin_ = access.server_->endpoint(Account::admin);
+  return access;
+}
+
+clickhouse::Endpoint WarehouseAccess::endpoint(Account account) const {
+  switch (account) {
+    case Account::tidemark:
+      return tidemark_;
+    case Account::reader:
+      return reader_;
+    case Account::admin:
+      return admin_;
+  }
+  return reader_;
+}
+
+}  // namespace tidemark::cli
