@@ -64,6 +64,7 @@ struct SourceColumn {
   ColumnType target;  // in the warehouse
   WireType wire = WireType::other;
   WireType element_wire = WireType::other;  // arrays, ranges and multiranges: of the element or bound
+  WireType bound_wire = WireType::other;    // arrays of ranges or multiranges: of the bound
   int32_t effective_modifier = -1;          // with the domain's modifier applied; for arrays, the element's
   char element_delimiter = ',';             // arrays
   int key_position = -1;                    // place in the primary key, 0-based; -1: not part of it

@@ -1,5 +1,7 @@
 #include "postgres/catalog_types.h"
 
+#include "postgres/wire_text.h"
+
 namespace tidemark::postgres {
 namespace {
 
@@ -159,8 +161,17 @@ void map_type(const TypeEntries& types, SourceColumn& column) {
     // A range's modifier means nothing for its bounds; an array's is its elements'.
     Shape element = resolve(types, shape.type->element, column.wire == WireType::array ? shape.modifier : -1);
     WireType wire = element.type == nullptr ? WireType::other : wire_of(*element.type);
-    bool nested = wire == WireType::range || wire == WireType::multirange || wire == WireType::array;
-    column.element_wire = nested ? WireType::other : wire;
+    auto is_range = [](WireType candidate) {
+      return candidate == WireType::range || candidate == WireType::multirange;
+    };
+    if (column.wire == WireType::array && is_range(wire)) {
+      Shape bound = resolve(types, element.type->element, -1);
+      if (bound.type != nullptr) column.bound_wire = wire_of(*bound.type);
+      if (scalar_text_function(column.bound_wire) == nullptr) wire = WireType::other;
+    } else if (scalar_text_function(wire) == nullptr) {
+      wire = WireType::other;  // an array of a domain over an array, a range of ranges
+    }
+    column.element_wire = wire;
     column.effective_modifier = element.modifier;
     if (element.type != nullptr) column.element_delimiter = element.type->delimiter;
     // Elements we can only read as text could still be an array of strings; one rule for all keeps it simple:

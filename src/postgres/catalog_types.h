@@ -21,8 +21,8 @@ struct TypeEntry {
 };
 using TypeEntries = std::unordered_map<uint32_t, TypeEntry>;
 
-// Fills wire, element_wire, effective_modifier, element_delimiter and target of a column whose type_oid,
-// type_modifier, not_null and key_position are set. A type that is not in `types` becomes text.
+// Fills wire, element_wire, bound_wire, effective_modifier, element_delimiter and target of a column whose
+// type_oid, type_modifier, not_null and key_position are set. A type that is not in `types` becomes text.
 void map_type(const TypeEntries& types, SourceColumn& column);
 
 }  // namespace tidemark::postgres

@@ -78,7 +78,7 @@ Result<ReplicationStream> ReplicationStream::start(const StreamOptions& options)
 
 Result<std::optional<WalMessage>> ReplicationStream::next(std::chrono::milliseconds timeout) {
   PGconn* connection = connection_.handle();
-  bool waited = false;
+  std::optional<std::chrono::steady_clock::time_point> deadline;  // set when there is something to wait for
   for (;;) {
     char* raw = nullptr;
     int length = PQgetCopyData(connection, &raw, 1);
@@ -111,11 +111,11 @@ Result<std::optional<WalMessage>> ReplicationStream::next(std::chrono::milliseco
                   "check the server's version");
     }
     if (length == 0) {
-      if (waited && timeout.count() == 0) return std::nullopt;
-      if (!TRY(wait(timeout))) return std::nullopt;
-      waited = true;
+      auto now = std::chrono::steady_clock::now();
+      if (!deadline) deadline = now + timeout;
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - now);
+      if (!TRY(wait(std::max(left, std::chrono::milliseconds(0))))) return std::nullopt;
       if (PQconsumeInput(connection) == 0) return fail(server_error(connection, nullptr));
-      timeout = std::chrono::milliseconds(0);
       continue;
     }
     // -1: the server ended the stream; -2: an error. Either way the reason is in the result.

@@ -64,6 +64,12 @@ class TestCluster {
   std::string url(const std::string& database = "postgres", const std::string& user = "postgres") const {
     return fmt::format("postgresql://{}@127.0.0.1:{}/{}", user, port_, database);
   }
+  // One server for all tests of a program that do not need their own.
+  static TestCluster& shared(const std::string& parent) {
+    static TestCluster cluster(parent,
+                               {"max_prepared_transactions = 10", "logical_decoding_work_mem = 64kB"});
+    return cluster;
+  }
   pid_t pid() const { return pid_; }
 
   // Starts the server and waits until it takes connections.
@@ -81,7 +87,16 @@ class TestCluster {
   void stop(int signal = SIGINT) {
     if (pid_ <= 0) return;
     kill(pid_, signal);
-    waitpid(pid_, nullptr, 0);
+    // A stream whose reader does not answer can hold up a clean stop; a test must end all the same.
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (waitpid(pid_, nullptr, WNOHANG) == 0) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        kill(pid_, SIGQUIT);
+        waitpid(pid_, nullptr, 0);
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
     pid_ = -1;
   }
 

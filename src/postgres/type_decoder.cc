@@ -161,6 +161,12 @@ Decoder scalar_decoder(WireType wire, const ColumnType& target) {
   return decoder;
 }
 
+Decoder::TextFunction composed_text_function(WireType wire) {
+  return wire == WireType::array   ? text_of_array
+         : wire == WireType::range ? text_of_range
+                                   : text_of_multirange;
+}
+
 }  // namespace
 
 Decoder make_decoder(const SourceColumn& column) {
@@ -170,10 +176,14 @@ Decoder make_decoder(const SourceColumn& column) {
   if (!composed) return decoder;
   decoder.delimiter = column.element_delimiter;
   ColumnType element = column.target.kind == TypeKind::array ? *column.target.element : ColumnType();
-  decoder.element = std::make_shared<const Decoder>(scalar_decoder(column.element_wire, element));
-  decoder.to_text = column.wire == WireType::array   ? text_of_array
-                    : column.wire == WireType::range ? text_of_range
-                                                     : text_of_multirange;
+  auto element_decoder = std::make_shared<Decoder>(scalar_decoder(column.element_wire, element));
+  if (column.element_wire == WireType::range || column.element_wire == WireType::multirange) {
+    element_decoder->element =
+        std::make_shared<const Decoder>(scalar_decoder(column.bound_wire, ColumnType()));
+    element_decoder->to_text = composed_text_function(column.element_wire);
+  }
+  decoder.element = std::move(element_decoder);
+  decoder.to_text = composed_text_function(column.wire);
   // Parts that only Postgres can print make the whole a thing only Postgres can print.
   if (decoder.element->to_text == nullptr) {
     decoder.binary = nullptr;

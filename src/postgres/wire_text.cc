@@ -324,13 +324,73 @@ void append_layout(std::string& out, std::string_view text, int exponent_max) {
   }
 }
 
+// Is the decimal number `text` exactly half way between `value` and a neighbour of it? Then it reads back as
+// `value` only by the rule "ties to even"; std::to_chars takes such a number as shortest, Postgres does not.
+//
+// With text = digits * 10^power and value = mantissa * 2^exponent, half way means digits * 10^power equals
+// (2 * mantissa +- 1) * 2^(exponent - 1), or (4 * mantissa - 1) * 2^(exponent - 2) below a power of two. Both
+// sides are compared as odd * 2^n. The odd side has 54 bits or fewer, so beyond |power| = 23 they cannot be
+// equal.
+template <class T>
+bool is_half_way(std::string_view text, T value) {
+  constexpr int mantissa_bits = std::numeric_limits<T>::digits;
+  unsigned __int128 decimal = 0;
+  int power = 0;
+  size_t mark = text.find('e');
+  for (size_t index = 0; index < mark; ++index) {
+    if (text[index] < '0' || text[index] > '9') continue;
+    decimal = decimal * 10 + static_cast<unsigned>(text[index] - '0');
+    if (index > text.find('.')) --power;
+  }
+  power += std::atoi(text.data() + mark + 1);
+  if (power > 23 || power < -24 || decimal == 0) return false;
+  for (int step = 0; step < power; ++step) decimal *= 5;
+  for (int step = 0; step > power; --step) {
+    if (decimal % 5 != 0) return false;
+    decimal /= 5;
+  }
+  int decimal_exponent = power;
+  auto make_odd = [](unsigned __int128& number, int& exponent) {
+    while ((number & 1) == 0) {
+      number >>= 1;
+      ++exponent;
+    }
+  };
+  make_odd(decimal, decimal_exponent);
+  int exponent = 0;
+  auto mantissa = static_cast<uint64_t>(std::ldexp(std::frexp(std::abs(value), &exponent), mantissa_bits));
+  exponent -= mantissa_bits;
+  bool power_of_two = (mantissa & (mantissa - 1)) == 0;
+  struct Side {
+    unsigned __int128 number;
+    int exponent;
+  };
+  using Number = unsigned __int128;
+  for (Side side : {Side{Number{2} * mantissa + 1, exponent - 1},
+                    power_of_two ? Side{Number{4} * mantissa - 1, exponent - 2}
+                                 : Side{Number{2} * mantissa - 1, exponent - 1}}) {
+    make_odd(side.number, side.exponent);
+    if (side.number == decimal && side.exponent == decimal_exponent) return true;
+  }
+  return false;
+}
+
 template <class T>
 void append_shortest(std::string& out, T value, int exponent_max) {
   if (std::isnan(value)) return out += "NaN", void();
   if (std::isinf(value)) return out += value < 0 ? "-Infinity" : "Infinity", void();
   char text[64];
-  auto result = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific);
-  append_layout(out, {text, static_cast<size_t>(result.ptr - text)}, exponent_max);
+  auto result = std::to_chars(text, text + sizeof text - 1, value, std::chars_format::scientific);
+  *result.ptr = '\0';
+  std::string_view digits(text, static_cast<size_t>(result.ptr - text));
+  // Rare (one double in some thousands, one float in some hundreds): the next longer number that is closer.
+  for (size_t length = digits.find('e'); is_half_way(digits, value) && length < 24; ++length) {
+    int places = static_cast<int>(length) - (value < 0 ? 2 : 1);
+    int written =
+        std::snprintf(text, sizeof text, "%.*e", places == 0 ? 1 : places, static_cast<double>(value));
+    digits = {text, static_cast<size_t>(written)};
+  }
+  append_layout(out, digits, exponent_max);
 }
 
 }  // namespace
