@@ -154,4 +154,22 @@ constexpr size_t identifier_bytes_max = 128;
 // Postgres's NAMEDATALEN - 1: slots and publications.
 constexpr size_t postgres_name_bytes_max = 63;
 
+// Models. A recompute spills to disk beyond this, so that verify and backfill fit beside everything else on a
+// small machine.
+constexpr size_t model_query_memory_bytes = 256 << 20;
+// A backfill reads whole tables; six hours are far beyond any that should not be done in pieces.
+constexpr int64_t model_statement_ms_max = 6 * 3'600'000;
+// Rows shown of a difference or a failed audit: enough to see the pattern.
+constexpr size_t model_examples_max = 5;
+
+// What a verb reads from a running instance: status of thousands of tables fits.
+constexpr size_t http_answer_bytes_max = 32 << 20;
+
+// A model that is compared while cuts arrive may look different for a moment; it is compared again this often.
+constexpr int model_parity_attempts = 10;
+
+// The demo's Postgres: recovery after a kill is the slow case. Its log's end goes into error messages.
+constexpr int64_t private_postgres_start_us = 60'000'000;
+constexpr size_t child_log_tail_bytes = 2'000;
+
 }  // namespace tidemark::limits

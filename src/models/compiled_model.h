@@ -52,10 +52,12 @@ struct CompiledModel {
   std::string view_statement;         // CREATE OR REPLACE VIEW of the public name
   std::vector<std::string> physical;  // tables and views it owns without the public one, dependents first
 
-  // keyed only. Statements with query parameters {cut:UInt64} and {version:String} (a UInt128 in decimal).
+  // keyed only, each run in order with the query parameters {cut:UInt64}, {row_version:UInt128} and
+  // {tombstone_version:UInt128}: rows first, then tombstones of a lower version, which hide only keys that
+  // got no row.
   std::string touched;
-  std::string refresh_statement;  // of the keys touched in one cut
-  std::string rebuild_statement;  // of all keys
+  std::vector<std::string> refresh_statements;  // of the keys touched in one cut
+  std::vector<std::string> rebuild_statements;  // of all keys
 };
 
 struct CompiledModels {

@@ -1,0 +1,397 @@
+#include "models/compiler.h"
+
+#include "models/incremental.h"
+#include "models/incremental_traps.h"
+#include "models/keyed.h"
+#include "models/model_source.h"
+#include "models/references.h"
+
+#include <map>
+
+namespace tidemark::models {
+namespace {
+
+using clickhouse::quote_identifier;
+using clickhouse::quote_string;
+using clickhouse::quote_table;
+
+// Changes when the same SQL would be compiled to something else, so that stores are built again.
+constexpr std::string_view compiler_version = "1";
+
+struct Draft {
+  const config::ModelFile* file = nullptr;
+  std::unique_ptr<SqlText> text;
+  std::vector<TableReference> references;  // table positions only
+  std::vector<std::string> tables, models, foreign;
+};
+
+void add_once(std::vector<std::string>& list, const std::string& value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+}
+
+class Compilation_ {
+ public:
+  Compilation_(clickhouse::Client& client, const std::vector<config::ModelFile>& files)
+      : client_(client), files_(files) {}
+
+  Result<Compilation> run() {
+    for (const auto& file : files_) names_.push_back(file.full_name());
+    for (const auto& file : files_) read(file);
+    functions_ = TRY(FunctionCatalog::load(client_));
+    TRY_VOID(load_tables());
+    for (const auto& draft : order()) TRY_VOID(compile(*draft));
+    return std::move(result_);
+  }
+
+ private:
+  Complaints complaints(const config::ModelFile& file) { return Complaints(file, result_.errors); }
+
+  void read(const config::ModelFile& file) {
+    Draft draft{.file = &file};
+    auto text = SqlText::read(file.sql);
+    if (!text) {
+      complaints(file).refused(text.error(), "");
+      return;
+    }
+    draft.text = std::move(*text);
+    for (auto& reference : find_references(draft.text->tokens)) {
+      if (reference.column) continue;
+      std::string name = reference.name();
+      if (reference.database == "bronze")
+        add_once(draft.tables, name);
+      else if (std::find(names_.begin(), names_.end(), name) != names_.end())
+        add_once(draft.models, name);
+      else
+        add_once(draft.foreign, name);
+      draft.references.push_back(std::move(reference));
+    }
+    drafts_.emplace(file.full_name(), std::move(draft));
+  }
+
+  // Mirrored tables that any model names, and the names of all there are.
+  Status load_tables() {
+    Block block =
+        TRY(client_.query("SELECT name, engine, sorting_key FROM system.tables WHERE database = 'bronze' AND "
+                          "engine LIKE '%MergeTree'"));
+    for (size_t row = 0; row < block.rows(); ++row) {
+      std::string name(block.columns[0].text(row));
+      mirrored_names_.push_back("bronze." + name);
+      MirroredTable table{.name = name};
+      table.log = block.columns[1].text(row).find("Replacing") == std::string_view::npos;
+      if (!table.log) {
+        std::string key(block.columns[2].text(row));
+        auto tokens = tokenize(key);
+        if (tokens)
+          for (const auto& token : *tokens)
+            if (token.identifier()) table.key.push_back(token.name);
+      }
+      known_tables_.emplace("bronze." + name, std::move(table));
+    }
+    for (const auto& [model, draft] : drafts_)
+      for (const auto& name : draft.tables) {
+        auto known = known_tables_.find(name);
+        if (known == known_tables_.end() || tables_.contains(name)) continue;
+        MirroredTable table = known->second;
+        table.columns = TRY(clickhouse::table_columns(client_, "bronze", table.name + "__current"));
+        tables_.emplace(name, std::move(table));
+      }
+    return {};
+  }
+
+  // Each model after those it reads; a cycle is complained about once and its members are left out.
+  std::vector<Draft*> order() {
+    std::vector<Draft*> ordered;
+    std::map<std::string, int> state;  // 1: being visited, 2: done
+    std::function<bool(const std::string&, std::vector<std::string>&)> visit =
+        [&](const std::string& name, std::vector<std::string>& path) {
+          auto draft = drafts_.find(name);
+          if (draft == drafts_.end()) return false;
+          if (state[name] == 2) return true;
+          path.push_back(name);
+          if (state[name] == 1) {
+            auto begin = std::find(path.begin(), path.end(), name);
+            complaints(*draft->second.file)
+                .at(0, "models read each other in a circle: " + joined({begin, path.end()}, " -> "),
+                    "take one of these references out");
+            broken_.insert(begin, path.end());
+            path.pop_back();
+            return false;
+          }
+          state[name] = 1;
+          for (const auto& upstream : draft->second.models) visit(upstream, path);
+          path.pop_back();
+          state[name] = 2;
+          ordered.push_back(&draft->second);
+          return true;
+        };
+    for (const auto& name : names_) {
+      std::vector<std::string> path;
+      visit(name, path);
+    }
+    return ordered;
+  }
+
+  Result<bool> check_references(const Draft& draft, Complaints& complain) {
+    for (const auto& reference : draft.references) {
+      std::string name = reference.name();
+      if (reference.database == "bronze") {
+        if (tables_.contains(name)) {
+          if (!reference.final) continue;
+          complain.at(reference.end, fmt::format("{} already stands for the current rows", name),
+                      "leave FINAL and SAMPLE out");
+          continue;
+        }
+        for (std::string_view suffix : {"__current", "__changes"})
+          if (name.ends_with(suffix) && known_tables_.contains(name.substr(0, name.size() - suffix.size()))) {
+            complain.at(reference.offset, fmt::format("{} is made by Tidemark and may change", name),
+                        fmt::format("write {}; it stands for the current rows",
+                                    name.substr(0, name.size() - suffix.size())));
+            name.clear();
+            break;
+          }
+        if (name.empty()) continue;
+        complain.at(reference.offset,
+                    fmt::format("unknown table {}{}", name, config::did_you_mean(name, mirrored_names_)),
+                    "name a table that a source of this project captures");
+        continue;
+      }
+      if (std::find(names_.begin(), names_.end(), name) != names_.end()) continue;
+      // x IN a.b and a.b of an alias look alike; only FROM is certain to be a table.
+      if (reference.in_set) continue;
+      if (TRY(clickhouse::table_exists(client_, reference.database, reference.table))) continue;
+      std::vector<std::string> known = names_;
+      known.insert(known.end(), mirrored_names_.begin(), mirrored_names_.end());
+      complain.at(reference.offset,
+                  fmt::format("unknown table {}{}", name, config::did_you_mean(name, known)),
+                  "models are named database.name, mirrored tables bronze.<table>");
+    }
+    return !complain.any();
+  }
+
+  Status compile(const Draft& draft) {
+    const config::ModelFile& file = *draft.file;
+    Complaints complain = complaints(file);
+    std::string name = file.full_name();
+    if (broken_.contains(name)) return {};
+    for (const auto& upstream : draft.models)
+      if (result_.models.find(upstream) == nullptr) return {};  // its own complaint is there
+    if (file.database == "bronze" || file.database == "tidemark" || file.database == "system" ||
+        file.database == "INFORMATION_SCHEMA" || file.database == "information_schema") {
+      complain.at(0, fmt::format("database {} is not for models", file.database),
+                  "move the file to models/<another database>/");
+      return {};
+    }
+    if (file.kind == "refresh") {
+      complain.in_header("kind", "kind `refresh` is not supported in this version",
+                         "use `-- kind: view`, or `-- kind: keyed` when it is a row for each key");
+      return {};
+    }
+    if (!file.ttl.empty()) {
+      complain.in_header("ttl",
+                         "ttl is not supported in this version: the model would differ from its recompute",
+                         "filter by time in a `-- kind: view` model on top");
+      return {};
+    }
+    if (!TRY(check_references(draft, complain))) return {};
+
+    // First the text alone, so that positions are those of the file.
+    std::string sql(draft.text->text({0, draft.text->tokens.size()}));
+    if (Status parsed = client_.execute("EXPLAIN AST\n" + sql); !parsed) {
+      if (parsed.error().kind != ErrorKind::refused) return parsed;
+      complain.refused(parsed.error(), "");
+      return {};
+    }
+    if (draft.text->tokens.empty() ||
+        !(draft.text->tokens[0].keyword("SELECT") || draft.text->tokens[0].keyword("WITH") ||
+          draft.text->tokens[0].is("("))) {
+      complain.at(0, "a model is one SELECT", "start with SELECT or WITH");
+      return {};
+    }
+
+    CompiledModel model;
+    model.file = file;
+    model.name = name;
+    model.tables = draft.tables;
+    model.models = draft.models;
+    model.tables_in_depth.insert(draft.tables.begin(), draft.tables.end());
+    for (const auto& upstream : draft.models) {
+      const auto& depth = result_.models.find(upstream)->tables_in_depth;
+      model.tables_in_depth.insert(depth.begin(), depth.end());
+    }
+    std::string mirrored_only = TRY(inlined(sql));
+    mirrored_[name] = TRY(one_line(mirrored_only));
+    model.recompute = TRY(over_current(mirrored_only));
+    auto columns = clickhouse::describe_select(client_, "\n" + model.recompute);
+    if (!columns) {
+      if (columns.error().kind != ErrorKind::refused) return fail(std::move(columns.error()));
+      complain.refused(columns.error(), "", 1);
+      return {};
+    }
+    model.columns = std::move(*columns);
+
+    ModelSource source{file, functions_, tables_, client_, complain};
+    bool good = file.kind == "view"          ? TRY(compile_view(model, sql))
+                : file.kind == "incremental" ? compile_deltas(model, source, *draft.text)
+                                             : TRY(compile_keys(model, source, mirrored_only));
+    if (good) result_.models.models.push_back(std::move(model));
+    return {};
+  }
+
+  // The SQL with every model it reads put in, over bronze.<table>. Each model put in is one line, so that
+  // line numbers stay those of the file.
+  Result<std::string> inlined(const std::string& sql) {
+    return replace_references(sql, [&](const TableReference& reference) -> std::optional<std::string> {
+      auto model = mirrored_.find(reference.name());
+      if (model == mirrored_.end()) return std::nullopt;
+      return "(" + model->second + ")";
+    });
+  }
+
+  static Result<std::string> one_line(const std::string& sql) { return normalise(TRY(tokenize(sql))); }
+
+  Result<std::string> over_current(const std::string& sql) {
+    return replace_references(sql, [&](const TableReference& reference) -> std::optional<std::string> {
+      auto table = tables_.find(reference.name());
+      if (table == tables_.end()) return std::nullopt;
+      return table->second.current();
+    });
+  }
+
+  std::string fingerprint(const CompiledModel& model, const std::vector<std::string>& parts) {
+    std::string text = fmt::format("{}\n{}\n", compiler_version, name(model.kind));
+    for (const auto& column : model.columns) text += column.name + "\t" + column.type + "\n";
+    for (const auto& part : parts) text += part + "\n";
+    return fingerprint_of(text);
+  }
+
+  std::string create_view(const CompiledModel& model, const std::string& select) {
+    return "CREATE OR REPLACE VIEW " + quote_table(model.file.database, model.file.name) + " AS " + select;
+  }
+
+  Result<bool> compile_view(CompiledModel& model, const std::string& sql) {
+    model.kind = ModelKind::view;
+    std::string select = TRY(over_current(sql));
+    model.fingerprint = fingerprint(model, {TRY(one_line(select))});
+    model.view_statement = create_view(model, select);
+    return true;
+  }
+
+  std::string create_store(const CompiledModel& model, const std::string& columns,
+                           const std::string& engine) {
+    return "CREATE TABLE IF NOT EXISTS " + model.store + " (" + columns + ") ENGINE = " + engine +
+           " SETTINGS " + clickhouse::merge_tree_settings(true) + ", allow_nullable_key = 1";
+  }
+
+  bool compile_deltas(CompiledModel& model, const ModelSource& source, const SqlText& text) {
+    model.kind = ModelKind::incremental;
+    auto compiled = compile_incremental(source, text, model.columns);
+    if (!compiled) return false;
+    model.form = compiled->form;
+    model.fingerprint = fingerprint(
+        model, {compiled->store_columns, compiled->engine, compiled->delta_select, compiled->view_select});
+    model.store = physical_name(model.file, model.fingerprint);
+    std::string trigger = physical_name(model.file, model.fingerprint, "__mv");
+    model.create_statements = {create_store(model, compiled->store_columns, compiled->engine),
+                               "CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " + model.store +
+                                   " AS " + compiled->delta_select};
+    model.backfill_statement = "INSERT INTO " + model.store + " " + compiled->backfill_select;
+    std::string view = compiled->view_select;
+    view.replace(view.find(store_placeholder), store_placeholder.size(), model.store);
+    model.view_statement = create_view(model, view);
+    model.physical = {trigger, model.store};
+    return true;
+  }
+
+  Result<bool> compile_keys(CompiledModel& model, const ModelSource& source,
+                            const std::string& mirrored_only) {
+    model.kind = ModelKind::keyed;
+    model.form = StoreForm::keyed;
+    std::unique_ptr<SqlText> text = TRY(SqlText::read(mirrored_only));
+    auto compiled = compile_keyed(source, *text, !model.models.empty(), model.columns);
+    if (!compiled) return false;
+    std::vector<std::string> parts{compiled->touched_columns, compiled->store_columns, compiled->engine,
+                                   compiled->restricted_select};
+    for (const auto& [table, select] : compiled->touch_selects) parts.push_back(select);
+    model.fingerprint = fingerprint(model, parts);
+    model.store = physical_name(model.file, model.fingerprint);
+    model.touched = physical_name(model.file, model.fingerprint, "__touched");
+    // 4096 cuts a partition: cleaning up is dropping whole partitions of cuts that are fenced.
+    model.create_statements = {
+        create_store(model, compiled->store_columns, compiled->engine),
+        "CREATE TABLE IF NOT EXISTS " + model.touched + " (" + compiled->touched_columns +
+            ") ENGINE = MergeTree PARTITION BY (_table, intDiv(_cut, 4096)) ORDER BY _cut SETTINGS " +
+            clickhouse::merge_tree_settings(true)};
+    size_t number = 0;
+    for (const auto& [table, select] : compiled->touch_selects) {
+      std::string trigger = physical_name(model.file, model.fingerprint, fmt::format("__touch_{}", ++number));
+      model.create_statements.push_back("CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " +
+                                        model.touched + " AS " + select);
+      model.physical.push_back(trigger);
+    }
+    model.physical.push_back(model.touched);
+    model.physical.push_back(model.store);
+
+    std::string columns = joined(compiled->column_names), keys = joined(compiled->key_names);
+    auto with_touched = [&](std::string sql) {
+      for (size_t at; (at = sql.find(touched_placeholder)) != std::string::npos;)
+        sql.replace(at, touched_placeholder.size(), model.touched);
+      return sql;
+    };
+    std::string into_rows =
+        "INSERT INTO " + model.store + " (" + columns + ", _version, _deleted) SELECT " + columns;
+    std::string into_tombstones = "INSERT INTO " + model.store + " (" + keys +
+                                  ", _version, _deleted) SELECT *, " +
+                                  "{tombstone_version:UInt128}, 1 FROM (";
+    model.refresh_statements = {
+        into_rows + ", {row_version:UInt128}, 0 FROM (" + with_touched(compiled->restricted_select) + "\n)",
+        into_tombstones + with_touched(compiled->touched_keys) + ")"};
+    model.rebuild_statements = {into_rows + ", {row_version:UInt128}, 0 FROM (" + model.recompute + "\n)",
+                                into_tombstones + "SELECT " + keys + " FROM " + model.store +
+                                    " FINAL WHERE _deleted = 0 AND _version < {tombstone_version:UInt128})"};
+    model.backfill_statement = into_rows + ", 0, 0 FROM (" + model.recompute + "\n)";
+    model.view_statement =
+        create_view(model, "SELECT " + columns + " FROM " + model.store + " FINAL WHERE _deleted = 0");
+    return true;
+  }
+
+  clickhouse::Client& client_;
+  const std::vector<config::ModelFile>& files_;
+  Compilation result_;
+  FunctionCatalog functions_;
+  std::vector<std::string> names_, mirrored_names_;
+  std::map<std::string, Draft> drafts_;
+  std::map<std::string, MirroredTable> known_tables_;
+  MirroredTables tables_;
+  std::set<std::string> broken_;
+  std::map<std::string, std::string> mirrored_;  // model -> its SQL over bronze.<table>, one line
+};
+
+}  // namespace
+
+Result<Compilation> compile(clickhouse::Client& client, const std::vector<config::ModelFile>& files) {
+  return Compilation_(client, files).run();
+}
+
+std::set<std::string> tables_needing_changes(const std::vector<config::ModelFile>& files) {
+  std::map<std::string, std::vector<std::string>> reads;
+  for (const auto& file : files)
+    if (auto names = referenced_tables(file.sql)) reads[file.full_name()] = *names;
+  std::set<std::string> tables;
+  for (const auto& file : files) {
+    if (file.kind != "incremental" && file.kind != "keyed") continue;
+    std::set<std::string> seen;
+    std::vector<std::string> open{file.full_name()};
+    while (!open.empty()) {
+      std::string name = open.back();
+      open.pop_back();
+      if (!seen.insert(name).second) continue;
+      if (name.starts_with("bronze."))
+        tables.insert(name.substr(7));
+      else if (auto found = reads.find(name); found != reads.end())
+        open.insert(open.end(), found->second.begin(), found->second.end());
+    }
+  }
+  return tables;
+}
+
+}  // namespace tidemark::models

@@ -1,0 +1,95 @@
+#include "models/model_state.h"
+
+#include "models/model_source.h"
+
+namespace tidemark::models {
+namespace {
+
+using clickhouse::quote_string;
+
+std::string array_of(const std::vector<std::string>& values) {
+  std::vector<std::string> quoted;
+  for (const auto& value : values) quoted.push_back(quote_string(value));
+  return "[" + joined(quoted) + "]";
+}
+
+std::vector<std::string> texts(const Column& column, size_t row) {
+  std::vector<std::string> values;
+  for (size_t index = column.array_begin(row); index < column.array_end(row); ++index)
+    values.emplace_back(column.element().text(index));
+  return values;
+}
+
+}  // namespace
+
+ModelRecord record_of(const CompiledModel& model, std::string state) {
+  ModelRecord record{.model = model.name, .fingerprint = model.fingerprint, .state = std::move(state)};
+  record.kind = name(model.kind);
+  record.physical = model.physical;
+  for (const auto& column : model.columns) record.columns.push_back(column.name + " " + column.type);
+  record.tables.assign(model.tables_in_depth.begin(), model.tables_in_depth.end());
+  return record;
+}
+
+Result<ModelState> ModelState::load(clickhouse::Client& client) {
+  ModelState state;
+  if (!TRY(clickhouse::table_exists(client, "tidemark", "models"))) return state;
+  Block block =
+      TRY(client.query("SELECT model, fingerprint, state, kind, version, physical, columns, tables FROM "
+                       "tidemark.models ORDER BY version "
+                       "DESC LIMIT 1 BY model, fingerprint"));
+  for (size_t row = 0; row < block.rows(); ++row) {
+    ModelRecord record;
+    record.model = block.columns[0].text(row);
+    record.fingerprint = block.columns[1].text(row);
+    record.state = block.columns[2].text(row);
+    record.kind = block.columns[3].text(row);
+    record.version = block.columns[4].get<uint64_t>(row);
+    record.physical = texts(block.columns[5], row);
+    record.columns = texts(block.columns[6], row);
+    record.tables = texts(block.columns[7], row);
+    state.version_ = std::max(state.version_, record.version);
+    state.records_.push_back(std::move(record));
+  }
+  return state;
+}
+
+const ModelRecord* ModelState::active(const std::string& model) const {
+  for (const auto& record : records_)
+    if (record.model == model && record.state == "active") return &record;
+  return nullptr;
+}
+
+bool ModelState::knows(const std::string& model) const {
+  return std::any_of(records_.begin(), records_.end(),
+                     [&](const auto& record) { return record.model == model && record.state != "dropped"; });
+}
+
+Status ModelState::write(clickhouse::Client& client, ModelRecord record, const std::string& sql) {
+  if (version_ == 0) {
+    TRY_VOID(client.execute("CREATE DATABASE IF NOT EXISTS tidemark"));
+    TRY_VOID(client.execute(
+        "CREATE TABLE IF NOT EXISTS tidemark.models (model String, fingerprint String, version UInt64, state "
+        "LowCardinality(String), kind LowCardinality(String), sql String, physical Array(String), columns "
+        "Array(String), tables Array(String), created_at DateTime64(6, 'UTC') DEFAULT now64(6)) ENGINE = "
+        "MergeTree "
+        "ORDER BY (model, version) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"));
+  }
+  record.version = version_ + 1;
+  TRY_VOID(client.execute(
+      fmt::format("INSERT INTO tidemark.models (model, fingerprint, version, state, kind, sql, physical, "
+                  "columns, tables) SELECT "
+                  "{}, {}, {}, {}, {}, {}, CAST({} AS Array(String)), CAST({} AS Array(String)), CAST({} AS "
+                  "Array(String))",
+                  quote_string(record.model), quote_string(record.fingerprint), record.version,
+                  quote_string(record.state), quote_string(record.kind), quote_string(sql),
+                  array_of(record.physical), array_of(record.columns), array_of(record.tables))));
+  version_ = record.version;
+  std::erase_if(records_, [&](const auto& other) {
+    return other.model == record.model && other.fingerprint == record.fingerprint;
+  });
+  records_.insert(records_.begin(), std::move(record));
+  return {};
+}
+
+}  // namespace tidemark::models

@@ -1,0 +1,75 @@
+#include "models/verification.h"
+
+#include "base/limits.h"
+#include "models/model_source.h"
+
+namespace tidemark::models {
+namespace {
+
+using clickhouse::quote_identifier;
+
+clickhouse::QueryOptions bounded() {
+  clickhouse::QueryOptions options;
+  options.settings = {
+      {"max_execution_time", "0"},
+      {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)},
+      {"max_bytes_before_external_sort", std::to_string(limits::model_query_memory_bytes)}};
+  options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
+  return options;
+}
+
+// Rows as the hash of their text, which tells NULL from '' and shows floats in full; +1 for the recompute, -1
+// for the model.
+std::string signed_rows(const CompiledModel& model, const std::string& row) {
+  return fmt::format(
+      "SELECT sipHash128({0}) AS row_hash, toInt64(1) AS side FROM ({1}\n) UNION ALL SELECT sipHash128({0}) "
+      "AS "
+      "row_hash, toInt64(-1) AS side FROM {2}",
+      row, model.recompute, clickhouse::quote_table(model.file.database, model.file.name));
+}
+
+}  // namespace
+
+Result<ModelParity> verify_model(clickhouse::Client& client, const CompiledModel& model) {
+  ModelParity parity{.model = model.name, .kind = model.kind};
+  std::vector<std::string> names;
+  for (const auto& column : model.columns) names.push_back(quote_identifier(column.name));
+  std::string row = "toString(tuple(" + joined(names) + "))";
+  Block block = TRY_IN(
+      client.query(
+          "SELECT toUInt64(sum(model_rows)), toUInt64(sumIf(balance, balance > 0)), toUInt64(-sumIf(balance, "
+          "balance < 0)) FROM (SELECT row_hash, sum(side) AS balance, countIf(side < 0) AS model_rows FROM "
+          "(" +
+              signed_rows(model, row) + ") GROUP BY row_hash)",
+          bounded()),
+      "model " + model.name);
+  if (block.rows() != 1) return fail(ErrorKind::internal, "verify of " + model.name + " gave no answer");
+  parity.rows = block.columns[0].get<uint64_t>(0);
+  parity.missing = block.columns[1].get<uint64_t>(0);
+  parity.extra = block.columns[2].get<uint64_t>(0);
+  parity.different = std::max(parity.missing, parity.extra);
+  if (parity.different == 0) return parity;
+  Block examples = TRY_IN(
+      client.query(
+          fmt::format(
+              "SELECT row, sum(side) AS balance FROM (SELECT {0} AS row, toInt64(1) AS side FROM ({1}\n) "
+              "UNION ALL SELECT {0} AS row, toInt64(-1) AS side FROM {2}) GROUP BY row HAVING balance "
+              "!= 0 ORDER BY row LIMIT {3}",
+              row, model.recompute, clickhouse::quote_table(model.file.database, model.file.name),
+              limits::model_examples_max),
+          bounded()),
+      "model " + model.name);
+  for (size_t index = 0; index < examples.rows(); ++index)
+    parity.examples.push_back(fmt::format("{} {}",
+                                          examples.columns[1].get<int64_t>(index) > 0 ? "missing" : "extra",
+                                          examples.columns[0].text(index)));
+  return parity;
+}
+
+Result<std::vector<ModelParity>> verify_models(clickhouse::Client& client, const CompiledModels& models) {
+  std::vector<ModelParity> all;
+  for (const auto& model : models.models) all.push_back(TRY(verify_model(client, model)));
+  return all;
+}
+
+}  // namespace tidemark::models
