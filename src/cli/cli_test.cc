@@ -29,7 +29,7 @@ TEST(Table, ColumnsLineUpWhateverTheLetters) {
             "────────  ──────\n"
             "Été           12\n"
             "東京        NULL\n"
-            "a\\tb\\nc      1234\n");
+            "a\\tb\\nc     1234\n");
 }
 
 TEST(Table, NullIsDimOnATerminal) {

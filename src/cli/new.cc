@@ -28,12 +28,16 @@ std::vector<std::string> pack_names() {
 // The first sentence of a pack's README after its title.
 std::string description_of(const std::string& pack) {
   std::string_view text = resource("packs/" + pack + "/README.md").value_or("");
+  std::string sentence;
   while (!text.empty()) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (!line.empty() && !line.starts_with('#')) return std::string(line);
+    if (line.starts_with('#')) continue;
+    if (line.empty() && !sentence.empty()) break;
+    if (!line.empty()) sentence += (sentence.empty() ? "" : " ") + std::string(line);
   }
-  return "";
+  size_t end = sentence.find(". ");
+  return end == std::string::npos ? sentence : sentence.substr(0, end);
 }
 
 void list_packs(bool json) {

@@ -84,7 +84,12 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& problem,
   std::vector<std::string> words = known_words(*verb);
   std::vector<std::string> rest = app.remaining(true);
   if (rest.empty() && verb == &app && !arguments.empty()) rest = arguments;
-  if (problem.get_name() == "ExtrasError" || problem.get_name() == "RequiredError") {
+  int code = problem.get_exit_code();
+  // an option is the likelier mistake: what follows it would have been its value
+  std::stable_partition(rest.begin(), rest.end(),
+                        [](const std::string& word) { return word.starts_with('-'); });
+  if (code == static_cast<int>(CLI::ExitCodes::ExtrasError) ||
+      code == static_cast<int>(CLI::ExitCodes::RequiredError)) {
     for (const std::string& word : rest) {
       std::string plain = word.substr(0, word.find('='));
       if (std::find(words.begin(), words.end(), plain) != words.end()) continue;
@@ -119,7 +124,6 @@ int run_program(int argc, char** argv, const std::vector<Verb>& verbs) {
   formatter->column_width(34);
   app.require_subcommand(1);
   app.get_formatter()->label("SUBCOMMAND", "VERB");
-  app.get_formatter()->label("Subcommands", "Verbs");
   app.footer(
       "Exit codes: 0 ok, 1 failed, 2 usage, 3 plan has changes, 4 verify failed, 69 a dependency is down,\n"
       "78 bad config. `tidemark VERB --help` shows a verb's options, after an example.");
@@ -129,6 +133,10 @@ int run_program(int argc, char** argv, const std::vector<Verb>& verbs) {
   for (const Verb& verb : verbs) {
     CLI::App* command = app.add_subcommand(verb.name, verb.summary);
     formatter->remember(command, verb.example);
+    command->group("Verbs");
+    command->footer(
+        "Exit codes: 0 ok, 1 failed, 2 usage, 3 plan has changes, 4 verify failed, 69 a dependency is down,\n"
+        "78 bad config.");
     Run run = verb.add(*command);
     add_common_options(*command, common);
     // options every verb has may also stand after a subcommand: `tidemark generate adtech stats --json`
@@ -142,7 +150,7 @@ int run_program(int argc, char** argv, const std::vector<Verb>& verbs) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    print_out(chosen(app)->help());
+    print_out(app.help());
     return static_cast<int>(ExitCode::ok);
   } catch (const CLI::CallForAllHelp&) {
     print_out(app.help("", CLI::AppFormatMode::All));

@@ -62,8 +62,7 @@ Error explained(Error error, bool admin) {
                 error.message.find("READONLY") != std::string::npos ||
                 error.message.find("(497)") != std::string::npos ||
                 error.message.find("(164)") != std::string::npos;
-  if (!admin && rights && error.remedy.empty())
-    error.remedy = "The query ran read-only; to change things: --admin";
+  if (!admin && rights) error.remedy = "The query ran read-only; to change things: --admin";
   return error;
 }
 
