@@ -23,6 +23,12 @@ function(tidemark_room name)
     add_test(NAME unit.${name} COMMAND tidemark_${name}_test)
     set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)
   endif()
+  # Benchmarks: one program a room, only with -DTIDEMARK_BENCH=ON.
+  file(GLOB benchmarks CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*_bench.cc)
+  if(TIDEMARK_BENCH AND benchmarks)
+    add_executable(tidemark_${name}_bench ${benchmarks})
+    target_link_libraries(tidemark_${name}_bench PRIVATE tidemark_${name})
+  endif()
 endfunction()
 
 tidemark_room(base LIBRARIES fmt::fmt spdlog::spdlog tl::expected Threads::Threads)

@@ -15,7 +15,7 @@ constexpr const char* session_settings =
     "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'iso_8601'; SET timezone = 'UTC'; SET bytea_output = "
     "'hex'; "
     "SET extra_float_digits = 1; SET lc_monetary = 'C'; SET xmlbinary = 'base64'; "
-    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET search_path = ''";
+    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
 std::string trimmed(const char* text) {
   std::string result = text == nullptr ? "" : text;

@@ -5,6 +5,10 @@
 // In version 2 a large transaction arrives in pieces between Stream Start and Stream Stop before it commits;
 // inside such a piece row and schema messages carry the (sub)transaction's xid.
 //
+// A Relation message is not always of a published table: for a partition published under its root the server
+// sends the root's and then the partition's own; rows name the root only. Ignore those of tables nobody asked
+// for.
+//
 // The bytes come from outside: every length is checked, and anything that does not add up is
 // ErrorKind::corrupt. Threads: one a decoder.
 #pragma once

@@ -177,20 +177,29 @@ Lsn ReplicationStream::received() const {
 }
 
 void ReplicationStream::stop() {
+  wake_fd_ = -1;  // a wake-up that nobody will read any more must not keep the wait below from waiting
   PGconn* connection = connection_.handle();
   if (PQputCopyEnd(connection, nullptr) <= 0 || PQflush(connection) < 0) return;
-  // What was on its way is read and dropped until the server says it is done, so that the slot is free on
-  // return. Bounded: the session is closed by the destructor in any case.
+  // What was on its way is read and dropped until the server has said that the command is over, which it does
+  // after it let go of the slot. Bounded: the session is closed by the destructor in any case.
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  bool copying = true;
   while (std::chrono::steady_clock::now() < deadline) {
-    char* raw = nullptr;
-    int length = PQgetCopyData(connection, &raw, 1);
-    PQfreemem(raw);
-    if (length < 0) break;
-    if (length == 0) {
-      auto readable = wait(std::chrono::milliseconds(100));
-      if (!readable || (*readable && PQconsumeInput(connection) == 0)) break;
+    if (copying) {
+      char* raw = nullptr;
+      int length = PQgetCopyData(connection, &raw, 1);
+      PQfreemem(raw);
+      if (length > 0) continue;
+      if (length < 0) copying = false;
     }
+    if (!copying && PQisBusy(connection) == 0) {
+      PGresult* result = PQgetResult(connection);
+      if (result == nullptr) return;
+      PQclear(result);
+      continue;
+    }
+    auto readable = wait(std::chrono::milliseconds(100));
+    if (!readable || (*readable && PQconsumeInput(connection) == 0)) return;
   }
 }
 
