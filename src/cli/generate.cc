@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "cli/generate_adtech.h"
+#include "cli/progress.h"
 #include "cli/verb.h"
 #include "config/yaml_reader.h"
 
@@ -7,15 +8,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace tidemark::cli {
 
 namespace {
 
 constexpr int64_t second_micros = 1'000'000;
-constexpr int64_t report_every_micros = 5 * second_micros;   // plain lines
-constexpr int64_t redraw_every_micros = second_micros / 10;  // on a terminal
 
 std::atomic<bool> stop_requested{false};
 std::atomic<int> stop_signal{0};
@@ -79,47 +77,32 @@ Result<std::optional<int64_t>> moment_of(const std::string& text) {
   return std::optional<int64_t>(static_cast<int64_t>(timegm(&parts)) * second_micros);
 }
 
-class Report {
- public:
-  explicit Report(bool silent) : silent_(silent), terminal_(isatty(STDERR_FILENO) == 1) {}
+// How many impressions the run will write; 0 when nobody knows.
+uint64_t expected_impressions(const Choice& choice) {
+  if (choice.verb == "batch")
+    return static_cast<uint64_t>(choice.batch.advertisers * choice.batch.campaigns *
+                                 choice.batch.impressions);
+  if (!choice.verb.empty() || choice.plan.continuous()) return 0;
+  return static_cast<uint64_t>(choice.plan.rows.value_or(adtech_history_rows));
+}
 
-  void progress(const AdtechCounts& counts) {
-    if (silent_) return;
-    int64_t now = system_clock().monotonic_micros();
-    if (now - last_ < (terminal_ ? redraw_every_micros : report_every_micros)) return;
-    last_ = now;
-    fmt::print(stderr, "{}{}{}", terminal_ ? "\r" : "", line(counts), terminal_ ? "\033[K" : "\n");
-    std::fflush(stderr);
-  }
-  void end(const AdtechCounts& counts, bool json) {
-    if (json) {
-      fmt::print(
-          "{{\"advertisers\":{},\"campaigns\":{},\"impressions\":{},\"clicks\":{},\"updates\":{},\"deletes\":"
-          "{},"
-          "\"transactions\":{},\"seconds\":{:.3f}}}\n",
-          counts.advertisers, counts.campaigns, counts.impressions, counts.clicks, counts.updates,
-          counts.deletes, counts.transactions, seconds());
-      return;
-    }
-    fmt::print(stderr, "{}{}{}\n", terminal_ ? "\r" : "", line(counts), terminal_ ? "\033[K" : "");
-  }
-
- private:
-  double seconds() const {
-    return static_cast<double>(system_clock().monotonic_micros() - begun_) /
-           static_cast<double>(second_micros);
-  }
-  std::string line(const AdtechCounts& counts) const {
-    return fmt::format("{} impressions, {} clicks, {} updates, {} deletes in {} transactions, {:.0f} rows/s",
-                       counts.impressions, counts.clicks, counts.updates, counts.deletes, counts.transactions,
-                       static_cast<double>(counts.rows()) / std::max(seconds(), 1e-6));
-  }
-
-  bool silent_;
-  bool terminal_;
-  int64_t begun_ = system_clock().monotonic_micros();
-  int64_t last_ = begun_;
-};
+void print_counts(const AdtechCounts& counts, double seconds, bool json) {
+  if (json)
+    fmt::print(
+        "{{\"advertisers\":{},\"campaigns\":{},\"impressions\":{},\"clicks\":{},\"updates\":{},\"deletes\":{}"
+        ","
+        "\"transactions\":{},\"seconds\":{:.3f}}}\n",
+        counts.advertisers, counts.campaigns, counts.impressions, counts.clicks, counts.updates,
+        counts.deletes, counts.transactions, seconds);
+  else
+    fmt::print(stderr, "{} impressions, {} clicks, {} updates, {} deletes in {} transactions, {} rows/s\n",
+               with_commas(static_cast<uint64_t>(counts.impressions)),
+               with_commas(static_cast<uint64_t>(counts.clicks)),
+               with_commas(static_cast<uint64_t>(counts.updates)),
+               with_commas(static_cast<uint64_t>(counts.deletes)),
+               with_commas(static_cast<uint64_t>(counts.transactions)),
+               short_number(static_cast<double>(counts.rows()) / std::max(seconds, 1e-6)));
+}
 
 Status run_choice(AdtechGenerator& generator, const Choice& choice, bool json) {
   int64_t now = system_clock().wall_micros();
@@ -161,10 +144,17 @@ Result<ExitCode> generate(Choice choice, const Invocation& invocation) {
   stop_on_signals();
   AdtechGenerator generator = TRY(AdtechGenerator::open({.url = url, .application_name = "tidemark generate"},
                                                         choice.seed, stop_requested));
-  Report report(invocation.json);
-  generator.on_progress = [&report](const AdtechCounts& counts) { report.progress(counts); };
+  int64_t begun = system_clock().monotonic_micros();
+  Progress progress("generating", "impressions", expected_impressions(choice),
+                    Progress::mode_for(invocation.json));
+  generator.on_progress = [&progress](const AdtechCounts& counts) {
+    progress.set(static_cast<uint64_t>(counts.impressions));
+  };
   TRY_VOID(run_choice(generator, choice, invocation.json));
-  if (choice.verb != "stats") report.end(generator.counts(), invocation.json);
+  progress.finish();
+  double seconds =
+      static_cast<double>(system_clock().monotonic_micros() - begun) / static_cast<double>(second_micros);
+  if (choice.verb != "stats") print_counts(generator.counts(), seconds, invocation.json);
   // Ctrl-C is how a continuous run ends; a run with an end that is cut short says so.
   if (stop_requested && !choice.plan.continuous())
     return stop_signal == SIGTERM ? ExitCode::terminated : ExitCode::interrupted;

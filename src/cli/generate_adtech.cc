@@ -15,7 +15,6 @@ constexpr int64_t second_micros = 1'000'000;
 constexpr int64_t day_micros = 86'400 * second_micros;
 // A transaction of live traffic is at most this long, so that its first event is not late by more.
 constexpr double slice_seconds = 0.05;
-constexpr int64_t default_rows = 100'000;
 constexpr int64_t default_round_rows = 1'000;
 constexpr int64_t default_transaction_rows = 2'000;
 
@@ -37,7 +36,7 @@ AdtechTraffic traffic_of(const AdtechPlan& plan) {
 
 Status history(AdtechGenerator& generator, const AdtechPlan& plan, int64_t now) {
   AdtechTraffic traffic = traffic_of(plan);
-  traffic.impressions = plan.rows.value_or(default_rows);
+  traffic.impressions = plan.rows.value_or(adtech_history_rows);
   traffic.until_micros = now;
   traffic.from_micros = now - std::max<int64_t>(plan.days, 1) * day_micros;
   return generator.add_traffic(traffic);

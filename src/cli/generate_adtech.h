@@ -12,6 +12,8 @@
 
 namespace tidemark::cli {
 
+constexpr int64_t adtech_history_rows = 100'000;  // without --rows
+
 struct AdtechPlan {
   std::optional<int64_t> rows;   // impressions: in total, with `every` in each round
   double rate = 0;               // impressions a second; 0: as fast as Postgres takes them
