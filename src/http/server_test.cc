@@ -3,88 +3,22 @@
 #include "base/limits.h"
 #include "http/router.h"
 #include "http/stream_queue.h"
+#include "http/test_connection.h"
 #include "http/url.h"
 
-#include <arpa/inet.h>
 #include <condition_variable>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <mutex>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <thread>
-#include <unistd.h>
 
 namespace tidemark::http {
 namespace {
-
-// A client that shows every byte: the tests are about the wire.
-class Connection {
- public:
-  explicit Connection(uint16_t port) {
-    descriptor_ = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    timeval deadline{5, 0};
-    setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
-    connected_ = connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  }
-  ~Connection() { close(descriptor_); }
-  bool connected() const { return connected_; }
-  void send(std::string_view text) const { ::send(descriptor_, text.data(), text.size(), MSG_NOSIGNAL); }
-  // Reads until `text` has been seen, the other side closes or 5 s have passed; everything read so far.
-  const std::string& until(std::string_view text) {
-    while (seen_.find(text) == std::string::npos && more()) {
-    }
-    return seen_;
-  }
-  const std::string& until_closed() {
-    while (more()) {
-    }
-    return seen_;
-  }
-  // One response with a Content-Length.
-  std::string response() {
-    until("\r\n\r\n");
-    const size_t head = seen_.find("\r\n\r\n") + 4;
-    const size_t at = seen_.find("Content-Length: ");
-    const size_t length = at == std::string::npos || at > head ? 0 : std::stoul(seen_.substr(at + 16));
-    while (seen_.size() < head + length && more()) {
-    }
-    std::string result = seen_.substr(0, head + length);
-    seen_.erase(0, head + length);
-    return result;
-  }
-  bool closed_by_peer() {
-    char byte = 0;
-    return recv(descriptor_, &byte, 1, 0) == 0;
-  }
-
- private:
-  bool more() {
-    char buffer[4096];
-    const ssize_t count = recv(descriptor_, buffer, sizeof buffer, 0);
-    if (count <= 0) return false;
-    seen_.append(buffer, static_cast<size_t>(count));
-    return true;
-  }
-  int descriptor_;
-  bool connected_ = false;
-  std::string seen_;
-};
 
 ServerOptions any_port() {
   ServerOptions options;
   options.port = 0;
   return options;
-}
-
-std::string get(uint16_t port, const std::string& target, const std::string& host = "localhost") {
-  Connection connection(port);
-  connection.send("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
-  return connection.until_closed();
 }
 
 class ServerTest : public testing::Test {
@@ -134,7 +68,7 @@ TEST_F(ServerTest, AnswersWithPathAndQueryDecoded) {
 }
 
 TEST_F(ServerTest, KeepsTheConnectionAndTakesPipelinedRequests) {
-  Connection connection(server_.port());
+  TestConnection connection(server_.port());
   const std::string request = "GET /hello/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
   connection.send(request + request);
   EXPECT_TRUE(connection.response().ends_with("hello x -"));
@@ -144,7 +78,7 @@ TEST_F(ServerTest, KeepsTheConnectionAndTakesPipelinedRequests) {
 }
 
 TEST_F(ServerTest, HeadHasTheHeadersAndNoBody) {
-  Connection connection(server_.port());
+  TestConnection connection(server_.port());
   connection.send("HEAD /bytes HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   const std::string& answer = connection.until_closed();
   EXPECT_NE(answer.find("Content-Length: 100000\r\n"), std::string::npos);
@@ -156,7 +90,7 @@ TEST_F(ServerTest, UnknownPathsAndMethodsAreProblems) {
   const std::string missing = get(server_.port(), "/nothing");
   EXPECT_TRUE(missing.starts_with("HTTP/1.1 404 ")) << missing;
   EXPECT_NE(missing.find("application/problem+json"), std::string::npos);
-  Connection connection(server_.port());
+  TestConnection connection(server_.port());
   connection.send("DELETE /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const std::string refused = connection.response();
   EXPECT_TRUE(refused.starts_with("HTTP/1.1 405 ")) << refused;
@@ -175,11 +109,11 @@ TEST_F(ServerTest, AForeignHostNameIsRefusedOnLoopback) {
 TEST_F(ServerTest, BoundsOfHeaderAndBody) {
   const std::string large_header(limits::http_header_bytes_max, 'h');
   EXPECT_TRUE(get(server_.port(), "/hello/" + large_header).starts_with("HTTP/1.1 431 "));
-  Connection connection(server_.port());
+  TestConnection connection(server_.port());
   connection.send(fmt::format("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
                               limits::http_body_bytes_max + 1));
   EXPECT_TRUE(connection.until_closed().starts_with("HTTP/1.1 413 "));
-  Connection fitting(server_.port());
+  TestConnection fitting(server_.port());
   const std::string body(limits::http_body_bytes_max, 'b');
   fitting.send(
       fmt::format("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.size()));
@@ -188,7 +122,7 @@ TEST_F(ServerTest, BoundsOfHeaderAndBody) {
 }
 
 TEST_F(ServerTest, BytesThatAreNoRequest) {
-  Connection connection(server_.port());
+  TestConnection connection(server_.port());
   connection.send("\x16\x03\x01 this is TLS\r\n\r\n");
   EXPECT_TRUE(connection.until_closed().starts_with("HTTP/1.1 400 "));
   EXPECT_TRUE(get(server_.port(), "/hello/%zz").starts_with("HTTP/1.1 400 "));
@@ -207,7 +141,7 @@ TEST_F(ServerTest, StreamsEventsAndNoticesWhenTheClientGoes) {
   std::condition_variable changed;
   bool ended = false;
   {
-    Connection connection(server_.port());
+    TestConnection connection(server_.port());
     connection.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     const auto stream = this->stream();
     ASSERT_NE(stream, nullptr);
@@ -232,17 +166,17 @@ TEST_F(ServerTest, AStreamCanBeRefused) {
 }
 
 TEST_F(ServerTest, StopEndsStreamsAndIdleConnections) {
-  Connection idle(server_.port());
+  TestConnection idle(server_.port());
   idle.send("GET /hello/x HTTP/1.1\r\nHost: localhost\r\n\r\n");
   idle.response();
-  Connection streaming(server_.port());
+  TestConnection streaming(server_.port());
   streaming.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
   ASSERT_NE(stream(), nullptr);
   stream()->send(Event("last", "", "words"));
   server_.stop();
   EXPECT_TRUE(streaming.until_closed().ends_with("data: words\n\n"));
   EXPECT_TRUE(idle.closed_by_peer());
-  EXPECT_FALSE(Connection(server_.port()).connected());
+  EXPECT_FALSE(TestConnection(server_.port()).connected());
 }
 
 TEST_F(ServerTest, ATakenPortIsAConflictThatNamesPortAndSetting) {
@@ -257,7 +191,7 @@ TEST_F(ServerTest, ATakenPortIsAConflictThatNamesPortAndSetting) {
 }
 
 TEST_F(ServerTest, ASlowClientSkipsStatesAndIsDroppedOnlyWhenKeysDoNotHelp) {
-  Connection slow(server_.port());
+  TestConnection slow(server_.port());
   slow.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const auto stream = this->stream();
   const std::string large(256 << 10, 'l');

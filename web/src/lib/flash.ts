@@ -6,8 +6,8 @@ export function flash(node: HTMLElement, value: unknown) {
       if (next === last) return;
       last = next;
       if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
-      const tint = getComputedStyle(node).getPropertyValue('--flash');
-      node.animate([{ backgroundColor: tint }, { backgroundColor: 'transparent' }], { duration: 900, easing: 'ease-out' });
+      const style = getComputedStyle(node);
+      node.animate([{ color: style.getPropertyValue('--flash') }, { color: style.color }], { duration: 700, easing: 'ease-out' });
     },
   };
 }

@@ -71,7 +71,7 @@ export function bytes(value: number): string {
 
 export const milliseconds = (value: number) => duration(value / 1000);
 export const compact = (value: number) =>
-  formatter({ notation: 'compact', maximumFractionDigits: Math.abs(value) < 1000 ? 1 : 2 }).format(value);
+  formatter({ notation: 'compact', maximumSignificantDigits: 3 }).format(value);
 export const integer = (value: number) => formatter({ maximumFractionDigits: 0 }).format(value);
 
 function momentText(value: Value, type: string, zone: string | undefined): string {
@@ -108,7 +108,7 @@ export function formatValue(value: Value | undefined, options: FormatOptions): s
       const text = formatter(
         short
           ? { ...style, notation: 'compact', minimumFractionDigits: 0, maximumFractionDigits: 1 }
-          : { ...style, minimumFractionDigits: decimals ?? 2, maximumFractionDigits: decimals ?? 2 },
+          : { ...style, minimumFractionDigits: options.compact && Number.isInteger(number) ? 0 : (decimals ?? 2), maximumFractionDigits: decimals ?? 2 },
       ).format(number);
       return code ? text : `${options.unit ?? ''}${text}`;
     }

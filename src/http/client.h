@@ -1,0 +1,19 @@
+// A GET over HTTP, for verbs that ask a running instance. One connection a call.
+#pragma once
+
+#include "base/error.h"
+
+#include <chrono>
+#include <string>
+
+namespace tidemark::http {
+
+struct Answer {
+  long status = 0;
+  std::string body;
+};
+
+// Errors: dependency_down when nobody answers in time. A status of 400 or more is an Answer, not an error.
+Result<Answer> get(const std::string& url, std::chrono::milliseconds timeout);
+
+}  // namespace tidemark::http

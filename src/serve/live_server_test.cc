@@ -1,0 +1,292 @@
+// The whole of serve against a real ClickHouse; the pipeline's side is played by the test.
+#include "serve/live_server.h"
+
+#include "base/resource.h"
+#include "clickhouse/test_server.h"
+#include "http/test_connection.h"
+#include "serve/page.h"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+#include <mutex>
+
+namespace tidemark::serve {
+namespace {
+
+namespace json = boost::json;
+using http::TestConnection;
+
+std::string body_of(const std::string& answer) {
+  const size_t end = answer.find("\r\n\r\n");
+  return end == std::string::npos ? "" : answer.substr(end + 4);
+}
+
+// The data of every event of that name in what a stream sent.
+std::vector<std::string> events(const std::string& seen, const std::string& name) {
+  std::vector<std::string> found;
+  const std::string head = "event: " + name + "\n";
+  for (size_t at = seen.find(head); at != std::string::npos; at = seen.find(head, at + 1)) {
+    const size_t data = seen.find("data: ", at) + 6;
+    const size_t end = seen.find("\n\n", data);
+    if (end != std::string::npos) found.push_back(seen.substr(data, end - data));
+  }
+  return found;
+}
+
+class LiveServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto& server = clickhouse::TestServer::shared();
+    client_.emplace(server.client());
+    static int number = 0;
+    database_ = fmt::format("serve_test_{}", ++number);
+    run("CREATE DATABASE " + database_);
+    run("CREATE TABLE " + database_ +
+        ".orders (id UInt64, amount Decimal(38, 2)) ENGINE = MergeTree ORDER BY id");
+    run("INSERT INTO " + database_ + ".orders VALUES (9007199254740993, 12345678901234567890.12)");
+
+    ServeOptions options;
+    options.project = "shop";
+    options.http.port = 0;
+    options.reader = server.endpoint(clickhouse::Account::reader);
+    options.warehouse_mode = "embedded";
+    options.pipeline_status = [this] {
+      std::lock_guard lock(mutex_);
+      return status_;
+    };
+    options.lineage = [this](const std::string& sql) -> std::vector<std::string> {
+      ++lineage_asked_;
+      if (sql.find("orders") != std::string::npos) return {"bronze.orders"};
+      return {"bronze.other"};
+    };
+    config::Dashboard dashboard;
+    dashboard.name = "overview";
+    dashboard.title = "Overview";
+    add_tile(dashboard, "SELECT count() AS orders FROM " + database_ + ".orders -- a comment at the end");
+    add_tile(dashboard, "SELECT max(id) AS id, max(amount) AS amount FROM " + database_ + ".orders");
+    add_tile(dashboard, "SELECT nothing FROM " + database_ + ".missing");
+    add_tile(dashboard, "SELECT generateUUIDv4() AS other");  // differs whenever it is run
+    options.dashboards = {dashboard};
+    config::EndpointFile endpoint;
+    endpoint.name = "order";
+    config::EndpointParameter parameter;
+    parameter.name = "id";
+    parameter.type = "UInt64";
+    parameter.required = true;
+    parameter.minimum = 1;
+    endpoint.parameters = {parameter};
+    endpoint.sql = "SELECT id, amount FROM " + database_ + ".orders WHERE id = {id:UInt64}";
+    options.endpoints = {endpoint};
+
+    ingest::SourceStatus source;
+    source.source = "shop";
+    source.state = "streaming";
+    source.as_of_micros = 1'700'000'000'123'000;
+    source.ladder = {0x20, 0x20, 0x10, 0x10, 0x10, 0x08};
+    source.tables = {{"bronze.orders", "live", 1, 0, 0, 0, ""}};
+    status_.sources = {source};
+    live_ = std::make_unique<LiveServer>(std::move(options));
+    const Status started = live_->start();
+    ASSERT_TRUE(started) << started.error().describe();
+  }
+  void TearDown() override {
+    live_.reset();
+    run("DROP DATABASE " + database_);
+  }
+  static void add_tile(config::Dashboard& dashboard, std::string sql) {
+    config::Tile tile;
+    tile.title = "tile";
+    tile.sql = tile.query = std::move(sql);
+    dashboard.tiles.push_back(tile);
+  }
+  void run(const std::string& sql) {
+    const Status status = client_->execute(sql);
+    ASSERT_TRUE(status) << status.error().describe();
+  }
+  void cut(std::vector<std::string> tables) {
+    ingest::CutEvent event;
+    event.source = "shop";
+    event.cut = ++cut_;
+    event.rows = 1;
+    event.committed_at_micros = 1'700'000'000'123'000;
+    event.queryable_at_micros = event.committed_at_micros + 30'000;
+    event.tables = std::move(tables);
+    {
+      std::lock_guard lock(mutex_);
+      status_.sources[0].last_cut = cut_;
+    }
+    live_->on_cut(event);
+  }
+  std::unique_ptr<TestConnection> watch(const std::string& path) {
+    auto connection = std::make_unique<TestConnection>(live_->port());
+    connection->send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    return connection;
+  }
+
+  std::optional<clickhouse::Client> client_;
+  std::string database_;
+  std::mutex mutex_;
+  ingest::PipelineStatus status_;
+  std::atomic<int> lineage_asked_{0};
+  uint64_t cut_ = 0;
+  std::unique_ptr<LiveServer> live_;
+};
+
+TEST_F(LiveServerTest, AViewerGetsAllTilesThenWhatACutChanged) {
+  const auto viewer = watch("/api/dashboards/overview/live");
+  const std::string first = viewer->until("event: refresh");
+  std::map<int64_t, json::object> tiles;
+  for (const auto& text : events(first, "tile")) {
+    json::object tile = json::parse(text).as_object();
+    tiles[tile.at("tile").as_int64()] = tile;
+  }
+  ASSERT_EQ(tiles.size(), 4) << first;
+  EXPECT_EQ(json::serialize(tiles[0].at("result").at("data")), R"([["1"]])");
+  // Nothing is rounded on the way to the browser.
+  EXPECT_EQ(json::serialize(tiles[1].at("result").at("data")),
+            R"([["9007199254740993","12345678901234567890.12"]])");
+  EXPECT_EQ(tiles[2].at("error").at("kind"), "refused");
+  EXPECT_NE(json::serialize(tiles[2].at("error")).find("missing"), std::string::npos);
+  const std::string uuid = json::serialize(tiles[3].at("result").at("data"));
+
+  run("INSERT INTO " + database_ + ".orders VALUES (2, 1)");
+  cut({"bronze.orders"});
+  const std::string& seen = viewer->until(R"("data": [["2"]])");
+  ASSERT_NE(seen.find(R"([["2"]])"), std::string::npos) << seen;
+  // The tile that reads something else was not run again.
+  EXPECT_EQ(seen.find("\"tile\":3", first.size()), std::string::npos);
+  EXPECT_NE(seen.find(uuid.substr(3, 36)), std::string::npos);
+}
+
+TEST_F(LiveServerTest, ASecondViewerIsServedFromWhatIsKnown) {
+  const auto first = watch("/api/dashboards/overview/live");
+  const std::string seen = first->until("event: refresh");
+  const auto second = watch("/api/dashboards/overview/live");
+  const std::string also = second->until("event: refresh");
+  const auto uuid = [](const std::string& text) { return text.substr(text.find("\"tile\":3"), 200); };
+  // Same random value: the query did not run again for the second one.
+  const std::string value = uuid(seen).substr(uuid(seen).find("[["), 42);
+  EXPECT_NE(also.find(value), std::string::npos);
+}
+
+TEST_F(LiveServerTest, ARefreshSaysOfWhichCommitItIs) {
+  const auto viewer = watch("/api/dashboards/overview/live");
+  viewer->until("event: refresh");
+  const std::string seen = viewer->until("\"took_ms\":");
+  const auto refreshes = events(viewer->until("\n\n"), "refresh");
+  ASSERT_FALSE(refreshes.empty());
+  const json::object refresh = json::parse(refreshes[0]).as_object();
+  EXPECT_EQ(refresh.at("as_of_ms").to_number<double>(), 1'700'000'000'123.0);
+  EXPECT_EQ(refresh.at("sources").at("shop").at("lsn"), "0/10");
+}
+
+TEST_F(LiveServerTest, ACutThatTouchesNoTileStillMovesTheAsOf) {
+  const auto viewer = watch("/api/dashboards/overview/live");
+  viewer->until("event: refresh");
+  cut({"bronze.nobody_reads_this"});
+  const std::string& seen = viewer->until("\"cut\":1");
+  EXPECT_NE(seen.find("\"cut\":1"), std::string::npos) << seen;
+}
+
+TEST_F(LiveServerTest, EventsAnnounceCuts) {
+  const auto viewer = watch("/api/events");
+  viewer->until("event: status");
+  cut({"bronze.orders"});
+  const std::string& seen = viewer->until("event: cut");
+  viewer->until("\"tables\":[\"bronze.orders\"]");
+  EXPECT_NE(seen.find("id: shop:1"), std::string::npos) << seen;
+}
+
+TEST_F(LiveServerTest, StatusHasTheDocumentedShape) {
+  const json::object status = json::parse(body_of(http::get(live_->port(), "/api/status"))).as_object();
+  const json::object& source = status.at("sources").as_array().at(0).as_object();
+  EXPECT_EQ(source.at("source"), "shop");
+  EXPECT_EQ(source.at("ladder").at("server"), "0/20");
+  EXPECT_EQ(source.at("ladder").at("acknowledged"), "0/8");
+  EXPECT_EQ(source.at("tables").as_array().at(0).at("table"), "bronze.orders");
+  EXPECT_TRUE(status.at("commit_to_queryable_ms").as_object().contains("p99"));
+  EXPECT_EQ(status.at("warehouse").at("mode"), "embedded");
+}
+
+TEST_F(LiveServerTest, ReadyNamesWhatItWaitsFor) {
+  {
+    std::lock_guard lock(mutex_);
+    status_.sources[0].state = "waiting";
+    status_.sources[0].error = "Postgres refuses connections";
+  }
+  const std::string answer = http::get(live_->port(), "/readyz");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ")) << answer;
+  EXPECT_NE(answer.find("source shop is waiting: Postgres refuses connections"), std::string::npos) << answer;
+  EXPECT_TRUE(http::get(live_->port(), "/healthz").starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(LiveServerTest, EndpointsBindTypedParameters) {
+  const auto get = [&](const std::string& query) {
+    return http::get(live_->port(), "/api/endpoints/order" + query);
+  };
+  EXPECT_TRUE(get("?id=9007199254740993&format=csv")
+                  .ends_with("\"id\",\"amount\"\n9007199254740993,12345678901234567890.12\n"))
+      << get("?id=9007199254740993&format=csv");
+  EXPECT_NE(get("?id=9007199254740993").find("\"9007199254740993\""), std::string::npos);
+  for (const char* query : {"", "?id=0", "?id=x", "?id=1%20OR%201%3D1", "?id=1&other=2", "?id=1&format=xml"})
+    EXPECT_TRUE(get(query).starts_with("HTTP/1.1 400 ")) << query << "\n" << get(query);
+  EXPECT_TRUE(get("?id=1.5").starts_with("HTTP/1.1 4")) << get("?id=1.5");
+  EXPECT_TRUE(http::get(live_->port(), "/api/endpoints/none").starts_with("HTTP/1.1 404 "));
+}
+
+TEST_F(LiveServerTest, MetricsAreInPrometheusFormat) {
+  cut({"bronze.orders"});
+  const std::string text = body_of(http::get(live_->port(), "/metrics"));
+  EXPECT_NE(text.find("tidemark_source_position_bytes{source=\"shop\",step=\"queryable\"} 16\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("tidemark_commit_to_queryable_seconds_bucket{source=\"shop\",le=\"0.02\"} 0\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("tidemark_commit_to_queryable_seconds_bucket{source=\"shop\",le=\"0.04\"} 1\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("tidemark_cuts_total{source=\"shop\"} 1\n"), std::string::npos);
+  // Every sample belongs to a family that was announced, and none is announced twice.
+  std::set<std::string> families;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) {
+      const std::string family = line.substr(7, line.find(' ', 7) - 7);
+      EXPECT_TRUE(families.insert(family).second) << family;
+    } else if (!line.starts_with('#')) {
+      std::string family = line.substr(0, line.find_first_of("{ "));
+      for (const char* ending : {"_bucket", "_sum", "_count"})
+        if (!families.contains(family) && family.ends_with(ending))
+          family.resize(family.size() - strlen(ending));
+      EXPECT_TRUE(families.contains(family)) << line;
+    }
+  }
+}
+
+TEST_F(LiveServerTest, ServesThePageCompressedAndRevalidated) {
+  const std::string page = http::get(live_->port(), "/");
+  ASSERT_TRUE(page.starts_with("HTTP/1.1 200 OK\r\n")) << page.substr(0, 300);
+  EXPECT_NE(page.find("<div id=\"app\">"), std::string::npos);
+  const size_t script = page.find("/assets/");
+  ASSERT_NE(script, std::string::npos);
+  const std::string path = page.substr(script, page.find('"', script) - script);
+  http::Request request;
+  request.headers = {{"accept-encoding", "gzip, br"}};
+  const http::Response compressed = page_file(request, path.substr(1));
+  ASSERT_EQ(compressed.status, 200);
+  EXPECT_LT(compressed.built_in->size(), 150'000);
+  std::string etag;
+  for (const auto& [name, value] : compressed.headers)
+    if (name == "ETag") etag = value;
+  request.headers.emplace_back("if-none-match", etag);
+  EXPECT_EQ(page_file(request, path.substr(1)).status, 304);
+  EXPECT_EQ(page_file(request, "../base/limits.h").status, 404);
+}
+
+TEST_F(LiveServerTest, UnknownDashboardsAre404) {
+  EXPECT_TRUE(http::get(live_->port(), "/api/dashboards/none").starts_with("HTTP/1.1 404 "));
+  EXPECT_TRUE(http::get(live_->port(), "/api/dashboards/none/live").starts_with("HTTP/1.1 404 "));
+  const json::object openapi = json::parse(body_of(http::get(live_->port(), "/openapi.json"))).as_object();
+  EXPECT_TRUE(openapi.at("paths").as_object().contains("/api/endpoints/order"));
+}
+
+}  // namespace
+}  // namespace tidemark::serve
