@@ -299,11 +299,10 @@ class Compiler {
     return out;
   }
 
-  bool find_argument_types() {
+  bool find_argument_types(const std::vector<Group>& groups) {
     std::vector<std::string> items;
-    for (const auto& item : shape_.items)
-      if (!has_aggregate(item.expression))
-        items.push_back(std::string(text_->text(item.expression)) + " AS " + quote_identifier(item.alias));
+    for (const auto& group : groups)
+      items.push_back(group.expression + " AS " + quote_identifier(group.name));
     size_t first = items.size();
     std::vector<Aggregate*> asked;
     for (auto& aggregate : aggregates_) {
@@ -413,7 +412,7 @@ class Compiler {
     if (!groups) return std::nullopt;
     for (const auto& item : shape_.items) collect(item.expression);
     if (!shape_.having.empty()) collect(shape_.having);
-    if (!check_items(*groups) || !find_argument_types()) return std::nullopt;
+    if (!check_items(*groups) || !find_argument_types(*groups)) return std::nullopt;
     for (size_t index = 0; index < aggregates_.size(); ++index)
       if (!make_sums(aggregates_[index], index)) return std::nullopt;
 

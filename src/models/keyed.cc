@@ -21,11 +21,14 @@ std::string bare_type(std::string type) {
 // A key column. NULL is a key value of its own, but NULL IN (...) is never true, so a Nullable key travels as
 // two columns: whether it is NULL, and its value or the type's default.
 struct KeyColumn {
+  size_t number = 0;
   std::string name;
   std::string type;  // without Nullable
   bool nullable = false;
 
-  std::string null_flag() const { return quote_identifier(name + "__null"); }
+  // Names no source column has: an alias like the column's own name would be taken for it in expressions.
+  std::string null_flag() const { return fmt::format("_null_{}", number); }
+  std::string value() const { return fmt::format("_key_{}", number); }
   std::string default_value() const { return "defaultValueOfTypeName(" + quote_string(type) + ")"; }
   std::string value_of(const std::string& expression) const {
     return "ifNull(CAST((" + expression + ") AS Nullable(" + type + ")), " + default_value() + ")";
@@ -331,7 +334,8 @@ std::optional<KeyedModel> compile_keyed(const ModelSource& source, const SqlText
   for (const auto& name : source.file.key)
     for (const auto& column : columns)
       if (column.name == name)
-        keys.push_back({name, bare_type(column.type), column.type.find("Nullable(") != std::string::npos});
+        keys.push_back(
+            {keys.size(), name, bare_type(column.type), column.type.find("Nullable(") != std::string::npos});
 
   KeyedModel model;
   std::vector<std::string> declared, touched_names, restored, sorting;
@@ -340,11 +344,11 @@ std::optional<KeyedModel> compile_keyed(const ModelSource& source, const SqlText
       declared.push_back(key.null_flag() + " UInt8");
       touched_names.push_back(key.null_flag());
     }
-    std::string name = quote_identifier(key.name);
-    declared.push_back(name + " " + key.type);
-    touched_names.push_back(name);
-    restored.push_back(key.nullable ? "if(" + key.null_flag() + " = 1, NULL, " + name + ")" : name);
-    model.key_names.push_back(name);
+    declared.push_back(key.value() + " " + key.type);
+    touched_names.push_back(key.value());
+    restored.push_back(key.nullable ? "if(" + key.null_flag() + " = 1, NULL, " + key.value() + ")"
+                                    : key.value());
+    model.key_names.push_back(quote_identifier(key.name));
   }
   declared.push_back("_table LowCardinality(String)");
   declared.push_back("_cut UInt64");
@@ -373,7 +377,7 @@ std::optional<KeyedModel> compile_keyed(const ModelSource& source, const SqlText
         written.push_back(values.back() + " AS " + key.null_flag());
       }
       values.push_back(value);
-      written.push_back(key.value_of(expression) + " AS " + quote_identifier(key.name));
+      written.push_back(key.value_of(expression) + " AS " + key.value());
     }
     restricted[leaf.offset] = leaf.table->rows("(" + joined(values) + ") IN " + touched_rows);
     // The initial copy (cut 0) is followed by a rebuild, not key by key.

@@ -62,8 +62,14 @@ void Complaints::in_header(const std::string& key, std::string message, std::str
 }
 
 void Complaints::refused(const Error& error, std::string_view what, int lines_before) {
-  std::string message = what.empty() ? error.message : std::string(what) + ": " + error.message;
-  const std::string& text = error.message;
+  std::string text = error.message;
+  // "... in scope SELECT <everything>. Maybe you meant: ...": the middle is our own text, not the user's.
+  for (std::string_view scope : {" in scope ", ". In scope "})
+    if (size_t from = text.find(scope); from != std::string::npos) {
+      size_t hint = text.find(". Maybe you meant", from);
+      text.erase(from, hint == std::string::npos ? std::string::npos : hint - from);
+    }
+  std::string message = what.empty() ? text : std::string(what) + ": " + text;
   if (int line = number_behind(text, "(line "); line > lines_before) {
     int column = number_behind(std::string_view(text).substr(text.find("(line ")), "col ");
     return at_line(line - lines_before, column, std::move(message), error.remedy);
