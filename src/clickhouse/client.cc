@@ -246,6 +246,10 @@ struct Client::Connection {
     append_field(text, "database", endpoint.database);
     if (!options.query_id.empty()) append_field(text, "query_id", options.query_id);
     for (const auto& [name, value] : options.settings) append_field(text, name, value);
+    // A token without this would be carried in vain.
+    if (options.settings.contains("insert_deduplication_token") &&
+        !options.settings.contains("insert_deduplicate"))
+      append_field(text, "insert_deduplicate", "1");
     if (!with_parameters) return text;
     for (const auto& [name, value] : options.parameters)
       append_field(text, "param_" + name, escape_parameter(value));

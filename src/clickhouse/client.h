@@ -12,8 +12,10 @@
 //   refused           the server said no; the same request will get the same answer.
 //   limit             a bound of the server (memory, rows, time) or of ours (limits.h) was hit.
 //   cancelled         the callback of a streaming call asked to stop is returned as the callback's own error.
-// An answer that fails half way (HTTP 200, then an exception in the stream) is an error, never a short
-// result. Messages carry ClickHouse's code, its name and its text, without stack, version or host noise.
+// A refused or limited INSERT into a table with materialized views may be in some of them: only the same
+// block under the same token makes that whole (retry.h). An answer that fails half way (HTTP 200, then an
+// exception in the stream) is an error, never a short result. Messages carry ClickHouse's code, its name and
+// its text, without stack, version or host noise.
 #pragma once
 
 #include "base/column.h"

@@ -100,8 +100,11 @@ std::string users_config_text(const EmbeddedConfig& config) {
       <!-- Parameters of HTTP queries may be long lists of keys. -->
       <http_max_field_value_size>16777216</http_max_field_value_size>
       <http_max_uri_size>16777216</http_max_uri_size>
-      <!-- Deduplication is never left to a default: they changed in 24.7 and 26.2. -->
-      <insert_deduplicate>1</insert_deduplicate>
+      <!-- Rows are dropped as repeated only when the INSERT asks for it (clickhouse/retry.h). With the default of
+           deduplicate_insert, two equal INSERTs without a token would count once, and insert_deduplicate = 0 would not
+           help. -->
+      <deduplicate_insert>backward_compatible_choice</deduplicate_insert>
+      <insert_deduplicate>0</insert_deduplicate>
       <deduplicate_blocks_in_dependent_materialized_views>1</deduplicate_blocks_in_dependent_materialized_views>
       <async_insert>0</async_insert>
       <max_partitions_per_insert_block>0</max_partitions_per_insert_block>

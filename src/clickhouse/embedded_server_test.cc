@@ -69,6 +69,14 @@ TEST(EmbeddedServer, OthersFindARunningInstance) {
   EXPECT_FALSE(EmbeddedServer::find_running(empty.path()));
 }
 
+TEST(EmbeddedServer, AnIdleServerStaysSmall) {
+  TestServer server;
+  std::string status = read_file(fmt::format("/proc/{}/status", server.server().child_pid()));
+  auto at = status.find("VmRSS:");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LT(std::atol(status.c_str() + at + 6), 400 * 1024) << "kB resident; 210 MB when this was written";
+}
+
 TEST(EmbeddedServer, PasswordFilesAreForTheOwnerOnly) {
   for (const char* account : {"tidemark", "reader", "admin"}) {
     struct stat status {};

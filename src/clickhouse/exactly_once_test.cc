@@ -219,6 +219,39 @@ TEST_F(ExactlyOnce, AFullBlockStaysOneBlockInTheTableAndInItsViews) {
   run("SYSTEM START MERGES");
 }
 
+TEST_F(ExactlyOnce, WithoutATokenEqualRowsAreBothKept) {
+  run("CREATE TABLE " + named("events") + " (k Int64, v Int64) ENGINE = MergeTree ORDER BY k" + window);
+  for (int round = 0; round < 2; ++round) run("INSERT INTO " + named("events") + " VALUES (1, 1)");
+  EXPECT_EQ(ask("SELECT count() FROM " + named("events")), "2");
+  Block block;
+  for (const char* name : {"k", "v"}) {
+    block.add(name, ColumnType::of(TypeKind::int64));
+    block.columns.back().append(int64_t{2});
+  }
+  for (int round = 0; round < 2; ++round) ASSERT_OK(client.insert(named("events"), block));
+  EXPECT_EQ(ask("SELECT count() FROM " + named("events") + " WHERE k = 2"), "2");
+  QueryOptions options;
+  options.settings["insert_deduplication_token"] = "only-the-token";
+  for (int round = 0; round < 2; ++round) ASSERT_OK(client.insert(named("events"), block, options));
+  EXPECT_EQ(ask("SELECT count() FROM " + named("events") + " WHERE k = 2"), "3");
+}
+
+// With a token an INSERT SELECT is dropped as a whole when repeated. ORDER BY ALL is what keeps its blocks
+// the same when the source has parts that merge in between; without it only a source that cannot change is
+// safe.
+TEST_F(ExactlyOnce, AnInsertSelectIsHeldToItsToken) {
+  run("CREATE TABLE " + named("copy") + " (k Int64) ENGINE = MergeTree ORDER BY k" + window);
+  QueryOptions options;
+  for (const char* select :
+       {"SELECT number FROM numbers(300000) ORDER BY ALL", "SELECT number FROM numbers(300000)"}) {
+    run("TRUNCATE TABLE " + named("copy"));
+    options.settings["insert_deduplication_token"] = select;
+    for (int round = 0; round < 2; ++round)
+      ASSERT_OK(client.execute(fmt::format("INSERT INTO {} {}", named("copy"), select), options));
+    EXPECT_EQ(ask("SELECT count() FROM " + named("copy")), "300000") << select;
+  }
+}
+
 TEST_F(ExactlyOnce, ANullForAColumnThatHasNoneIsRefused) {
   run("CREATE TABLE " + named("strict") + " (k Int64, v Int64) ENGINE = MergeTree ORDER BY k" + window);
   Block block;
