@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <chrono>
 #include <cstdint>
 #include <netinet/in.h>
 #include <string>
@@ -27,9 +28,12 @@ class TestConnection {
   ~TestConnection() { close(descriptor_); }
   bool connected() const { return connected_; }
   void send(std::string_view text) const { ::send(descriptor_, text.data(), text.size(), MSG_NOSIGNAL); }
-  // Reads until `text` has been seen, the other side closes or 5 s have passed; everything read so far.
+  // Reads until `text` has been seen, the other side closes, or nothing came for 5 s, or 10 s have passed;
+  // everything read so far.
   const std::string& until(std::string_view text) {
-    while (seen_.find(text) == std::string::npos && more()) {
+    // An overall deadline: a stream that goes on with other things must not keep the test for ever.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (seen_.find(text) == std::string::npos && std::chrono::steady_clock::now() < deadline && more()) {
     }
     return seen_;
   }
