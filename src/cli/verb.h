@@ -63,6 +63,11 @@ Run add_new(CLI::App& command);
 Run add_check(CLI::App& command);
 Run add_generate(CLI::App& command);
 Run add_sql(CLI::App& command);
+Run add_up(CLI::App& command);
+Run add_demo(CLI::App& command);
+Run add_status(CLI::App& command);
+Run add_verify(CLI::App& command);
+Run add_doctor(CLI::App& command);
 Run add_version(CLI::App& command);
 
 }  // namespace tidemark::cli

@@ -1,0 +1,160 @@
+#include "cli/project_parity.h"
+
+#include "base/limits.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "models/compiler.h"
+
+#include <boost/json.hpp>
+
+namespace tidemark::cli {
+namespace {
+
+const std::atomic<bool> never_stop{false};
+
+bool wanted(const std::vector<std::string>& only, const std::string& name) {
+  return only.empty() || std::find(only.begin(), only.end(), name) != only.end();
+}
+
+// Moves whenever a cut is fenced.
+Result<std::string> fences(clickhouse::ClientPool& pool) {
+  return pool.lease()->query_text(
+      "SELECT sum(cut), sum(end_lsn) FROM tidemark.cuts FINAL WHERE state = 'fenced' FORMAT TSV");
+}
+
+Result<models::ModelParity> verify_at_rest(clickhouse::ClientPool& pool, const models::CompiledModel& model) {
+  for (int attempt = 1;; ++attempt) {
+    std::string before = TRY(fences(pool));
+    auto parity = TRY_IN(models::verify_model(*pool.lease(), model), "model " + model.name);
+    if (parity.different == 0 || before == TRY(fences(pool)) || attempt == limits::model_parity_attempts)
+      return parity;
+  }
+}
+
+}  // namespace
+
+bool ProjectParity::ok() const {
+  for (const auto& table : tables)
+    if (!table.equal()) return false;
+  for (const auto& model : models)
+    if (model.different > 0) return false;
+  for (const auto& audit : audits)
+    if (!audit.passed()) return false;
+  return true;
+}
+
+std::string ProjectParity::to_json() const {
+  namespace json = boost::json;
+  json::object document{{"ok", ok()}};
+  json::object positions;
+  for (const auto& [source, lsn] : as_of) positions[source] = postgres::format_lsn(lsn);
+  document["as_of"] = positions;
+  json::array table_list;
+  for (const auto& table : tables)
+    table_list.push_back(json::object{{"table", table.table},
+                                      {"rows", table.rows},
+                                      {"missing", table.missing},
+                                      {"extra", table.extra},
+                                      {"different", table.different},
+                                      {"moving", table.moving},
+                                      {"examples", json::value_from(table.examples)}});
+  document["tables"] = table_list;
+  json::array model_list;
+  for (const auto& model : models)
+    model_list.push_back(json::object{{"model", model.model},
+                                      {"kind", models::name(model.kind)},
+                                      {"rows", model.rows},
+                                      {"different", model.different},
+                                      {"examples", json::value_from(model.examples)}});
+  document["models"] = model_list;
+  json::array audit_list;
+  for (const auto& audit : audits)
+    audit_list.push_back(
+        json::object{{"model", audit.model}, {"audit", audit.audit}, {"failing", audit.failing}});
+  document["audits"] = audit_list;
+  document["seconds"] = seconds;
+  return json::serialize(document) + "\n";
+}
+
+std::string ProjectParity::to_text() const {
+  std::string text;
+  for (const auto& [source, lsn] : as_of)
+    text += fmt::format("as of {} {}\n", source, postgres::format_lsn(lsn));
+  TableStyle style = table_style();
+  Table table_rows({{"table"},
+                    {"rows", Align::right},
+                    {"missing", Align::right},
+                    {"extra", Align::right},
+                    {"different", Align::right},
+                    {"moving", Align::right}});
+  for (const auto& table : tables)
+    table_rows.add({table.table, with_commas(table.rows), with_commas(table.missing),
+                    with_commas(table.extra), with_commas(table.different), with_commas(table.moving)});
+  text += table_rows.render(style);
+  Table model_rows({{"model"}, {"kind"}, {"rows", Align::right}, {"different", Align::right}});
+  for (const auto& model : models)
+    model_rows.add(
+        {model.model, models::name(model.kind), with_commas(model.rows), with_commas(model.different)});
+  if (!models.empty()) text += "\n" + model_rows.render(style);
+  for (const auto& table : tables)
+    for (const auto& example : table.examples) text += fmt::format("  {} {}\n", table.table, example);
+  for (const auto& model : models)
+    for (const auto& example : model.examples) text += fmt::format("  {} {}\n", model.model, example);
+  size_t failing = 0;
+  for (const auto& audit : audits)
+    if (!audit.passed()) {
+      ++failing;
+      text += fmt::format("  audit {} of {}: {} rows fail\n", audit.audit, audit.model, audit.failing);
+    }
+  text += fmt::format("\n{}: {} tables, {} models, {} audits{}, {:.1f} s\n",
+                      ok() ? "0 differences" : "DIFFERENT", tables.size(), models.size(), audits.size(),
+                      failing > 0 ? fmt::format(" ({} failing)", failing) : "", seconds);
+  return text;
+}
+
+Result<ProjectParity> verify_project(const config::Project& project, clickhouse::ClientPool& pool,
+                                     const ProjectParityOptions& options) {
+  int64_t started = system_clock().monotonic_micros();
+  ProjectParity parity;
+  auto compilation = TRY(models::compile(*pool.lease(), project.models));
+  std::vector<std::string> tables_only;
+  for (const auto& name : options.only)
+    if (compilation.models.find(name) == nullptr) tables_only.push_back(name);
+  if (options.only.empty() || !tables_only.empty()) {
+    for (const auto& source : project.sources) {
+      Progress progress("verify " + source.name, "rows", 0, options.progress);
+      uint64_t before = 0;
+      uint64_t current = 0;
+      std::string table;
+      ingest::ParityOptions table_options{.only = tables_only, .fence_timeout = options.fence_timeout};
+      table_options.progress = [&](const std::string& name, uint64_t rows) {
+        if (name != table) before += std::exchange(current, 0);
+        table = name;
+        current = rows;
+        progress.set(before + current);
+      };
+      auto report =
+          TRY_IN(ingest::verify_tables(source, pool, table_options, never_stop), "source " + source.name);
+      progress.finish();
+      parity.as_of[source.name] = report.as_of;
+      for (auto& entry : report.tables) parity.tables.push_back(std::move(entry));
+    }
+  }
+  if (!compilation.ok()) return fail(ErrorKind::config, compilation.errors.front().render());
+  Progress progress("verify models", "models", compilation.models.models.size(), options.progress);
+  uint64_t done = 0;
+  for (const auto& model : compilation.models.models) {
+    if (!wanted(options.only, model.name)) continue;
+    parity.models.push_back(TRY(verify_at_rest(pool, model)));
+    progress.set(++done);
+  }
+  progress.finish();
+  if (options.only.empty()) parity.audits = TRY(models::run_audits(*pool.lease(), compilation.models));
+  if (parity.tables.empty() && parity.models.empty() && !options.only.empty())
+    return fail(ErrorKind::config, fmt::format("there is no table or model called {}", options.only.front()),
+                "tidemark status lists both");
+  parity.seconds = static_cast<double>(system_clock().monotonic_micros() - started) / 1e6;
+  return parity;
+}
+
+}  // namespace tidemark::cli

@@ -1,0 +1,37 @@
+// The proof of a whole project: every captured table against its source, every model against its full
+// recompute, every audit. What `tidemark verify` and `tidemark demo --check` print.
+#pragma once
+
+#include "cli/progress.h"
+#include "clickhouse/client_pool.h"
+#include "ingest/parity.h"
+#include "models/audits.h"
+#include "models/verification.h"
+
+namespace tidemark::cli {
+
+struct ProjectParity {
+  std::map<std::string, postgres::Lsn> as_of;  // by source
+  std::vector<ingest::TableParity> tables;
+  std::vector<models::ModelParity> models;
+  std::vector<models::AuditResult> audits;
+  double seconds = 0;
+
+  bool ok() const;
+  std::string to_json() const;  // the shape of docs/CLI.md, "verify --json"
+  std::string to_text() const;
+};
+
+struct ProjectParityOptions {
+  std::vector<std::string> only;  // tables and models; empty: all
+  std::chrono::milliseconds fence_timeout{60'000};
+  Progress::Mode progress = Progress::Mode::silent;
+};
+
+// A model is compared with what its tables hold in one query, which is not one moment: when it differs and a
+// fence was written meanwhile it is compared again, limits::model_parity_attempts times. Errors: as
+// ingest::verify_tables; config when `only` names nothing.
+Result<ProjectParity> verify_project(const config::Project& project, clickhouse::ClientPool& pool,
+                                     const ProjectParityOptions& options);
+
+}  // namespace tidemark::cli

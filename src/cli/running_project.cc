@@ -1,0 +1,269 @@
+#include "cli/running_project.h"
+
+#include "base/log.h"
+#include "cli/output.h"
+#include "clickhouse/client_pool.h"
+#include "clickhouse/embedded_server.h"
+#include "ingest/postgres_pipeline.h"
+#include "models/audits.h"
+#include "models/compiler.h"
+#include "models/lineage.h"
+#include "models/plan.h"
+#include "models/runtime.h"
+#include "serve/live_server.h"
+
+#include <boost/json.hpp>
+#include <fcntl.h>
+#include <fstream>
+#include <set>
+#include <signal.h>
+#include <sstream>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace tidemark::cli {
+namespace {
+
+constexpr size_t warehouse_connections = 12;
+
+std::filesystem::path run_file(const std::filesystem::path& root) {
+  return root / ".tidemark" / "up.json";
+}
+
+Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remote) {
+  return clickhouse::Endpoint::parse(remote.url, remote.user, remote.password);
+}
+
+}  // namespace
+
+struct RunningProject::State {
+  config::Project project;
+  std::unique_ptr<clickhouse::EmbeddedServer> embedded;
+  clickhouse::Endpoint endpoint;
+  clickhouse::Endpoint reader;
+  std::unique_ptr<clickhouse::ClientPool> pool;
+  std::unique_ptr<models::Runtime> models;
+  models::Lineage lineage;
+  std::vector<std::unique_ptr<ingest::PostgresPipeline>> pipelines;
+  std::unique_ptr<serve::LiveServer> server;
+  int lock_fd = -1;
+  bool stopped = false;
+
+  // One instance a project: two would fight for ports and slots with less helpful words.
+  Status lock() {
+    std::error_code error;
+    std::filesystem::create_directories(run_file(project.root).parent_path(), error);
+    if (error)
+      return fail(ErrorKind::refused,
+                  fmt::format("cannot write to {}: {}", project.root.string(), error.message()),
+                  "the project's directory must be writable: it holds .tidemark and, by default, data");
+    lock_fd =
+        open((run_file(project.root).parent_path() / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0) return {};
+    return fail(ErrorKind::conflict,
+                fmt::format("the project in {} is running already", project.root.string()),
+                "see it with: tidemark status; end it before starting another");
+  }
+
+  Status open_warehouse(const RunOptions& options) {
+    if (const auto* embedded_options = project.warehouse.embedded()) {
+      clickhouse::EmbeddedOptions start{.data_directory = embedded_options->data,
+                                        .http_port = embedded_options->http_port,
+                                        .tcp_port = embedded_options->tcp_port};
+      if (!options.program.empty()) start.program = options.program.parent_path() / "tidemark-clickhouse";
+      embedded = TRY(clickhouse::EmbeddedServer::start(std::move(start)));
+      endpoint = embedded->endpoint(clickhouse::Account::tidemark);
+      reader = embedded->endpoint(clickhouse::Account::reader);
+      log::info("warehouse: embedded ClickHouse {} on port {}", embedded->version(), embedded->http_port());
+    } else {
+      endpoint = TRY(remote_endpoint(*project.warehouse.remote()));
+      reader = endpoint;
+      log::info("warehouse: {}", endpoint.base_url());
+    }
+    pool = std::make_unique<clickhouse::ClientPool>(endpoint, warehouse_connections);
+    TRY_VOID(pool->lease()->ping(std::chrono::seconds(10)));
+    return {};
+  }
+
+  ingest::ModelHooks hooks() {
+    ingest::ModelHooks hooks;
+    hooks.after_parts = [this](uint64_t cut, Version version,
+                               const std::vector<std::string>& tables) -> Status {
+      if (!models->has_keyed_models()) return {};
+      return models->after_cut(*pool->lease(), cut, version, tables);
+    };
+    hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
+      return models->after_copy(*pool->lease(), version, tables);
+    };
+    hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
+      return models::reset_stores_of(*pool->lease(), models->models(), {tables.begin(), tables.end()});
+    };
+    return hooks;
+  }
+
+  Status prepare_sources(const RunOptions& options) {
+    std::set<std::string> with_changes = models::tables_needing_changes(project.models);
+    for (const auto& source : project.sources) {
+      auto on_cut = [this](const ingest::CutEvent& cut) {
+        if (server) server->on_cut(cut);
+      };
+      auto pipeline = std::make_unique<ingest::PostgresPipeline>(
+          ingest::PipelineOptions{
+              .source = source, .tables_with_changes = with_changes, .recopy = options.recopy},
+          *pool, hooks(), system_clock(), on_cut);
+      TRY_VOID(pipeline->prepare());
+      for (const auto& finding : pipeline->warnings())
+        log::warn("source {}: {}: {}{}", source.name, finding.check, finding.detail,
+                  finding.remedy.empty() ? "" : " (" + finding.remedy + ")");
+      pipelines.push_back(std::move(pipeline));
+    }
+    return {};
+  }
+
+  Status deploy_models() {
+    auto client = pool->lease();
+    auto compilation = TRY(models::compile(*client, project.models));
+    if (!compilation.ok()) {
+      std::string text;
+      for (const auto& diagnostic : compilation.errors) text += diagnostic.render() + "\n";
+      return fail(ErrorKind::config,
+                  fmt::format("{} in the models\n{}", counted(compilation.errors.size(), "error"), text));
+    }
+    TRY_VOID(models::prepare(*client, compilation.models, [](const models::ApplyProgress& progress) {
+      log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
+    }));
+    lineage = models::Lineage(compilation.models);
+    models = std::make_unique<models::Runtime>(std::move(compilation.models));
+    return {};
+  }
+
+  ingest::PipelineStatus status() const {
+    ingest::PipelineStatus status;
+    for (const auto& pipeline : pipelines) status.sources.push_back(pipeline->status());
+    return status;
+  }
+
+  Status start_page() {
+    serve::ServeOptions options;
+    options.project = project.name;
+    options.http = project.http;
+    options.dashboards = project.dashboards;
+    options.endpoints = project.endpoints;
+    options.reader = reader;
+    options.warehouse_mode = embedded ? "embedded" : "remote";
+    options.pipeline_status = [this] { return status(); };
+    options.model_status = [this] {
+      std::vector<serve::ModelStatus> list;
+      int64_t lag = 0;
+      for (const auto& source : status().sources) lag = std::max(lag, source.lag_ms);
+      for (const auto& model : models->models().models)
+        list.push_back(
+            {.model = model.name, .kind = models::name(model.kind), .state = "live", .as_of_lag_ms = lag});
+      return list;
+    };
+    options.lineage = [this](const std::string& sql) {
+      auto tables = lineage.tables_of(sql);
+      return std::vector<std::string>(tables.begin(), tables.end());
+    };
+    server = std::make_unique<serve::LiveServer>(std::move(options));
+    TRY_VOID(server->start());
+    std::ofstream file(run_file(project.root), std::ios::trunc);
+    file << boost::json::serialize(boost::json::object{{"pid", getpid()}, {"url", server->url()}}) << "\n";
+    return {};
+  }
+
+  void stop() {
+    if (std::exchange(stopped, true)) return;
+    for (auto& pipeline : pipelines) pipeline->stop();
+    if (server) server->stop();
+    if (embedded) embedded->stop();
+    std::error_code ignored;
+    if (server) std::filesystem::remove(run_file(project.root), ignored);
+    if (lock_fd >= 0) close(lock_fd);
+  }
+};
+
+RunningProject::RunningProject(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RunningProject::~RunningProject() {
+  state_->stop();
+}
+
+Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project project,
+                                                              const RunOptions& options) {
+  std::unique_ptr<RunningProject> running(new RunningProject(std::make_unique<State>()));
+  State& state = *running->state_;
+  state.project = std::move(project);
+  TRY_VOID(state.lock());
+  TRY_VOID(state.open_warehouse(options));
+  TRY_VOID(state.prepare_sources(options));
+  TRY_VOID(state.deploy_models());
+  TRY_VOID(state.start_page());
+  for (auto& pipeline : state.pipelines) pipeline->start();
+  return running;
+}
+
+std::string RunningProject::url() const {
+  return state_->server->url();
+}
+const config::Project& RunningProject::project() const {
+  return state_->project;
+}
+clickhouse::Endpoint RunningProject::warehouse() const {
+  return state_->endpoint;
+}
+ingest::PipelineStatus RunningProject::status() const {
+  return state_->status();
+}
+void RunningProject::stop() {
+  state_->stop();
+}
+
+bool RunningProject::quiet() const {
+  for (const auto& source : state_->status().sources)
+    if (source.state != "streaming" || source.lag_ms > 0) return false;
+  return true;
+}
+
+std::optional<Error> RunningProject::gave_up() const {
+  for (const auto& pipeline : state_->pipelines)
+    if (auto error = pipeline->gave_up()) return error;
+  return std::nullopt;
+}
+
+Result<std::string> running_url(const std::filesystem::path& project_directory) {
+  auto down = fail(ErrorKind::dependency_down,
+                   fmt::format("the project in {} is not running", project_directory.string()),
+                   "start it with: tidemark up");
+  std::ifstream file(run_file(project_directory));
+  std::stringstream text;
+  text << file.rdbuf();
+  boost::system::error_code error;
+  auto value = boost::json::parse(text.str(), error);
+  if (error || !value.is_object()) return down;
+  const auto& object = value.as_object();
+  if (!object.contains("pid") || !object.contains("url")) return down;
+  // The file of a killed instance stays behind; its process does not.
+  if (kill(static_cast<pid_t>(object.at("pid").as_int64()), 0) != 0) return down;
+  return std::string(object.at("url").as_string());
+}
+
+void Signals::block() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int Signals::wait(std::chrono::milliseconds timeout) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  timespec time{.tv_sec = timeout.count() / 1000, .tv_nsec = (timeout.count() % 1000) * 1'000'000};
+  int signal = sigtimedwait(&set, nullptr, &time);
+  return signal > 0 ? signal : 0;
+}
+
+}  // namespace tidemark::cli

@@ -1,0 +1,60 @@
+// A whole project at work in this process: warehouse, sources, models, page. `up` and `demo` are thin shells
+// around it.
+//
+// Start order, each step failing with its own clear error before anything later is touched: warehouse; every
+// source's preflight and bronze tables; models compiled and deployed; page; capture. Stop is the reverse. The
+// project's directory holds .tidemark/up.json ({"pid", "url"}) while it runs, which is how other verbs find
+// it. Threads: start and stop from one thread; status() from any.
+#pragma once
+
+#include "clickhouse/endpoint.h"
+#include "config/project.h"
+#include "ingest/pipeline_status.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+namespace tidemark::cli {
+
+struct RunOptions {
+  bool recopy = false;            // every source starts a new epoch with a new copy
+  std::filesystem::path program;  // of this process: tidemark-clickhouse lies beside it
+};
+
+class RunningProject {
+ public:
+  static Result<std::unique_ptr<RunningProject>> start(config::Project project, const RunOptions& options);
+  ~RunningProject();
+  RunningProject(const RunningProject&) = delete;
+  RunningProject& operator=(const RunningProject&) = delete;
+
+  std::string url() const;  // of the page
+  const config::Project& project() const;
+  clickhouse::Endpoint warehouse() const;
+  ingest::PipelineStatus status() const;
+  // Every source streams, and nothing it has sent waits to be applied.
+  bool quiet() const;
+  // A source that can never run (wrong password, lost slot): the error to end with.
+  std::optional<Error> gave_up() const;
+  void stop();
+
+ private:
+  struct State;
+  explicit RunningProject(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// The page's address of the instance that runs this project, when there is one. Errors: dependency_down when
+// not.
+Result<std::string> running_url(const std::filesystem::path& project_directory);
+
+// SIGINT and SIGTERM, as a question. Call block() before any thread is made, so that only wait() sees them.
+class Signals {
+ public:
+  static void block();
+  // The signal that came within `timeout`, or 0.
+  static int wait(std::chrono::milliseconds timeout);
+};
+
+}  // namespace tidemark::cli

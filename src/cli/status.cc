@@ -1,0 +1,83 @@
+// tidemark status: asks the running instance.
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/running_project.h"
+#include "cli/table.h"
+#include "cli/verb.h"
+#include "http/client.h"
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+
+namespace tidemark::cli {
+namespace {
+
+namespace json = boost::json;
+
+std::string text_of(const json::object& object, const char* key) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr || value->is_null()) return "";
+  if (value->is_string()) return std::string(value->as_string());
+  if (value->is_double()) return fmt::format("{:.1f}", value->as_double());
+  if (value->is_uint64()) return with_commas(value->as_uint64());
+  if (value->is_int64()) return with_commas(static_cast<uint64_t>(std::max<int64_t>(0, value->as_int64())));
+  return json::serialize(*value);
+}
+
+std::string render(const json::object& status) {
+  std::string text;
+  TableStyle style = table_style();
+  const json::value* sources = status.if_contains("sources");
+  for (const auto& entry : sources != nullptr ? sources->as_array() : json::array()) {
+    const auto& source = entry.as_object();
+    text += fmt::format("source {}: {}, {} ms and {} bytes behind\n", text_of(source, "source"),
+                        text_of(source, "state"), text_of(source, "lag_ms"), text_of(source, "lag_bytes"));
+    if (std::string error = text_of(source, "error"); !error.empty()) text += "  " + error + "\n";
+    if (const auto* ladder = source.if_contains("ladder"); ladder != nullptr && ladder->is_object()) {
+      text += "  ";
+      for (const char* step : {"server", "received", "cut", "queryable", "fenced", "acknowledged"})
+        text += fmt::format("{} {}  ", step, text_of(ladder->as_object(), step));
+      text += "\n";
+    }
+    Table tables({{"table"}, {"state"}, {"rows applied", Align::right}, {"quarantined", Align::right}});
+    if (const auto* list = source.if_contains("tables"); list != nullptr)
+      for (const auto& table : list->as_array())
+        tables.add({text_of(table.as_object(), "table"), text_of(table.as_object(), "state"),
+                    text_of(table.as_object(), "rows_applied"), text_of(table.as_object(), "quarantined")});
+    text += tables.render(style) + "\n";
+  }
+  Table models({{"model"}, {"state"}, {"behind ms", Align::right}});
+  if (const auto* list = status.if_contains("models"); list != nullptr)
+    for (const auto& model : list->as_array())
+      models.add({text_of(model.as_object(), "model"), text_of(model.as_object(), "state"),
+                  text_of(model.as_object(), "as_of_lag_ms")});
+  if (models.rows() > 0) text += models.render(style) + "\n";
+  if (const auto* latency = status.if_contains("commit_to_queryable_ms");
+      latency != nullptr && latency->is_object())
+    text += fmt::format("commit to queryable: p50 {} ms, p99 {} ms\n", text_of(latency->as_object(), "p50"),
+                        text_of(latency->as_object(), "p99"));
+  return text;
+}
+
+}  // namespace
+
+Run add_status(CLI::App&) {
+  return [](const Invocation& invocation) -> Result<ExitCode> {
+    std::string url = TRY(running_url(TRY(invocation.project_directory())));
+    auto answer = TRY(http::get(url + "/api/status", std::chrono::seconds(10)));
+    if (answer.status != 200)
+      return fail(ErrorKind::dependency_down, fmt::format("{}/api/status answered {}", url, answer.status));
+    if (invocation.json) {
+      print_out(answer.body.ends_with('\n') ? answer.body : answer.body + "\n");
+      return ExitCode::ok;
+    }
+    boost::system::error_code error;
+    auto status = json::parse(answer.body, error);
+    if (error || !status.is_object())
+      return fail(ErrorKind::corrupt, "the status of the running instance is not JSON");
+    print_out(render(status.as_object()));
+    return ExitCode::ok;
+  };
+}
+
+}  // namespace tidemark::cli

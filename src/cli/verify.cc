@@ -1,0 +1,38 @@
+// tidemark verify: the proof, printed.
+#include "cli/output.h"
+#include "cli/project_parity.h"
+#include "cli/running_project.h"
+#include "cli/verb.h"
+#include "cli/warehouse_access.h"
+
+#include <CLI/CLI.hpp>
+
+namespace tidemark::cli {
+namespace {
+
+constexpr size_t verify_connections = 2;
+
+}  // namespace
+
+Run add_verify(CLI::App& command) {
+  auto only = std::make_shared<std::vector<std::string>>();
+  auto timeout_s = std::make_shared<int>(60);
+  command.add_option("names", *only, "tables and models; default: all");
+  command.add_option("--timeout", *timeout_s, "seconds to wait until the stream reaches the snapshot (60)")
+      ->check(CLI::Range(1, 86'400));
+  return [only, timeout_s](const Invocation& invocation) -> Result<ExitCode> {
+    config::Project project = TRY(invocation.load_project());
+    // Fails here, with the remedy, when nothing would move the stream to the snapshot.
+    TRY(running_url(project.root));
+    auto warehouse = TRY(WarehouseAccess::open(project, WarehouseAccess::Start::never));
+    clickhouse::ClientPool pool(warehouse.endpoint(clickhouse::Account::tidemark), verify_connections);
+    ProjectParityOptions options{.only = *only,
+                                 .fence_timeout = std::chrono::seconds(*timeout_s),
+                                 .progress = Progress::mode_for(invocation.json)};
+    auto parity = TRY(verify_project(project, pool, options));
+    print_out(invocation.json ? parity.to_json() : parity.to_text());
+    return parity.ok() ? ExitCode::ok : ExitCode::verify_failed;
+  };
+}
+
+}  // namespace tidemark::cli
