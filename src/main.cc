@@ -7,6 +7,8 @@ int main(int argc, char** argv) {
                      {
                          {"new", "write a project from a pack", "tidemark new adtech my-project", add_new},
                          {"check", "find every mistake in a project, offline", "tidemark check", add_check},
+                         {"plan", "what apply would change in the warehouse", "tidemark plan", add_plan},
+                         {"apply", "make the warehouse's models those of the project", "tidemark apply", add_apply},
                          {"up", "run the project until told to stop", "tidemark up", add_up},
                          {"demo", "see it live: private Postgres, traffic, page", "tidemark demo", add_demo},
                          {"status", "what runs and how far it is behind", "tidemark status --json", add_status},

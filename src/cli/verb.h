@@ -61,6 +61,8 @@ int run_program(int argc, char** argv, const std::vector<Verb>& verbs);
 // One per file of this folder; main.cc lists them.
 Run add_new(CLI::App& command);
 Run add_check(CLI::App& command);
+Run add_plan(CLI::App& command);
+Run add_apply(CLI::App& command);
 Run add_generate(CLI::App& command);
 Run add_sql(CLI::App& command);
 Run add_up(CLI::App& command);
