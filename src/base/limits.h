@@ -172,4 +172,9 @@ constexpr int model_parity_attempts = 10;
 constexpr int64_t private_postgres_start_us = 60'000'000;
 constexpr size_t child_log_tail_bytes = 2'000;
 
+// Starting a project while its embedded ClickHouse dies: a step is done again this often, each time after the
+// server is back. More deaths than that are not an accident.
+constexpr int start_step_attempts = 5;
+constexpr int64_t start_warehouse_wait_us = 60'000'000;
+
 }  // namespace tidemark::limits

@@ -1,5 +1,7 @@
 #include "cli/running_project.h"
 
+#include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "cli/output.h"
 #include "clickhouse/client_pool.h"
@@ -19,6 +21,7 @@
 #include <signal.h>
 #include <sstream>
 #include <sys/file.h>
+#include <thread>
 #include <unistd.h>
 
 namespace tidemark::cli {
@@ -81,8 +84,7 @@ struct RunningProject::State {
       log::info("warehouse: {}", endpoint.base_url());
     }
     pool = std::make_unique<clickhouse::ClientPool>(endpoint, warehouse_connections);
-    TRY_VOID(pool->lease()->ping(std::chrono::seconds(10)));
-    return {};
+    return with_warehouse([this] { return pool->lease()->ping(std::chrono::seconds(10)); });
   }
 
   ingest::ModelHooks hooks() {
@@ -101,7 +103,27 @@ struct RunningProject::State {
     return hooks;
   }
 
+  // Before capture starts nothing else repeats what a dying ClickHouse took with it. Each step may be done
+  // again from its beginning; it is, when the warehouse died under it.
+  Status with_warehouse(const std::function<Status()>& step) {
+    for (int attempt = 1;; ++attempt) {
+      uint64_t restarts = embedded ? embedded->restarts() : 0;
+      Status done = step();
+      if (done || !embedded || attempt == limits::start_step_attempts) return done;
+      // Dead, or dead and back already.
+      bool died = embedded->restarts() != restarts || !pool->lease()->ping(std::chrono::seconds(1));
+      if (!died) return done;
+      log::warn("the warehouse went away while starting, trying again: {}", done.error().message);
+      int64_t deadline = system_clock().monotonic_micros() + limits::start_warehouse_wait_us;
+      while (!pool->lease()->ping(std::chrono::seconds(1))) {
+        if (system_clock().monotonic_micros() > deadline) return done;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    }
+  }
+
   Status prepare_sources(const RunOptions& options) {
+    pipelines.clear();
     std::set<std::string> with_changes = models::tables_needing_changes(project.models);
     for (const auto& source : project.sources) {
       auto on_cut = [this](const ingest::CutEvent& cut) {
@@ -195,8 +217,8 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   state.project = std::move(project);
   TRY_VOID(state.lock());
   TRY_VOID(state.open_warehouse(options));
-  TRY_VOID(state.prepare_sources(options));
-  TRY_VOID(state.deploy_models());
+  TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
+  TRY_VOID(state.with_warehouse([&] { return state.deploy_models(); }));
   TRY_VOID(state.start_page());
   for (auto& pipeline : state.pipelines) pipeline->start();
   return running;

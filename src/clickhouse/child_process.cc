@@ -117,6 +117,10 @@ int ChildProcess::exit_status() const {
   return status_ && WIFEXITED(*status_) ? WEXITSTATUS(*status_) : -1;
 }
 
+bool ChildProcess::was_killed() const {
+  return status_ && WIFSIGNALED(*status_);
+}
+
 void ChildProcess::kill_with(int signal) const {
   if (pid_ != 0 && !status_) kill(pid_, signal);
 }

@@ -33,6 +33,7 @@ class ChildProcess {
   // "ended with status 78", "was killed by signal 9"; after wait_for_end() was true.
   std::string how_it_ended() const;
   int exit_status() const;  // -1 when it did not exit by itself
+  bool was_killed() const;  // it ended, by a signal
   void kill_with(int signal) const;
 
  private:

@@ -32,6 +32,7 @@ using std::chrono::seconds;
 constexpr milliseconds restart_pause_min{100};
 constexpr milliseconds restart_pause_max{10'000};
 constexpr seconds healthy_after{60};
+constexpr int start_attempts = 5;
 constexpr seconds stop_grace{10};
 // An orphan of an earlier run ends within its own grace (embedded_main.cc).
 constexpr seconds orphan_wait{12};
@@ -328,8 +329,15 @@ Result<std::unique_ptr<EmbeddedServer>> EmbeddedServer::start(EmbeddedOptions op
   }
   TRY_VOID(state->write_configuration());
   state->interrupt = eventfd(0, EFD_CLOEXEC);
-  TRY_VOID(state->start_child());
-  TRY_VOID(state->wait_until_ready());
+  // A child that is killed (by the kernel for its memory, by an operator) comes up at the next try; one that
+  // ends by itself has a reason that stays.
+  for (int attempt = 1;; ++attempt) {
+    TRY_VOID(state->start_child());
+    Status ready = state->wait_until_ready();
+    if (ready) break;
+    if (!state->child->was_killed() || attempt == start_attempts) return fail(std::move(ready.error()));
+    log::warn("{}; starting it again", ready.error().message);
+  }
   auto server = std::unique_ptr<EmbeddedServer>(new EmbeddedServer(std::move(state)));
   server->state_->supervisor = std::thread([raw = server->state_.get()] { raw->supervise(); });
   return server;
