@@ -54,6 +54,10 @@ std::map<std::string, std::string> exactly_once_settings(std::string_view token)
       {"min_insert_block_size_rows_for_materialized_views", "0"},
       {"min_insert_block_size_bytes_for_materialized_views", "0"},
       {"max_insert_threads", "1"},
+      // A GROUP BY in a view must not come out in 256 buckets, each a part of its own.
+      {"group_by_two_level_threshold", "0"},
+      {"group_by_two_level_threshold_bytes", "0"},
+      {"max_block_size", "1048576"},
       {"max_partitions_per_insert_block", "0"},
       {"input_format_native_allow_types_conversion", "1"},
       {"input_format_parallel_parsing", "0"},

@@ -68,7 +68,7 @@ std::vector<std::string> create_statements(const CapturedTable& table) {
   std::string columns = joined(source_columns(table, true));
   std::string bookkeeping = "_version UInt128, {}_committed_at DateTime64(6, 'UTC'), _cut UInt64";
   // Small granules make reading single rows back cheap: 100 keys in 10 ms instead of 28.
-  std::string granularity = table.reads_back() ? ", index_granularity = 256" : "";
+  std::string granularity = table.has_changes ? ", index_granularity = 256" : "";
   if (table.log) {
     // Ordered by arrival: a log is read by time, and a sort key of its own would cost every insert.
     statements.push_back(

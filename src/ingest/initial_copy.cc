@@ -35,6 +35,40 @@ std::vector<Range> ranges_of(const std::vector<CapturedTable>& tables) {
   return ranges;
 }
 
+// Merges of the tables being copied wait: they would take a third of the machine from the copy to sort again
+// what a later merge sorts anyway. They start when a table has limits::copy_parts_before_merge parts, and at
+// the latest when the copy ends, however it ends. A server that does not let us (a cluster without the right)
+// merges as it likes.
+class MergePause {
+ public:
+  MergePause(clickhouse::ClientPool& pool, const std::vector<CapturedTable>& tables) : pool_(pool) {
+    for (const auto& table : tables) {
+      waiting_[&table] = 0;
+      (void)pool_.execute("SYSTEM STOP MERGES " + table.target());
+    }
+  }
+  ~MergePause() {
+    for (const auto& [table, parts] : waiting_) start(*table);
+  }
+  MergePause(const MergePause&) = delete;
+  MergePause& operator=(const MergePause&) = delete;
+
+  void part_written(const CapturedTable& table) {
+    std::lock_guard lock(mutex_);
+    auto found = waiting_.find(&table);
+    if (found == waiting_.end() || ++found->second < limits::copy_parts_before_merge) return;
+    waiting_.erase(found);
+    start(table);
+  }
+
+ private:
+  void start(const CapturedTable& table) { (void)pool_.execute("SYSTEM START MERGES " + table.target()); }
+
+  clickhouse::ClientPool& pool_;
+  std::mutex mutex_;
+  std::map<const CapturedTable*, size_t> waiting_;
+};
+
 class Copy {
  public:
   Copy(const CopyOptions& options, const std::vector<CapturedTable>& tables,
@@ -46,7 +80,8 @@ class Copy {
         state_(state),
         stop_(stop),
         policy_(apply_policy("initial copy")),
-        ranges_(ranges_of(tables)) {}
+        ranges_(ranges_of(tables)),
+        merges_(pool, tables) {}
 
   Result<uint64_t> run() {
     size_t workers = std::min(limits::copy_connections, ranges_.size());
@@ -112,6 +147,7 @@ class Copy {
                                       range.number, number++);
       fill_bookkeeping(part, rows);
       TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
+      merges_.part_written(table);
       counters.copied += rows;
       rows_ += rows;
       part.rows.clear();
@@ -148,6 +184,7 @@ class Copy {
   const std::atomic<bool>& stop_;
   clickhouse::RetryPolicy policy_;
   std::vector<Range> ranges_;
+  MergePause merges_;
   std::atomic<size_t> next_range_{0};
   std::atomic<uint64_t> rows_{0};
   std::atomic<bool> failed_{false};
