@@ -9,9 +9,9 @@ namespace tidemark::models {
 namespace {
 
 uint64_t test_seed() {
-  const char* given = std::getenv("SEED");
+  const char* given = std::getenv("TIDEMARK_SEED");
   uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  fmt::print("SEED={}\n", seed);
+  fmt::print("TIDEMARK_SEED={}\n", seed);
   return seed;
 }
 

@@ -122,12 +122,14 @@ export async function eventually(what, condition, { deadline_ms = 60_000, every_
   }
 }
 
+// Below the range the kernel takes ports of outgoing connections from (32768 and up): a server that starts again on its
+// port would now and then find it in use by somebody's connection.
 export async function free_ports(count) {
   const servers = [];
-  for (let index = 0; index < count; ++index) {
+  while (servers.length < count) {
     const server = net.createServer();
-    await new Promise((resolve, reject) => server.listen(0, '127.0.0.1', resolve).on('error', reject));
-    servers.push(server);
+    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    if (await new Promise((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)))) servers.push(server);
   }
   const ports = servers.map((server) => server.address().port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));

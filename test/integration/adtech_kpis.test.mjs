@@ -7,7 +7,7 @@ import { Child, binary, run } from '../harness/process.mjs';
 import { parse_tsv } from '../harness/compare.mjs';
 import { make_world } from '../harness/world.mjs';
 
-const seed = process.env.SEED ?? String(Date.now() % 1_000_000);
+const seed = process.env.TIDEMARK_SEED ?? String(Date.now() % 1_000_000);
 
 async function generate(world, ...options) {
   const result = await run(binary, ['generate', 'adtech', '--url', world.url, '--seed', seed, ...options]);
