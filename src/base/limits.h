@@ -72,6 +72,8 @@ constexpr std::chrono::milliseconds fence_poll_every{20};
 // Old images are read back in lists of this many keys: one list of 20,000 integer keys is parsed in a few ms.
 constexpr size_t image_keys_max = 20'000;
 constexpr size_t image_query_bytes_max = 64 << 20;
+// Rows of a part that are looked for to learn whether it is in.
+constexpr size_t part_probe_rows = 16;
 
 // ClickHouse remembers this many insert tokens a table. A cut is replayed only while it is the newest, so a
 // few parts of one cut are all that must be remembered; the rest is margin for large transactions (1000 parts
@@ -178,5 +180,9 @@ constexpr size_t child_log_tail_bytes = 2'000;
 // server is back. More deaths than that are not an accident.
 constexpr int start_step_attempts = 5;
 constexpr int64_t start_warehouse_wait_us = 60'000'000;
+
+// A change stream is busy when its reader runs dry twice within this time; then it lets changes gather this long.
+constexpr std::chrono::microseconds stream_busy_interval{300};
+constexpr std::chrono::microseconds stream_gather_time{500};
 
 }  // namespace tidemark::limits

@@ -132,9 +132,13 @@ Status Applier::send_parts(Cut& cut, std::vector<std::string>& touched) {
   auto second = cut.pop();
   if (!second) {
     if (cut.aborted()) return fail(ErrorKind::cancelled, "the cut was abandoned");
-    return send(*first, record);
+    return send(*first, record, cut.planned());
   }
-  LaneWorkers workers(limits::apply_workers, [&](Part& part) { return send(part, record); });
+  LaneWorkers workers(limits::apply_workers, [&](Part& part) {
+    Status sent = send(part, record, cut.planned());
+    cut.sent(part);
+    return sent;
+  });
   workers.submit(std::move(first));
   touch(*second);
   workers.submit(std::move(second));
@@ -151,12 +155,14 @@ Status Applier::insert(const std::string& table, const Block& block, const std::
   return clickhouse::insert_exactly_once(pool_, table, block, token, {}, policy_, stop_);
 }
 
-Status Applier::send(Part& part, const CutRecord& record) {
+Status Applier::send(Part& part, const CutRecord& record, bool replay) {
   const CapturedTable& table = *part.table;
   std::string token =
       fmt::format("{}:{}:{}:{}:{}", record.source, record.epoch, part.cut, table.name, part.number);
   TableCounters& counters = *tables_.at(&table);
   if (part.truncate) return send_truncate(part, token);
+  // Old images can be read only as long as the part's own rows are not in.
+  if (replay && TRY(part_is_in(pool_, part, policy_, stop_))) return {};
   if (inserts_only(part)) {
     TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
   } else {
@@ -166,11 +172,31 @@ Status Applier::send(Part& part, const CutRecord& record) {
       log::warn("{}: {} changes of rows that are not in the warehouse; run: tidemark verify {}",
                 table.display(), changes.missing_old, table.name);
     }
+    TRY_VOID(put_away(part, record.source, changes.refused));
     if (table.has_changes) TRY_VOID(insert(table.target("__changes"), changes.rows, token + ":changes"));
     TRY_VOID(insert(table.target(), part.rows, token));
   }
   counters.applied += part.operations.size();
   return {};
+}
+
+Status Applier::put_away(const Part& part, const std::string& source,
+                         const std::vector<RefusedUpdate>& refused) {
+  if (refused.empty()) return {};
+  const CapturedTable& table = *part.table;
+  log::warn("{}: {} updates of rows that are not in the warehouse went to quarantine", table.display(),
+            refused.size());
+  std::vector<QuarantinedRow> rows;
+  for (const auto& update : refused)
+    rows.push_back({.source = source,
+                    .table = table.name,
+                    .column = table.source.columns[update.column].name,
+                    .reason = "the update leaves out this large value, and the row is not in the warehouse",
+                    .bytes = update.key,
+                    .lsn = version_lsn(update.version),
+                    .ordinal = version_ordinal(update.version) / 2});
+  tables_.at(&table)->quarantined += rows.size();
+  return state_.quarantine(rows);
 }
 
 // Everything older than the TRUNCATE goes. The change rows come from the current state in key order by one

@@ -61,7 +61,8 @@ class Applier {
  private:
   Status apply(Cut& cut);
   Status send_parts(Cut& cut, std::vector<std::string>& touched);
-  Status send(Part& part, const CutRecord& record);
+  Status send(Part& part, const CutRecord& record, bool replay);
+  Status put_away(const Part& part, const std::string& source, const std::vector<RefusedUpdate>& refused);
   Status send_truncate(const Part& part, const std::string& token);
   Status insert(const std::string& table, const Block& block, const std::string& token);
 

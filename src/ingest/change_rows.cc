@@ -1,6 +1,7 @@
 #include "ingest/change_rows.h"
 
 #include "base/invariant.h"
+#include "ingest/image_reader.h"
 
 #include <unordered_map>
 
@@ -28,6 +29,7 @@ class Completion {
       Operation operation = part_.operations[row];
       std::string key = key_of(part_.rows, row);
       Image old = operation == Operation::insert ? removed_before : old_image(key, row);
+      std::optional<size_t> missing_column;
       for (auto& [column, refilled] : refilled_) {
         bool left_out = false;
         while (next_unchanged < part_.unchanged.size() && part_.unchanged[next_unchanged].row == row &&
@@ -41,16 +43,17 @@ class Completion {
         if (!left_out) {
           refilled.append_from(part_.rows.columns[column], row);
         } else if (old.place == Image::Place::nowhere) {
-          return fail(
-              ErrorKind::corrupt,
-              fmt::format(
-                  "{}: an update left out the large value of column {} and the row is not in the warehouse",
-                  table_.display(), table_.source.columns[column].name),
-              fmt::format("run: tidemark verify {} --repair", table_.name));
+          refilled.append_default();  // keeps the columns in step until the row is taken out
+          missing_column = column;
         } else {
           auto [source, source_row] = value_at(old, column);
           refilled.append_from(*source, source_row);
         }
+      }
+      if (missing_column) {
+        refuse(row, *missing_column);
+        removed_before = {};
+        continue;
       }
       emit(operation, row, old);
       removed_before = operation == Operation::remove ? old : Image{};
@@ -58,6 +61,7 @@ class Completion {
           operation == Operation::remove ? Image{} : Image{.place = Image::Place::part, .row = row};
     }
     for (auto& [column, refilled] : refilled_) part_.rows.columns[column] = std::move(refilled);
+    take_out_refused();
     return std::move(changes_);
   }
 
@@ -68,15 +72,59 @@ class Completion {
     return key;
   }
 
+  void refuse(size_t row, size_t column) {
+    Block key;
+    for (size_t index : table_.source.key) {
+      key.add(table_.source.columns[index].name, part_.rows.columns[index].type());
+      key.columns.back().append_from(part_.rows.columns[index], row);
+    }
+    changes_.refused.push_back({.key = key_literal(key, 0),
+                                .column = column,
+                                .version = part_.rows.find(bookkeeping::version)->get<Version>(row)});
+    refused_rows_.push_back(row);
+  }
+
+  void take_out_refused() {
+    if (refused_rows_.empty()) return;
+    Block kept = bronze_block(table_);
+    std::vector<Operation> operations;
+    for (size_t row = 0, refused = 0; row < part_.operations.size(); ++row) {
+      if (refused < refused_rows_.size() && refused_rows_[refused] == row) {
+        ++refused;
+        continue;
+      }
+      for (size_t column = 0; column < kept.columns.size(); ++column)
+        kept.columns[column].append_from(part_.rows.columns[column], row);
+      operations.push_back(part_.operations[row]);
+    }
+    part_.rows = std::move(kept);
+    part_.operations = std::move(operations);
+  }
+
   bool sent_old(size_t row) const { return !part_.old_row_of.empty() && part_.old_row_of[row] >= 0; }
+
+  // Which rows want an old image: all of them for change rows, else those with left-out values, and the
+  // removed row before one of them, which a key change takes values from.
+  std::vector<bool> wanted_rows() const {
+    std::vector<bool> wanted(part_.operations.size(), table_.has_changes);
+    for (const auto& unchanged : part_.unchanged) {
+      wanted[unchanged.row] = true;
+      if (unchanged.row > 0 && part_.operations[unchanged.row] == Operation::insert)
+        wanted[unchanged.row - 1] = true;
+    }
+    return wanted;
+  }
 
   // One read for all keys whose old image neither the part nor the stream has.
   Status fetch_images() {
+    if (!table_.has_changes && part_.unchanged.empty()) return {};
+    std::vector<bool> wanted = wanted_rows();
     Block keys;
     for (size_t column : table_.source.key)
       keys.add(table_.source.columns[column].name, table_.source.columns[column].target);
     std::unordered_map<std::string, bool> known;
     for (size_t row = 0; row < part_.operations.size(); ++row) {
+      if (!wanted[row]) continue;
       auto [entry, first_time] = known.try_emplace(key_of(part_.rows, row), true);
       if (!first_time || part_.operations[row] == Operation::insert || sent_old(row)) continue;
       for (size_t index = 0; index < table_.source.key.size(); ++index)
@@ -165,6 +213,7 @@ class Completion {
   std::unordered_map<std::string, Image> latest_;
   std::map<size_t, Column> refilled_;
   ChangeRows changes_;
+  std::vector<size_t> refused_rows_;
 };
 
 }  // namespace

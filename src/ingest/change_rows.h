@@ -4,9 +4,10 @@
 // The old image of a row is, in this order: the row as an earlier change of the same part left it; what
 // REPLICA IDENTITY FULL sent along; the warehouse's current state, read once for all keys the part touches.
 // Reading the current state is right also when a cut is replayed after a crash: change rows of a part are
-// inserted, whole, before its bronze rows. So either the bronze rows are not in, and we read the same old
-// images again, or they are (at least partly), and the change rows, whose token the warehouse then knows, are
-// dropped whatever we read.
+// inserted, whole, before its bronze rows, and those are one block. So either the bronze rows are not in, and
+// we read the same old images again, or they are, and the part is not sent again (part_is_in, image_reader.h).
+//
+// A table without change rows is read back only for values that were left out.
 #pragma once
 
 #include "base/error.h"
@@ -20,14 +21,23 @@ namespace tidemark::ingest {
 // only, any order.
 using ImageReader = std::function<Result<Block>(const CapturedTable& table, const Block& keys)>;
 
+// An update that leaves out a large value of a row the warehouse does not have (the row went to quarantine
+// when it came): there is nothing to write that would be right, so it follows its row.
+struct RefusedUpdate {
+  std::string key;  // as key_literal
+  size_t column;
+  Version version;
+};
+
 struct ChangeRows {
   Block rows;  // source columns, _sign, _op, _version, _committed_at, _cut
+  std::vector<RefusedUpdate> refused;  // taken out of the part; the caller puts them into quarantine
   uint64_t missing_old =
       0;  // updates or deletes of rows the warehouse does not have: counted, never expected
 };
 
 // Completes `part` in place and returns its change rows (empty when the table has none). Errors: those of
-// `read`; `corrupt` when a value the stream left out is nowhere to be found.
+// `read`.
 Result<ChangeRows> complete(Part& part, const ImageReader& read);
 
 }  // namespace tidemark::ingest

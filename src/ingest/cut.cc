@@ -13,7 +13,8 @@ bool Cut::push(std::unique_ptr<Part>& part, size_t bytes, std::chrono::milliseco
   });
   if (!room) return false;
   if (!aborted_) {
-    parts_.emplace_back(std::move(part), bytes);
+    part->queued_bytes = bytes;
+    parts_.push_back(std::move(part));
     bytes_ += bytes;
     changed_.notify_all();
   }
@@ -37,11 +38,21 @@ std::unique_ptr<Part> Cut::pop() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return aborted_ || finished_ || !parts_.empty(); });
   if (aborted_ || parts_.empty()) return nullptr;
-  auto [part, bytes] = std::move(parts_.front());
+  auto part = std::move(parts_.front());
   parts_.pop_front();
-  bytes_ -= bytes;
   changed_.notify_all();
-  return std::move(part);
+  return part;
+}
+
+void Cut::sent(const Part& part) {
+  std::lock_guard lock(mutex_);
+  bytes_ -= part.queued_bytes;
+  changed_.notify_all();
+}
+
+CutRecord Cut::record() const {
+  std::lock_guard lock(mutex_);
+  return record_;
 }
 
 void Cut::abort() {

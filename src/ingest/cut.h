@@ -5,7 +5,7 @@
 // (its boundaries never change from then on), pushes the parts, and finishes it. A transaction too large for
 // memory is published while it still arrives (Postgres tells its commit LSN at the start): parts then flow
 // through, and push() waits when the applier is behind, so memory stays bounded by
-// limits::cut_queue_bytes_max.
+// limits::cut_queue_bytes_max, which counts the parts that wait and those being sent.
 //
 // Threads: the reader calls push and finish, the applier pop; abort() may come from anywhere and wakes both.
 #pragma once
@@ -28,8 +28,9 @@ class Cut {
  public:
   Cut(CutRecord record, bool planned) : record_(std::move(record)), planned_(planned) {}
 
-  // Boundaries; complete (end_lsn, rows, committed_at) once pop() has returned null.
-  const CutRecord& record() const { return record_; }
+  // Boundaries; complete (end_lsn, rows, committed_at) once pop() has returned null. A copy: finish() writes
+  // it while the applier reads.
+  CutRecord record() const;
   // Its boundaries are in tidemark.cuts already: it is a replay.
   bool planned() const { return planned_; }
   // Takes the part (and leaves null) unless the queue stays full for `timeout`: then false, try again.
@@ -38,6 +39,8 @@ class Cut {
   void finish(postgres::Lsn end_lsn, std::vector<CommittedTransaction> transactions);
   // The next part in order; null when the cut is finished or aborted (tell by aborted()).
   std::unique_ptr<Part> pop();
+  // Applier: the part is sent; until then it counts against the bound.
+  void sent(const Part& part);
   void abort();
   bool aborted() const;
 
@@ -46,8 +49,8 @@ class Cut {
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::pair<std::unique_ptr<Part>, size_t>> parts_;
-  size_t bytes_ = 0;
+  std::deque<std::unique_ptr<Part>> parts_;
+  size_t bytes_ = 0;  // of parts_ and of those that are being sent
   bool finished_ = false;
   bool aborted_ = false;
   CutRecord record_;

@@ -58,7 +58,8 @@ std::string literal(const Column& column, size_t row) {
   }
 }
 
-std::string select_by_keys(const CapturedTable& table, const Block& keys, size_t begin, size_t end) {
+// `begin` moves on past the keys the text has: as many as limits allow, at least one.
+std::string select_by_keys(const CapturedTable& table, const Block& keys, size_t& begin) {
   std::string columns;
   for (const auto& column : table.source.columns)
     columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name);
@@ -66,9 +67,11 @@ std::string select_by_keys(const CapturedTable& table, const Block& keys, size_t
   for (const auto& name : keys.names) key += (key.empty() ? "" : ", ") + quote_identifier(name);
   std::string sql = fmt::format("SELECT {} FROM {} FINAL WHERE _deleted = 0 AND {} IN (", columns,
                                 table.target(), keys.names.size() == 1 ? key : "(" + key + ")");
-  for (size_t row = begin; row < end; ++row) {
-    if (row > begin) sql += ", ";
-    sql += key_literal(keys, row);
+  size_t end = std::min(keys.rows(), begin + limits::image_keys_max);
+  // Half of what the server parses: the last key may be the longest.
+  for (bool first = true; begin < end && sql.size() < limits::image_query_bytes_max / 2; first = false) {
+    if (!first) sql += ", ";
+    sql += key_literal(keys, begin++);
   }
   return sql + ")";
 }
@@ -80,6 +83,41 @@ std::string key_literal(const Block& keys, size_t row) {
   std::string text = "(";
   for (const auto& column : keys.columns) text += (text.size() == 1 ? "" : ", ") + literal(column, row);
   return text + ")";
+}
+
+Result<bool> part_is_in(clickhouse::ClientPool& pool, const Part& part, const clickhouse::RetryPolicy& policy,
+                        const std::atomic<bool>& stop) {
+  const CapturedTable& table = *part.table;
+  const Column& versions = *part.rows.find(bookkeeping::version);
+  size_t rows = part.rows.rows();
+  std::string condition;
+  Block keys;
+  for (size_t column : table.source.key)
+    keys.add(table.source.columns[column].name, table.source.columns[column].target);
+  for (size_t row = rows - std::min(rows, limits::part_probe_rows); row < rows; ++row) {
+    if (!condition.empty()) condition += " OR ";
+    if (table.log) {
+      condition += fmt::format("_version = toUInt128('{}')", versions.get<Version>(row));
+      continue;
+    }
+    keys.clear();
+    for (size_t index = 0; index < table.source.key.size(); ++index)
+      keys.columns[index].append_from(part.rows.columns[table.source.key[index]], row);
+    std::string names = clickhouse::quote_list(table.key_names());
+    // A later row of the key may have taken this one's place.
+    condition += fmt::format("({} IN ({}) AND _version >= toUInt128('{}'))",
+                             keys.columns.size() == 1 ? names : "(" + names + ")", key_literal(keys, 0),
+                             versions.get<Version>(row));
+  }
+  if (condition.empty()) return false;
+  std::string sql = fmt::format("SELECT 1 FROM {} WHERE {} LIMIT 1", table.target(), condition);
+  bool found = false;
+  TRY_VOID(clickhouse::retry(policy, stop, [&]() -> Status {
+    Block answer = TRY(pool.lease()->query(sql));
+    found = answer.rows() > 0;
+    return {};
+  }));
+  return found;
 }
 
 ImageReader bronze_images(clickhouse::ClientPool& pool, clickhouse::RetryPolicy policy,
@@ -96,9 +134,8 @@ ImageReader bronze_images(clickhouse::ClientPool& pool, clickhouse::RetryPolicy 
                         {"max_threads", "2"},
                         {"max_block_size", "8192"}};
     options.timeout = policy.attempt_timeout;
-    for (size_t begin = 0; begin < keys.rows(); begin += limits::image_keys_max) {
-      size_t end = std::min(keys.rows(), begin + limits::image_keys_max);
-      std::string sql = select_by_keys(table, keys, begin, end);
+    for (size_t begin = 0; begin < keys.rows();) {
+      std::string sql = select_by_keys(table, keys, begin);
       Block found;
       TRY_VOID(clickhouse::retry(policy, stop, [&]() -> Status {
         found = TRY(pool.lease()->query(sql, options));

@@ -25,6 +25,16 @@ bool LaneWorkers::submit(std::unique_ptr<Part> part) {
   return true;
 }
 
+// Out of memory while a part is built is an error of the cut, which is replayed, not the end of the program.
+Status LaneWorkers::send(Part& part) {
+  try {
+    return send_(part);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorKind::limit, fmt::format("no memory to send a part of {}", part.table->display()),
+                "give the program more memory");
+  }
+}
+
 void LaneWorkers::run(Worker& worker) {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -33,7 +43,7 @@ void LaneWorkers::run(Worker& worker) {
     auto part = std::move(worker.parts.front());
     worker.parts.pop_front();
     lock.unlock();
-    Status sent = send_(*part);
+    Status sent = send(*part);
     part.reset();
     lock.lock();
     if (!sent && !error_) error_ = std::move(sent.error());

@@ -35,6 +35,7 @@ class LaneWorkers {
     std::thread thread;
   };
   void run(Worker& worker);
+  Status send(Part& part);
 
   std::function<Status(Part&)> send_;
   std::mutex mutex_;

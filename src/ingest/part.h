@@ -49,6 +49,8 @@ struct Part {
   Version truncate_version = 0;
   int64_t truncate_committed_at = 0;
 
+  size_t queued_bytes = 0;  // what it counts for in the cut's queue (cut.h)
+
   size_t bytes() const { return rows.bytes() + old_rows.bytes(); }
 };
 

@@ -142,19 +142,22 @@ Status StateStore::write_cut(const CutRecord& record, const char* state) {
 }
 
 Status StateStore::quarantine(const std::vector<QuarantinedRow>& rows) {
+  if (rows.empty()) return {};
+  // One block: an INSERT a row would make more parts than the server can merge.
+  Block block;
+  for (const char* name : {"source", "table", "column", "reason", "bytes"})
+    block.add(name, ColumnType::of(TypeKind::string));
+  for (const char* name : {"lsn", "ordinal"}) block.add(name, ColumnType::of(TypeKind::uint64));
+  block.add("at", ColumnType::datetime64(6, "UTC"));
   for (const auto& row : rows) {
-    Block block;
-    add_text(block, "source", row.source);
-    add_text(block, "table", row.table);
-    add_number(block, "lsn", row.lsn);
-    add_number(block, "ordinal", row.ordinal);
-    add_text(block, "column", row.column);
-    add_text(block, "reason", row.reason);
-    add_text(block, "bytes", row.bytes);
-    add_time(block, "at", system_clock().wall_micros());
-    TRY_VOID(write("tidemark.quarantine", block));
+    size_t column = 0;
+    for (const auto* value : {&row.source, &row.table, &row.column, &row.reason, &row.bytes})
+      block.columns[column++].append_text(*value);
+    block.columns[column++].append<uint64_t>(row.lsn);
+    block.columns[column++].append<uint64_t>(row.ordinal);
+    block.columns[column].append<int64_t>(system_clock().wall_micros());
   }
-  return {};
+  return write("tidemark.quarantine", block);
 }
 
 Result<std::map<std::string, uint64_t>> StateStore::quarantined(const std::string& source) {
@@ -166,6 +169,16 @@ Result<std::map<std::string, uint64_t>> StateStore::quarantined(const std::strin
   for (size_t row = 0; row < block.rows(); ++row)
     counts[std::string(block.find("table")->text(row))] = block.find("rows")->get<uint64_t>(row);
   return counts;
+}
+
+Result<bool> cut_is_interrupted(clickhouse::Client& client) {
+  // A copy that was interrupted starts over and needs no care.
+  Block block = TRY(client.query(
+      "SELECT source FROM (SELECT source, epoch, maxIf(cut, state = 'planned') AS planned, "
+      "maxIf(cut, state = 'fenced') AS fenced FROM tidemark.cuts GROUP BY source, epoch) AS newest "
+      "INNER JOIN (SELECT source, epoch FROM tidemark.sources FINAL WHERE copied = 1) AS live "
+      "USING (source, epoch) WHERE planned > fenced"));
+  return block.rows() > 0;
 }
 
 }  // namespace tidemark::ingest

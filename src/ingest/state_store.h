@@ -82,4 +82,8 @@ class StateStore {
   const std::atomic<bool>& stop_;
 };
 
+// A cut was being applied when the program died, and is to be applied again: its rows may be in bronze
+// already. Whoever fills a store from bronze must have it fenced first, or the replay counts them twice.
+Result<bool> cut_is_interrupted(clickhouse::Client& client);
+
 }  // namespace tidemark::ingest

@@ -25,7 +25,8 @@ struct StreamOptions {
   bool binary = true;        // see all_binary_decodable()
   int protocol_version = 1;  // 2 also asks for streaming of large transactions
   bool messages = true;      // deliver pg_logical_emit_message
-  int wake_fd = -1;  // an eventfd or pipe the caller owns: readable -> next() returns early, and empty
+  // An eventfd the caller owns: when it is readable, next() resets it and returns early, and empty.
+  int wake_fd = -1;
 };
 
 struct WalMessage {
@@ -77,6 +78,7 @@ class ReplicationStream {
   std::unique_ptr<Positions> positions_;
   Lsn acknowledged_ = 0;
   Lsn idle_position_ = 0;
+  std::chrono::steady_clock::time_point last_wait_;
 };
 
 }  // namespace tidemark::postgres

@@ -7,6 +7,7 @@
 
 #include <future>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 namespace tidemark::postgres {
@@ -297,6 +298,8 @@ TEST_F(StreamTest, ASlotInUseNamesItsHolderAndAWakeUpEndsTheWait) {
   auto next = waiting.get();
   ASSERT_TRUE(next);
   EXPECT_FALSE(*next);
+  pollfd again{wake, POLLIN, 0};
+  EXPECT_EQ(poll(&again, 1, 0), 0) << "a wake-up that stays makes every later wait return at once";
   stream->stop();
   close(wake);
   auto missing = options();
