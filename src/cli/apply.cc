@@ -2,6 +2,7 @@
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
+#include "ingest/state_store.h"
 #include "models/audits.h"
 #include "models/compiler.h"
 #include "models/plan.h"
@@ -33,6 +34,12 @@ Run add_apply(CLI::App& command) {
           "stop `tidemark up` and run `tidemark apply`, or start it again: it applies new and changed "
           "models before it captures");
     }
+    bool fills = std::any_of(plan.steps.begin(), plan.steps.end(),
+                             [](const auto& step) { return step.kind != models::ModelKind::view; });
+    if (fills && TRY(ingest::cut_is_interrupted(client)))
+      return fail(ErrorKind::conflict,
+                  "`tidemark up` was killed while it applied changes, and they would be counted twice",
+                  "run `tidemark up`: it finishes them and then applies the models itself");
     models::ApplyOptions options{.allow_destructive = *yes};
     if (!invocation.json)
       options.progress = [](const models::ApplyProgress& progress) {

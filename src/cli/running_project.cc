@@ -142,7 +142,42 @@ struct RunningProject::State {
     return {};
   }
 
-  Status deploy_models() {
+  // A cut that a kill interrupted is applied again under the models the warehouse has, before new ones are
+  // filled from bronze: see cut_is_interrupted().
+  Status finish_interrupted_cut(clickhouse::Client& client, const models::CompiledModels& compiled,
+                                const RunOptions& options) {
+    models::CompiledModels kept = compiled;
+    models::Plan plan = TRY(models::compute_plan(client, compiled));
+    bool fills = false;
+    for (const auto& step : plan.steps) {
+      const auto* model = compiled.find(step.model);
+      fills |= model != nullptr && !model->store.empty();
+      std::erase_if(kept.models, [&](const auto& one) { return one.name == step.model; });
+    }
+    if (!fills) return {};
+    while (TRY(ingest::cut_is_interrupted(client))) {
+      log::info("models changed; the cut that was interrupted is finished first");
+      models = std::make_unique<models::Runtime>(kept);
+      for (auto& pipeline : pipelines) pipeline->start();
+      Status waited = [&]() -> Status {
+        while (TRY(ingest::cut_is_interrupted(client))) {
+          for (auto& pipeline : pipelines)
+            if (auto error = pipeline->gave_up()) return fail(std::move(*error));
+          if (Signals::pending())
+            return fail(ErrorKind::cancelled, "stopped before the models were deployed");
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+        return {};
+      }();
+      for (auto& pipeline : pipelines) pipeline->stop();
+      TRY_VOID(std::move(waited));
+      // Stopping may leave a large transaction half applied: then once more.
+      TRY_VOID(prepare_sources(options));
+    }
+    return {};
+  }
+
+  Status deploy_models(const RunOptions& options) {
     auto client = pool->lease();
     auto compilation = TRY(models::compile(*client, project.models));
     if (!compilation.ok()) {
@@ -151,6 +186,7 @@ struct RunningProject::State {
       return fail(ErrorKind::config,
                   fmt::format("{} in the models\n{}", counted(compilation.errors.size(), "error"), text));
     }
+    if (!options.recopy) TRY_VOID(finish_interrupted_cut(*client, compilation.models, options));
     TRY_VOID(models::prepare(*client, compilation.models, [](const models::ApplyProgress& progress) {
       log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
     }));
@@ -218,7 +254,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.lock());
   TRY_VOID(state.open_warehouse(options));
   TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
-  TRY_VOID(state.with_warehouse([&] { return state.deploy_models(); }));
+  TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
   TRY_VOID(state.start_page());
   for (auto& pipeline : state.pipelines) pipeline->start();
   return running;
@@ -276,6 +312,13 @@ void Signals::block() {
   sigaddset(&set, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
+}
+
+bool Signals::pending() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigpending(&set);
+  return sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1;
 }
 
 int Signals::wait(std::chrono::milliseconds timeout) {

@@ -55,6 +55,8 @@ class Signals {
   static void block();
   // The signal that came within `timeout`, or 0.
   static int wait(std::chrono::milliseconds timeout);
+  // One has come and nobody has waited for it yet.
+  static bool pending();
 };
 
 }  // namespace tidemark::cli
