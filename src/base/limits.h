@@ -35,6 +35,10 @@ constexpr size_t cut_queue_bytes_max = 32 << 20;
 constexpr size_t lane_parts_max = 2;
 // Tables sent side by side. More would only queue inside a two-core ClickHouse.
 constexpr size_t apply_workers = 4;
+// Rows for quarantine that are written together; a source of nothing but bad rows must not slow to a row an
+// INSERT.
+constexpr size_t quarantine_rows_max = 1'000;
+constexpr size_t quarantine_bytes_max = 4 << 20;
 // A cut is tried this long against a warehouse that is away; then the pipeline is torn down and starts again
 // from the last fence, which frees its memory and re-reads the project's positions.
 constexpr std::chrono::milliseconds apply_deadline{600'000};
@@ -184,5 +188,15 @@ constexpr int64_t start_warehouse_wait_us = 60'000'000;
 // A change stream is busy when its reader runs dry twice within this time; then it lets changes gather this long.
 constexpr std::chrono::microseconds stream_busy_interval{300};
 constexpr std::chrono::microseconds stream_gather_time{500};
+
+// A source this many bytes of log ahead is caught up with in bulk (postgres/slot_peek.h), in pieces of this many changes:
+// a piece of half a million is decoded by the server in about 0.7 s and takes some 60 MB of its temporary files. The first
+// bound is for starting, the second, larger one for leaving a live stream.
+constexpr uint64_t backlog_bytes_min = 8 << 20;
+constexpr uint64_t backlog_bytes_max = 64 << 20;
+constexpr uint64_t backlog_piece_changes = 500'000;
+constexpr uint64_t backlog_cut_rows_min = 32'768;
+// How often the server is asked where its log ends.
+constexpr std::chrono::milliseconds server_position_every{1'000};
 
 }  // namespace tidemark::limits

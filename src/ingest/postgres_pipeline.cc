@@ -63,7 +63,7 @@ PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPo
       hooks_(std::move(hooks)),
       clock_(clock),
       on_cut_(std::move(on_cut)),
-      state_store_(pool, apply_policy("state"), stop_now_) {}
+      state_store_(pool, apply_policy("state"), stop_reading_) {}
 
 PostgresPipeline::~PostgresPipeline() {
   stop();
@@ -244,10 +244,28 @@ Status PostgresPipeline::run_once() {
     std::lock_guard lock(mutex_);
     epoch_ = record->epoch;
   }
-  std::vector<postgres::SourceTable> published;
-  for (const auto& table : tables_) published.push_back(table.source);
-  TRY_VOID(postgres::ensure_publication(connection, options_.source.publication, published));
+  TRY_VOID(check_published(connection));
   return stream(record->epoch);
+}
+
+// A table that the publication did not have all the time has changes we never saw.
+Status PostgresPipeline::check_published(postgres::Connection& connection) {
+  auto rows = TRY(
+      connection.query("SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = " +
+                       postgres::quote_literal(options_.source.publication)));
+  std::set<std::pair<std::string, std::string>> published;
+  for (size_t row = 0; row < rows.size(); ++row) published.emplace(rows.at(row, 0), rows.at(row, 1));
+  for (const auto& table : tables_)
+    if (!published.contains({table.source.schema, table.source.name}))
+      return fail(
+          ErrorKind::unsupported,
+          fmt::format("table {} is not in publication {}: it is new to this source, or was taken out of "
+                      "the publication, so rows of it were never captured",
+                      table.source.display(), options_.source.publication),
+          "copy the source again with: tidemark up --recopy");
+  std::vector<postgres::SourceTable> wanted;
+  for (const auto& table : tables_) wanted.push_back(table.source);
+  return postgres::ensure_publication(connection, options_.source.publication, wanted);
 }
 
 Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::ServerIdentity& identity,
@@ -342,12 +360,7 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   CutHandoff handoff([&wake] { wake.wake(); });
   std::vector<postgres::SourceTable> sources;
   for (const auto& table : tables_) sources.push_back(table.source);
-  auto stream = TRY(postgres::ReplicationStream::start({.connection = connection_options(),
-                                                        .slot = options_.source.slot,
-                                                        .publication = options_.source.publication,
-                                                        .start = fenced->end_lsn,
-                                                        .binary = postgres::all_binary_decodable(sources),
-                                                        .wake_fd = wake.fd()}));
+  bool binary = postgres::all_binary_decodable(sources);
   log::info("source {}: streaming from {} (cut {}{})", options_.source.name,
             postgres::format_lsn(fenced->end_lsn), fenced->cut,
             planned ? fmt::format(", replaying cut {}", planned->cut) : "");
@@ -356,7 +369,9 @@ Status PostgresPipeline::stream(uint16_t epoch) {
     std::lock_guard lock(mutex_);
     streamed_ = true;
   }
-  Applier applier(pool_, state_store_, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
+  // The applier finishes what it has when we are told to stop; everything else stops at once.
+  StateStore fences(pool_, apply_policy("state"), stop_now_);
+  Applier applier(pool_, fences, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
   Status applied;
   std::thread apply_thread([&] {
     applied = applier.run();
@@ -364,10 +379,9 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   });
   std::atomic<bool> ended{false};
   std::thread heartbeat_thread([&] { send_heartbeats(ended); });
-  StreamReader reader(std::move(stream),
-                      {.source = options_.source.name, .epoch = epoch, .fenced = *fenced, .planned = planned},
+  StreamReader reader({.source = options_.source.name, .epoch = epoch, .fenced = *fenced, .planned = planned},
                       tables_, counters_, state_store_, handoff, applied_, read_, clock_, stop_reading_);
-  Status read = reader.run();
+  Status read = follow(reader, wake.fd(), binary);
   ended = true;
   {
     std::lock_guard lock(mutex_);
@@ -384,12 +398,40 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   return {};
 }
 
+// The stream, and before it, whenever the source is far ahead, its backlog in bulk.
+Status PostgresPipeline::follow(StreamReader& reader, int wake_fd, bool binary) {
+  while (!stop_reading_) {
+    auto connection = TRY(postgres::Connection::open(connection_options()));
+    auto identity = TRY(postgres::read_identity(connection));
+    read_.server_lsn = identity.position;
+    if (identity.position > applied_.fenced_lsn + limits::backlog_bytes_min) {
+      log::info("source {}: catching up with {} MB of log", options_.source.name,
+                (identity.position - applied_.fenced_lsn) >> 20);
+      TRY_VOID(connection.execute("SET statement_timeout = 0"));
+      TRY_VOID(reader.catch_up(
+          connection,
+          {.slot = options_.source.slot, .publication = options_.source.publication, .binary = binary}));
+    }
+    if (stop_reading_) break;
+    auto stream = TRY(postgres::ReplicationStream::start({.connection = connection_options(),
+                                                          .slot = options_.source.slot,
+                                                          .publication = options_.source.publication,
+                                                          .start = applied_.fenced_lsn,
+                                                          .binary = binary,
+                                                          .wake_fd = wake_fd}));
+    if (TRY(reader.run(std::move(stream))) == StreamReader::Ended::stopped) break;
+  }
+  return {};
+}
+
+// Asks where the server's log ends (the stream does not say), and now and then writes a message into it.
 void PostgresPipeline::send_heartbeats(std::atomic<bool>& ended) {
   std::optional<postgres::Connection> connection;
+  int64_t beaten = clock_.monotonic_micros();
   while (!ended && !stop_reading_) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, limits::heartbeat_every, [&] { return ended || stop_reading_; });
+      wake_.wait_for(lock, limits::server_position_every, [&] { return ended || stop_reading_; });
     }
     if (ended || stop_reading_) return;
     if (!connection) {
@@ -397,7 +439,12 @@ void PostgresPipeline::send_heartbeats(std::atomic<bool>& ended) {
       if (!opened) continue;  // the stream will notice by itself
       connection.emplace(std::move(*opened));
     }
-    if (!postgres::emit_heartbeat(*connection)) connection.reset();
+    auto identity = postgres::read_identity(*connection);
+    if (identity) read_.server_lsn = identity->position;
+    int64_t now = clock_.monotonic_micros();
+    bool due = now - beaten > limits::heartbeat_every.count() * 1000;
+    if (due) beaten = now;
+    if (!identity || (due && !postgres::emit_heartbeat(*connection))) connection.reset();
   }
 }
 
@@ -413,7 +460,7 @@ SourceStatus PostgresPipeline::status() const {
   status.transactions = applied_.transactions;
   status.queryable_p50_us = applied_.queryable_us.quantile(0.5);
   status.queryable_p99_us = applied_.queryable_us.quantile(0.99);
-  status.ladder = {.server = read_.server_lsn,
+  status.ladder = {.server = std::max(read_.server_lsn.load(), read_.received_lsn.load()),
                    .received = read_.received_lsn,
                    .cut = read_.cut_lsn,
                    .queryable = applied_.queryable_lsn,

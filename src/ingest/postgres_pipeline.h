@@ -58,8 +58,10 @@ class PostgresPipeline {
   void run();
   Status run_once();
   Status copy(postgres::Connection& connection, const postgres::ServerIdentity& identity, uint16_t epoch);
+  Status check_published(postgres::Connection& connection);
   Status check_slot(postgres::Connection& connection, const CutRecord& fenced);
   Status stream(uint16_t epoch);
+  Status follow(StreamReader& reader, int wake_fd, bool binary);
   void send_heartbeats(std::atomic<bool>& ended);
   void set_state(std::string state, std::string error = {});
   bool pause(std::chrono::milliseconds duration);

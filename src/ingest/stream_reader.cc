@@ -11,13 +11,11 @@ using postgres::MessageKind;
 using postgres::RowImage;
 using std::chrono::milliseconds;
 
-StreamReader::StreamReader(postgres::ReplicationStream stream, ReaderStart start,
-                           const std::vector<CapturedTable>& tables,
+StreamReader::StreamReader(ReaderStart start, const std::vector<CapturedTable>& tables,
                            std::map<const CapturedTable*, TableCounters*> table_counters, StateStore& state,
                            CutHandoff& handoff, const ApplierCounters& applied, ReaderCounters& counters,
                            const Clock& clock, const std::atomic<bool>& stop)
-    : stream_(std::move(stream)),
-      source_(start.source),
+    : source_(start.source),
       epoch_(start.epoch),
       fenced_(std::move(start.fenced)),
       replay_(std::move(start.planned)),
@@ -35,14 +33,27 @@ StreamReader::StreamReader(postgres::ReplicationStream stream, ReaderStart start
   last_idle_fence_micros_ = clock_.monotonic_micros();
 }
 
-Status StreamReader::run() {
+postgres::SourceTable StreamReader::key_only(postgres::SourceTable table) {
+  for (auto& column : table.columns) column.in_replica_identity = column.key_position >= 0;
+  return table;
+}
+
+Result<StreamReader::Ended> StreamReader::run(postgres::ReplicationStream stream) {
+  stream_ = &stream;
+  Status ended = follow();
+  if (ended) ended = drain();
+  stream_ = nullptr;
+  if (!ended) return fail(std::move(ended.error()));
+  return std::exchange(behind_, false) ? Ended::behind : Ended::stopped;
+}
+
+Status StreamReader::follow() {
   // The cut to be replayed has its boundaries written already: its parts may flow at once.
-  if (replay_) TRY_VOID(publish(replay_->last_lsn, true));
+  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, true));
   while (!stop_ && !handoff_.closed()) {
     TRY_VOID(keep_in_touch());
-    auto message = TRY(stream_.next(milliseconds(1000)));
-    counters_.server_lsn = stream_.server_position();
-    counters_.received_lsn = stream_.received();
+    auto message = TRY(stream_->next(milliseconds(1000)));
+    counters_.received_lsn = stream_->received();
     if (message) {
       const Message* decoded = TRY(decoder_.decode(message->payload));
       TRY_VOID(handle(*decoded, message->payload));
@@ -50,8 +61,48 @@ Status StreamReader::run() {
       TRY_VOID(close_if_due());
       TRY_VOID(idle_fence());
     }
+    // Only between transactions: one that is half read would have to be read again.
+    behind_ = !in_transaction_ && !replay_ &&
+              counters_.server_lsn > counters_.received_lsn + limits::backlog_bytes_max;
+    if (behind_) {
+      if (has_open_rows()) TRY_VOID(close());
+      return {};
+    }
   }
-  return drain();
+  return {};
+}
+
+Status StreamReader::catch_up(postgres::Connection& connection, postgres::PeekOptions options) {
+  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, true));
+  while (!stop_ && !handoff_.closed()) {
+    // A planned cut has its end already: exactly it is read first. Its last commit begins at last_lsn.
+    bool replaying = replay_.has_value();
+    options.until = replaying ? replay_->last_lsn + 1 : 0;
+    options.changes_max = replaying ? 0 : limits::backlog_piece_changes;
+    uint64_t messages = TRY(postgres::peek_slot(
+        connection, options, [this](postgres::Lsn lsn, std::string_view payload) -> Status {
+          if (stop_ || handoff_.closed()) return fail(ErrorKind::cancelled, "stopped");
+          counters_.received_lsn = lsn;
+          const Message* decoded = TRY(decoder_.decode(payload));
+          return handle(*decoded, payload);
+        }));
+    TRY_VOID(finish_piece());
+    TRY_VOID(postgres::advance_slot(connection, options.slot, applied_.fenced_lsn));
+    counters_.acknowledged_lsn = applied_.fenced_lsn.load();
+    if (!replaying && messages < limits::backlog_piece_changes / 10) break;
+  }
+  return {};
+}
+
+// Everything of the piece is applied and fenced.
+Status StreamReader::finish_piece() {
+  if (replay_) {  // its last transaction is not there any more (see begin)
+    open_end_lsn_ = std::max(open_end_lsn_, replay_->last_lsn + 1);
+    TRY_VOID(close());
+  } else if (has_open_rows() || wants_fence_) {
+    TRY_VOID(close());
+  }
+  return wait_for_applier();
 }
 
 // Stopping in peace: what is being applied is fenced and acknowledged, so the next start has nothing to
@@ -61,9 +112,9 @@ Status StreamReader::drain() {
     published_->abort();
   } else if (!handoff_.closed()) {
     handoff_.wait_idle(limits::drain_deadline);
-    TRY_VOID(stream_.acknowledge(std::max<uint64_t>(applied_.fenced_lsn, stream_.acknowledged())));
+    TRY_VOID(stream_->acknowledge(std::max<uint64_t>(applied_.fenced_lsn, stream_->acknowledged())));
   }
-  stream_.stop();
+  stream_->stop();
   return {};
 }
 
@@ -113,8 +164,14 @@ Status StreamReader::commit(const Message& message) {
     skipping_ = false;
     return {};
   }
-  open_last_lsn_ = message.commit_lsn;
   open_end_lsn_ = message.end_lsn;
+  if (transaction_rows_ == 0 && !wants_fence_ && !has_open_rows() && !published_) {
+    // Nothing of it is ours (older servers send such transactions, and all its rows may be in quarantine): it
+    // waits for nobody, and a source that sends only such still moves its fence.
+    counters_.oldest_waiting_micros = 0;
+    return idle_fence();
+  }
+  open_last_lsn_ = message.commit_lsn;
   open_transactions_.push_back({.committed_at = message.commit_time_micros, .rows = transaction_rows_});
   return close_if_due();
 }
@@ -123,6 +180,7 @@ Status StreamReader::relation(const postgres::Relation& relation) {
   auto found = lanes_.find(relation.oid);
   if (found == lanes_.end()) return {};
   auto difference = found->second->decoder.bind(relation);
+  found->second->key_decoder.bind(relation);
   if (difference.same()) return {};
   std::string what;
   for (const auto& name : difference.added)
@@ -193,18 +251,21 @@ Status StreamReader::row(const Message& message, std::string_view payload) {
   if (message.kind == MessageKind::insert || (message.kind == MessageKind::update && message.old_kind == 0)) {
     Part& part = part_of(lane);
     if (!lane.decoder.append(message.new_row, RowImage::full, part.rows))
-      return refuse_row(lane, lane.table->source.columns[lane.decoder.error().column].name,
-                        lane.decoder.error_text(), payload);
+      return refuse_undecodable(lane, lane.decoder, payload);
     note_unchanged(lane, part);
     return finish_row(lane, message.kind == MessageKind::insert ? Operation::insert : Operation::update,
                       version(true), payload.size());
   }
   if (message.kind == MessageKind::update) return update_with_old(lane, message, payload);
+  return remove(lane, message, payload);
+}
+
+// A tombstone needs the key and nothing else: an old row that does not fit (it is in quarantine) must not
+// keep an even older one alive.
+Status StreamReader::remove(Lane& lane, const Message& message, std::string_view payload) {
   Part& part = part_of(lane);
-  if (!lane.decoder.append(message.old_row, message.old_kind == 'O' ? RowImage::full : RowImage::key,
-                           part.rows))
-    return refuse_row(lane, lane.table->source.columns[lane.decoder.error().column].name,
-                      lane.decoder.error_text(), payload);
+  if (!lane.key_decoder.append(message.old_row, RowImage::key, part.rows))
+    return refuse_undecodable(lane, lane.key_decoder, payload);
   return finish_row(lane, Operation::remove, version(false), payload.size());
 }
 
@@ -218,10 +279,12 @@ Status StreamReader::update_with_old(Lane& lane, const Message& message, std::st
   }
   lane.scratch_old.clear();
   lane.scratch_new.clear();
-  if (!lane.decoder.append(message.old_row, whole ? RowImage::full : RowImage::key, lane.scratch_old) ||
-      !lane.decoder.append(message.new_row, RowImage::full, lane.scratch_new, message.old_row))
-    return refuse_row(lane, lane.table->source.columns[lane.decoder.error().column].name,
-                      lane.decoder.error_text(), payload);
+  // An old row that does not fit never came in: the warehouse has the one before it, which is read back.
+  if (whole) whole = lane.decoder.append(message.old_row, RowImage::full, lane.scratch_old);
+  if (!whole && !lane.key_decoder.append(message.old_row, RowImage::key, lane.scratch_old))
+    return refuse_undecodable(lane, lane.key_decoder, payload);
+  if (!lane.decoder.append(message.new_row, RowImage::full, lane.scratch_new, message.old_row))
+    return refuse_undecodable(lane, lane.decoder, payload);
   std::string old_key;
   std::string new_key;
   for (size_t column : lane.table->source.key) {
@@ -259,6 +322,26 @@ Status StreamReader::update_with_old(Lane& lane, const Message& message, std::st
   return finish_row(lane, moved ? Operation::insert : Operation::update, version(true), payload.size());
 }
 
+Status StreamReader::refuse_undecodable(Lane& lane, const postgres::TableDecoder& decoder,
+                                        std::string_view payload) {
+  const auto& columns = lane.table->source.columns;
+  size_t column = decoder.error().column;  // past the end: it is about the row
+  return refuse_row(lane, column < columns.size() ? columns[column].name : "", decoder.error_text(), payload);
+}
+
+// By the block, not by the row: a million bad rows must not be a million INSERTs.
+Status StreamReader::flush_refused() {
+  if (refused_.empty()) return {};
+  TRY_VOID(state_.quarantine(refused_));
+  refused_.clear();
+  refused_bytes_ = 0;
+  if (!replay_) return {};
+  // What a replay refuses is there already: counted, not added up.
+  auto counts = TRY(state_.quarantined(source_));
+  for (auto& [oid, lane] : lanes_) lane->counters->quarantined = counts[lane->table->name];
+  return {};
+}
+
 Status StreamReader::refuse_row(Lane& lane, const std::string& column, const std::string& reason,
                                 std::string_view payload) {
   log::warn("{}: a row at {} went to quarantine: {}", lane.table->display(), postgres::format_lsn(final_lsn_),
@@ -271,7 +354,11 @@ Status StreamReader::refuse_row(Lane& lane, const std::string& column, const std
                      .bytes = std::string(payload),
                      .lsn = final_lsn_,
                      .ordinal = change_};
-  return state_.quarantine({std::move(row)});
+  refused_bytes_ += payload.size() + reason.size();
+  refused_.push_back(std::move(row));
+  if (refused_.size() >= limits::quarantine_rows_max || refused_bytes_ >= limits::quarantine_bytes_max)
+    return flush_refused();
+  return {};
 }
 
 Status StreamReader::truncate(const Message& message) {
@@ -319,19 +406,23 @@ Status StreamReader::close_if_due() {
     if (open_last_lsn_ < published_->record().last_lsn) return {};
     return close();
   }
-  if (handoff_.idle()) return close();
+  // Catching up, freshness is no matter of milliseconds, and larger cuts cost less.
+  bool worth_it = stream_ != nullptr || open_rows_ >= limits::backlog_cut_rows_min;
+  if (worth_it && handoff_.idle()) return close();
   if (open_rows_ >= limits::cut_rows_max || open_bytes_ >= limits::cut_bytes_max) return close();
   return {};
 }
 
 Status StreamReader::publish(postgres::Lsn last_lsn, bool planned) {
   TRY_VOID(wait_for_applier());
+  // Without rows it is no cut of its own: the fence of the last one moves.
   CutRecord record{.source = source_,
                    .epoch = epoch_,
-                   .cut = cut_number_,
+                   .cut = last_lsn == 0 ? cut_number_ - 1 : cut_number_,
                    .last_lsn = last_lsn,
                    .part_rows_max = part_rows_max_,
-                   .part_bytes_max = part_bytes_max_};
+                   .part_bytes_max = part_bytes_max_,
+                   .committed_at = fenced_.committed_at};
   published_ = std::make_shared<Cut>(std::move(record), planned);
   handoff_.give(published_);
   auto parts = std::move(pending_);
@@ -353,12 +444,14 @@ Status StreamReader::close() {
   counters_.oldest_applying_micros = counters_.oldest_waiting_micros.load();
   counters_.cut_lsn = open_end_lsn_;
   fenced_.end_lsn = open_end_lsn_;  // what follows is compared with this cut from now on
+  TRY_VOID(flush_refused());
   published_->finish(open_end_lsn_, std::move(open_transactions_));
+  fenced_.committed_at = published_->record().committed_at;
+  if (published_->record().last_lsn != 0) ++cut_number_;
   published_.reset();
   replay_.reset();
   part_rows_max_ = limits::part_rows_max;
   part_bytes_max_ = limits::part_bytes_max;
-  ++cut_number_;
   open_transactions_.clear();
   open_rows_ = open_bytes_ = 0;
   wants_fence_ = false;
@@ -376,12 +469,13 @@ Status StreamReader::wait_for_applier() {
 
 // Tells the server what it may forget, and that we live.
 Status StreamReader::keep_in_touch() {
+  if (stream_ == nullptr) return {};
   int64_t now = clock_.monotonic_micros();
-  uint64_t fenced = std::max<uint64_t>(applied_.fenced_lsn, stream_.acknowledged());
-  bool news = fenced > stream_.acknowledged();
+  uint64_t fenced = std::max<uint64_t>(applied_.fenced_lsn, stream_->acknowledged());
+  bool news = fenced > stream_->acknowledged();
   if (!news && now - last_status_micros_ < limits::source_status_every_us) return {};
   if (news && now - last_status_micros_ < limits::source_acknowledge_every_us) return {};
-  TRY_VOID(stream_.acknowledge(fenced));
+  TRY_VOID(stream_->acknowledge(fenced));
   counters_.acknowledged_lsn = fenced;
   last_status_micros_ = now;
   return {};
@@ -392,10 +486,13 @@ Status StreamReader::keep_in_touch() {
 Status StreamReader::idle_fence() {
   int64_t now = clock_.monotonic_micros();
   if (in_transaction_ || has_open_rows() || published_ || !handoff_.idle()) return {};
-  if (stream_.idle_position() <= applied_.fenced_lsn) return {};
-  if (now - last_idle_fence_micros_ < limits::idle_fence_every_us) return {};
+  postgres::Lsn position = std::max(stream_ != nullptr ? stream_->idle_position() : 0, open_end_lsn_);
+  if (position <= applied_.fenced_lsn) return {};
+  // Postgres does not end before it has heard that all it sent is safe: it asks, and it must not wait.
+  bool asked = stream_ != nullptr && stream_->take_reply_wanted();
+  if (!asked && now - last_idle_fence_micros_ < limits::idle_fence_every_us) return {};
   last_idle_fence_micros_ = now;
-  open_end_lsn_ = stream_.idle_position();
+  open_end_lsn_ = position;
   return close();
 }
 

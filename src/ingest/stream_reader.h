@@ -17,6 +17,7 @@
 #include "ingest/applier.h"
 #include "ingest/cut.h"
 #include "postgres/replication_stream.h"
+#include "postgres/slot_peek.h"
 #include "postgres/table_decoder.h"
 
 namespace tidemark::ingest {
@@ -41,29 +42,37 @@ struct ReaderStart {
 class StreamReader {
  public:
   // `tables` must outlive the reader. `wake_fd`: an eventfd that the handoff's on_idle writes to.
-  StreamReader(postgres::ReplicationStream stream, ReaderStart start,
-               const std::vector<CapturedTable>& tables,
+  StreamReader(ReaderStart start, const std::vector<CapturedTable>& tables,
                std::map<const CapturedTable*, TableCounters*> table_counters, StateStore& state,
                CutHandoff& handoff, const ApplierCounters& applied, ReaderCounters& counters,
                const Clock& clock, const std::atomic<bool>& stop);
 
-  // Until stop, or the handoff closes (both good), or something fails.
-  Status run();
+  enum class Ended { stopped, behind };
+  // Until stop, or the handoff closes, or the source is so far ahead that catch_up() is the faster way
+  // (limits:: backlog_bytes); or something fails.
+  Result<Ended> run(postgres::ReplicationStream stream);
+  // Takes the backlog in pieces (postgres/slot_peek.h), each applied and fenced before the slot moves past
+  // it, until little is left. The slot must not be streamed from meanwhile.
+  Status catch_up(postgres::Connection& connection, postgres::PeekOptions options);
 
  private:
   struct Lane {
     Lane(const CapturedTable& table, TableCounters& counters)
-        : table(&table), counters(&counters), decoder(table.source) {}
+        : table(&table), counters(&counters), decoder(table.source), key_decoder(key_only(table.source)) {}
     const CapturedTable* table;
     TableCounters* counters;
     postgres::TableDecoder decoder;
+    // Takes only the key from an old row: for old rows that do not fit as a whole.
+    postgres::TableDecoder key_decoder;
     std::unique_ptr<Part> part;
     size_t part_bytes = 0;
     uint32_t next_number = 0;
     Block scratch_old, scratch_new;
   };
 
+  Status follow();
   Status drain();
+  Status finish_piece();
   Status handle(const postgres::Message& message, std::string_view payload);
   Status begin(const postgres::Message& message);
   Status commit(const postgres::Message& message);
@@ -71,6 +80,10 @@ class StreamReader {
   Status row(const postgres::Message& message, std::string_view payload);
   Status truncate(const postgres::Message& message);
   Status update_with_old(Lane& lane, const postgres::Message& message, std::string_view payload);
+  static postgres::SourceTable key_only(postgres::SourceTable table);
+  Status remove(Lane& lane, const postgres::Message& message, std::string_view payload);
+  Status refuse_undecodable(Lane& lane, const postgres::TableDecoder& decoder, std::string_view payload);
+  Status flush_refused();
   Status refuse_row(Lane& lane, const std::string& column, const std::string& reason,
                     std::string_view payload);
 
@@ -90,7 +103,8 @@ class StreamReader {
   Status keep_in_touch();
   Status idle_fence();
 
-  postgres::ReplicationStream stream_;
+  postgres::ReplicationStream* stream_ = nullptr;  // while run() has it
+  bool behind_ = false;
   postgres::PgoutputDecoder decoder_{1};
   std::string source_;
   uint16_t epoch_;
@@ -116,6 +130,9 @@ class StreamReader {
   postgres::Lsn open_last_lsn_ = 0;  // of the last whole transaction in it
   postgres::Lsn open_end_lsn_ = 0;
   std::vector<CommittedTransaction> open_transactions_;
+  // On their way to quarantine; there before the cut's fence is.
+  std::vector<QuarantinedRow> refused_;
+  size_t refused_bytes_ = 0;
 
   // The transaction being read.
   bool in_transaction_ = false;

@@ -105,8 +105,12 @@ Result<std::optional<WalMessage>> ReplicationStream::next(std::chrono::milliseco
         positions_->server.store(std::max(positions_->server.load(), server_end));
         positions_->received.store(std::max(positions_->received.load(), server_end));
         idle_position_ = std::max(idle_position_, server_end);
-        if (raw[17] != 0) TRY_VOID(send_status(acknowledged_, received()));
-        continue;
+        if (raw[17] == 0) continue;
+        TRY_VOID(send_status(acknowledged_, received()));
+        // A server that shuts down asks, and waits until it hears that everything is safe.
+        reply_wanted_ = server_end > acknowledged_;
+        if (!reply_wanted_) continue;
+        return std::nullopt;
       }
       return fail(ErrorKind::corrupt,
                   fmt::format("the server sent a replication message of unknown type 0x{:02x} ({} bytes)",

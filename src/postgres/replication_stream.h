@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <utility>
 
 namespace tidemark::postgres {
 
@@ -41,7 +42,8 @@ class ReplicationStream {
   // those of Connection::open.
   static Result<ReplicationStream> start(const StreamOptions& options);
 
-  // The next message; nothing after `timeout` or when woken. Errors: dependency_down (the connection ended),
+  // The next message; nothing after `timeout`, when woken, or when the server wants to know how far we are.
+  // Errors: dependency_down (the connection ended),
   // refused (the server ended the stream with an error), corrupt.
   Result<std::optional<WalMessage>> next(std::chrono::milliseconds timeout);
 
@@ -56,6 +58,8 @@ class ReplicationStream {
   // no transaction is open and nothing waits, it is safe to acknowledge it; this is how the slot of an idle
   // database advances.
   Lsn idle_position() const { return idle_position_; }
+  // The server asked how far we are, and we were not at the end of what it had sent. Until this is asked.
+  bool take_reply_wanted() { return std::exchange(reply_wanted_, false); }
 
   // Ends the stream politely (CopyDone), so the slot is free at once.
   void stop();
@@ -78,6 +82,7 @@ class ReplicationStream {
   std::unique_ptr<Positions> positions_;
   Lsn acknowledged_ = 0;
   Lsn idle_position_ = 0;
+  bool reply_wanted_ = false;
   std::chrono::steady_clock::time_point last_wait_;
 };
 
