@@ -5,7 +5,8 @@
 // REPLICA IDENTITY FULL sent along; the warehouse's current state, read once for all keys the part touches.
 // Reading the current state is right also when a cut is replayed after a crash: change rows of a part are
 // inserted, whole, before its bronze rows, and those are one block. So either the bronze rows are not in, and
-// we read the same old images again, or they are, and the part is not sent again (part_is_in, image_reader.h).
+// we read the same old images again, or they are, and the part is not sent again (part_is_in,
+// image_reader.h).
 //
 // A table without change rows is read back only for values that were left out.
 #pragma once
@@ -30,7 +31,7 @@ struct RefusedUpdate {
 };
 
 struct ChangeRows {
-  Block rows;  // source columns, _sign, _op, _version, _committed_at, _cut
+  Block rows;                          // source columns, _sign, _op, _version, _committed_at, _cut
   std::vector<RefusedUpdate> refused;  // taken out of the part; the caller puts them into quarantine
   uint64_t missing_old =
       0;  // updates or deletes of rows the warehouse does not have: counted, never expected
