@@ -30,7 +30,7 @@ Finding failed(std::string check, const Error& error) {
           .kind = error.kind};
 }
 
-std::vector<Finding> look_at_source(const config::PostgresSource& source) {
+std::vector<Finding> look_at_source(const config::PostgresSource& source, bool running) {
   std::string check = "source " + source.name;
   auto connection =
       postgres::Connection::open({.url = source.url.reveal(), .application_name = "tidemark doctor"});
@@ -42,8 +42,11 @@ std::vector<Finding> look_at_source(const config::PostgresSource& source) {
     findings.push_back(failed(check, tables.error()));
     tables = std::vector<postgres::SourceTable>();
   }
-  auto preflight = postgres::preflight(
-      *connection, {.slot = source.slot, .publication = source.publication, .tables = *tables});
+  auto preflight =
+      postgres::preflight(*connection, {.slot = source.slot,
+                                        .publication = source.publication,
+                                        .tables = *tables,
+                                        .own_application = running ? "tidemark " + source.name : ""});
   if (!preflight)
     findings.push_back(failed(check, preflight.error()));
   else
@@ -95,8 +98,9 @@ Run add_doctor(CLI::App&) {
   return [](const Invocation& invocation) -> Result<ExitCode> {
     config::Project project = TRY(invocation.load_project());
     std::vector<Finding> findings = look_at_warehouse(project, invocation.program);
+    bool running = running_url(project.root).has_value();
     for (const auto& source : project.sources)
-      for (auto& finding : look_at_source(source)) findings.push_back(std::move(finding));
+      for (auto& finding : look_at_source(source, running)) findings.push_back(std::move(finding));
     ExitCode code = ExitCode::ok;
     boost::json::array list;
     std::string text;

@@ -62,9 +62,17 @@ struct RunningProject::State {
                   "the project's directory must be writable: it holds .tidemark and, by default, data");
     lock_fd =
         open((run_file(project.root).parent_path() / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0) return {};
+    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0) {
+      std::string own = std::to_string(getpid());
+      if (ftruncate(lock_fd, 0) != 0 || pwrite(lock_fd, own.data(), own.size(), 0) < 0)
+        log::warn("the process number could not be written into {}/.tidemark/lock", project.root.string());
+      return {};
+    }
+    char text[32] = {};
+    ssize_t length = lock_fd >= 0 ? pread(lock_fd, text, sizeof text - 1, 0) : 0;
     return fail(ErrorKind::conflict,
-                fmt::format("the project in {} is running already", project.root.string()),
+                fmt::format("the project in {} is running already{}", project.root.string(),
+                            length > 0 ? fmt::format(" (process {})", text) : ""),
                 "see it with: tidemark status; end it before starting another");
   }
 

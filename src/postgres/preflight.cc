@@ -113,6 +113,9 @@ class Inspection {
           "drop it and resync the source's tables; raise max_slot_wal_keep_size so that it does not happen "
           "again",
           ErrorKind::refused);
+    } else if (slot->active && !options_.own_application.empty() &&
+               slot->active_application == options_.own_application) {
+      add(Level::pass, "slot", fmt::format("{} is streaming to this project", options_.slot));
     } else if (slot->active) {
       add(Level::fail, "slot",
           fmt::format("{} is in use by process {} ({})", options_.slot, slot->active_pid,

@@ -10,6 +10,8 @@ struct PreflightOptions {
   std::string slot;
   std::string publication;
   std::vector<SourceTable> tables;
+  // A session of this name may hold the slot: it is the project's own stream. Empty: nobody may.
+  std::string own_application = {};
 };
 
 struct Finding {
