@@ -101,6 +101,20 @@ TEST_F(RestartTest, AnIdleSourceMovesItsSlotAndStillKnowsHowFreshItIs) {
   expect_equal();
 }
 
+TEST_F(RestartTest, ABacklogOfNothingButBadRowsIsPassedOnce) {
+  run("CREATE TABLE things (id bigint PRIMARY KEY, text text, number bigint NOT NULL, price numeric(10,2))");
+  start();
+  expect_equal();
+  pipeline->stop();
+  run("INSERT INTO things SELECT n, repeat('x', 200), n, 'NaN' FROM generate_series(1, 60000) n");
+  start();
+  EXPECT_EQ(parity().tables.at(0).missing, 60'000u);
+  EXPECT_EQ(pipeline->status().tables.at(0).quarantined, 60'000u);
+  run("DELETE FROM things");
+  run("INSERT INTO things VALUES (1, 'good', 1, 1)");
+  expect_equal();
+}
+
 TEST_F(RestartTest, ATableThatIsNewToACopiedSourceIsRefused) {
   make_things();
   start();

@@ -99,7 +99,8 @@ Status StreamReader::finish_piece() {
   if (replay_) {  // its last transaction is not there any more (see begin)
     open_end_lsn_ = std::max(open_end_lsn_, replay_->last_lsn + 1);
     TRY_VOID(close());
-  } else if (has_open_rows() || wants_fence_) {
+  } else if (has_open_rows() || wants_fence_ || open_end_lsn_ > fenced_.end_lsn) {
+    // Also when all its rows are in quarantine: the slot must move on, or the same piece comes again.
     TRY_VOID(close());
   }
   return wait_for_applier();
@@ -333,6 +334,7 @@ Status StreamReader::refuse_undecodable(Lane& lane, const postgres::TableDecoder
 Status StreamReader::flush_refused() {
   if (refused_.empty()) return {};
   TRY_VOID(state_.quarantine(refused_));
+  if (refused_.size() > 1) log::warn("source {}: {} rows went to quarantine", source_, refused_.size());
   refused_.clear();
   refused_bytes_ = 0;
   if (!replay_) return {};
@@ -344,8 +346,9 @@ Status StreamReader::flush_refused() {
 
 Status StreamReader::refuse_row(Lane& lane, const std::string& column, const std::string& reason,
                                 std::string_view payload) {
-  log::warn("{}: a row at {} went to quarantine: {}", lane.table->display(), postgres::format_lsn(final_lsn_),
-            reason);
+  if (refused_.empty())  // one line a block: a million bad rows are not worth a million lines
+    log::warn("{}: a row at {} goes to quarantine: {}", lane.table->display(),
+              postgres::format_lsn(final_lsn_), reason);
   ++lane.counters->quarantined;
   QuarantinedRow row{.source = source_,
                      .table = lane.table->name,
