@@ -199,4 +199,7 @@ constexpr uint64_t backlog_cut_rows_min = 32'768;
 // How often the server is asked where its log ends.
 constexpr std::chrono::milliseconds server_position_every{1'000};
 
+// How long a fence waits for the next cut to be planned along with it: the reader needs some 100 us to close one.
+constexpr std::chrono::microseconds next_cut_wait{1'000};
+
 }  // namespace tidemark::limits

@@ -70,27 +70,30 @@ Applier::Applier(clickhouse::ClientPool& pool, StateStore& state, const ModelHoo
       images_(bronze_images(pool, policy_, stop)) {}
 
 Status Applier::run() {
-  while (auto cut = handoff_.take()) {
-    Status applied = apply(*cut);
+  auto cut = handoff_.take();
+  bool planned = false;
+  while (cut) {
+    std::shared_ptr<Cut> next;
+    Status applied = apply(*cut, planned, next);
     if (!applied) {
       cut->abort();
       handoff_.close();
       if (stop_) return {};
       return applied;
     }
-    handoff_.done();
+    cut = next ? std::move(next) : handoff_.take();
   }
   return {};
 }
 
-Status Applier::apply(Cut& cut) {
-  CutRecord record = cut.record();
+// `planned`: the cut's boundaries are written; afterwards: those of `next` are, when there is one.
+Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   // A cut without rows only moves the fence: nothing to replay, so nothing to plan.
-  bool planned = cut.planned() || record.last_lsn == 0;
-  if (!planned) TRY_VOID(state_.plan(record));
+  auto needs_plan = [](const Cut& other) { return !other.planned() && other.record().last_lsn != 0; };
+  if (!planned && needs_plan(cut)) TRY_VOID(state_.plan(cut.record()));
   std::vector<std::string> touched;
   TRY_VOID(send_parts(cut, touched));
-  record = cut.record();
+  CutRecord record = cut.record();
   if (hooks_.after_parts && !touched.empty())
     TRY_VOID(
         hooks_.after_parts(record.cut, make_version(record.epoch, record.last_lsn, ordinal_max), touched));
@@ -102,11 +105,18 @@ Status Applier::apply(Cut& cut) {
   counters_.queryable_lsn = record.end_lsn;
   if (record.committed_at > 0) counters_.as_of_micros = record.committed_at;
 
-  TRY_VOID(state_.fence(record));
+  // Whatever has gathered meanwhile becomes the next cut now, so that its boundaries travel with this one's
+  // fence.
+  handoff_.done();
+  next = handoff_.take(limits::next_cut_wait);
+  planned = next != nullptr && needs_plan(*next);
+  CutRecord next_record = planned ? next->record() : CutRecord();
+  TRY_VOID(state_.fence(record, planned ? &next_record : nullptr));
   counters_.fenced_lsn = record.end_lsn;
   counters_.cut = record.cut;
   counters_.transactions += cut.transactions().size();
   counters_.rows += record.rows;
+  handoff_.settled();
   for (auto& table : touched) table = "bronze." + table;
   if (on_cut_ && !touched.empty())
     on_cut_(CutEvent{.source = record.source,

@@ -59,7 +59,7 @@ class Applier {
   Status run();
 
  private:
-  Status apply(Cut& cut);
+  Status apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next);
   Status send_parts(Cut& cut, std::vector<std::string>& touched);
   Status send(Part& part, const CutRecord& record, bool replay);
   Status put_away(const Part& part, const std::string& source, const std::vector<RefusedUpdate>& refused);

@@ -86,9 +86,19 @@ bool CutHandoff::wait_idle(std::chrono::milliseconds timeout) {
   return !closed_ && cut_ == nullptr;
 }
 
-std::shared_ptr<Cut> CutHandoff::take() {
+bool CutHandoff::wait_settled(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return closed_ || (cut_ != nullptr && !taken_); });
+  changed_.wait_for(lock, timeout, [&] { return closed_ || (cut_ == nullptr && settled_); });
+  return !closed_ && cut_ == nullptr && settled_;
+}
+
+std::shared_ptr<Cut> CutHandoff::take(std::optional<std::chrono::microseconds> timeout) {
+  std::unique_lock lock(mutex_);
+  auto ready = [&] { return closed_ || (cut_ != nullptr && !taken_); };
+  if (!timeout)
+    changed_.wait(lock, ready);
+  else if (!changed_.wait_for(lock, *timeout, ready))
+    return nullptr;
   if (closed_) return nullptr;
   taken_ = true;
   return cut_;
@@ -98,9 +108,16 @@ void CutHandoff::done() {
   {
     std::lock_guard lock(mutex_);
     cut_ = nullptr;
+    settled_ = false;
     changed_.notify_all();
   }
   on_idle_();
+}
+
+void CutHandoff::settled() {
+  std::lock_guard lock(mutex_);
+  settled_ = true;
+  changed_.notify_all();
 }
 
 void CutHandoff::close() {

@@ -59,7 +59,8 @@ class Cut {
 };
 
 // Hands one cut at a time from reader to applier: there is one being applied and one being filled, never a
-// third.
+// third. The reader may give the next one as soon as the rows of the last are in; its fence is then still
+// being written, together with the boundaries of the next (applier.h). `settled` means fenced.
 class CutHandoff {
  public:
   // Reader: is the applier free? (a hint; only the reader makes it busy)
@@ -68,10 +69,14 @@ class CutHandoff {
   void give(std::shared_ptr<Cut> cut);
   // Reader: waits until idle, at most `timeout`; false when not, or closed.
   bool wait_idle(std::chrono::milliseconds timeout);
-  // Applier: the next cut, null when closed.
-  std::shared_ptr<Cut> take();
-  // Applier: the cut is done; calls `on_idle` given at construction (wakes the reader).
+  // Reader: waits until every cut given is fenced, at most `timeout`; false when not, or closed.
+  bool wait_settled(std::chrono::milliseconds timeout);
+  // Applier: the next cut; null when closed, or when there is none within `timeout`.
+  std::shared_ptr<Cut> take(std::optional<std::chrono::microseconds> timeout = std::nullopt);
+  // Applier: the cut's rows are in; calls `on_idle` given at construction (wakes the reader).
   void done();
+  // Applier: and its fence is written.
+  void settled();
   // Ends both sides; aborts the cut in flight.
   void close();
   bool closed() const;
@@ -83,6 +88,7 @@ class CutHandoff {
   std::condition_variable changed_;
   std::shared_ptr<Cut> cut_;  // given or being applied
   bool taken_ = false;
+  bool settled_ = true;
   bool closed_ = false;
   std::function<void()> on_idle_;
 };

@@ -6,17 +6,20 @@
 namespace tidemark::ingest {
 namespace {
 
+// The block's column of that name, added with the first row.
+Column& column(Block& block, const char* name, const ColumnType& type) {
+  if (Column* found = block.find(name)) return *found;
+  block.add(name, type);
+  return block.columns.back();
+}
 void add_text(Block& block, const char* name, std::string_view value) {
-  block.add(name, ColumnType::of(TypeKind::string));
-  block.columns.back().append_text(value);
+  column(block, name, ColumnType::of(TypeKind::string)).append_text(value);
 }
 void add_number(Block& block, const char* name, uint64_t value) {
-  block.add(name, ColumnType::of(TypeKind::uint64));
-  block.columns.back().append<uint64_t>(value);
+  column(block, name, ColumnType::of(TypeKind::uint64)).append<uint64_t>(value);
 }
 void add_time(Block& block, const char* name, int64_t micros) {
-  block.add(name, ColumnType::datetime64(6, "UTC"));
-  block.columns.back().append<int64_t>(micros);
+  column(block, name, ColumnType::datetime64(6, "UTC")).append<int64_t>(micros);
 }
 
 uint64_t number(const Block& block, const char* name) {
@@ -122,22 +125,25 @@ Result<std::optional<CutRecord>> StateStore::cut(const std::string& source, uint
                    .committed_at = block.find("committed_at")->get<int64_t>(0)};
 }
 
-Status StateStore::write_cut(const CutRecord& record, const char* state) {
+Status StateStore::write_cuts(const std::vector<std::pair<const CutRecord*, const char*>>& rows) {
   Block block;
-  add_text(block, "source", record.source);
-  add_number(block, "epoch", record.epoch);
-  add_text(block, "state", state);
-  add_number(block, "cut", record.cut);
-  add_number(block, "last_lsn", record.last_lsn);
-  add_number(block, "end_lsn", record.end_lsn);
-  add_number(block, "part_rows_max", record.part_rows_max);
-  add_number(block, "part_bytes_max", record.part_bytes_max);
-  add_number(block, "rows", record.rows);
-  add_time(block, "committed_at", record.committed_at);
-  add_time(block, "written_at", system_clock().wall_micros());
-  // A fence may move forward within its cut (idle source), so the cut comes first and the position second.
-  block.add("sequence", ColumnType::of(TypeKind::uint128));
-  block.columns.back().append((static_cast<Version>(record.cut) << 64) | record.end_lsn);
+  int64_t now = system_clock().wall_micros();
+  for (const auto& [record, state] : rows) {
+    add_text(block, "source", record->source);
+    add_number(block, "epoch", record->epoch);
+    add_text(block, "state", state);
+    add_number(block, "cut", record->cut);
+    add_number(block, "last_lsn", record->last_lsn);
+    add_number(block, "end_lsn", record->end_lsn);
+    add_number(block, "part_rows_max", record->part_rows_max);
+    add_number(block, "part_bytes_max", record->part_bytes_max);
+    add_number(block, "rows", record->rows);
+    add_time(block, "committed_at", record->committed_at);
+    add_time(block, "written_at", now);
+    // A fence may move forward within its cut (idle source), so the cut comes first and the position second.
+    column(block, "sequence", ColumnType::of(TypeKind::uint128))
+        .append((static_cast<Version>(record->cut) << 64) | record->end_lsn);
+  }
   return write("tidemark.cuts", block);
 }
 

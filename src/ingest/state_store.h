@@ -64,8 +64,12 @@ class StateStore {
   Result<std::optional<CutRecord>> fenced(const std::string& source, uint16_t epoch) {
     return cut(source, epoch, "fenced");
   }
-  Status plan(const CutRecord& record) { return write_cut(record, "planned"); }
-  Status fence(const CutRecord& record) { return write_cut(record, "fenced"); }
+  Status plan(const CutRecord& record) { return write_cuts({{&record, "planned"}}); }
+  // `next`, when given, is planned in the same INSERT: under load a cut costs one round trip less.
+  Status fence(const CutRecord& record, const CutRecord* next = nullptr) {
+    if (next == nullptr) return write_cuts({{&record, "fenced"}});
+    return write_cuts({{&record, "fenced"}, {next, "planned"}});
+  }
 
   Status quarantine(const std::vector<QuarantinedRow>& rows);
   // Rows in quarantine by table.
@@ -73,7 +77,7 @@ class StateStore {
 
  private:
   Result<std::optional<CutRecord>> cut(const std::string& source, uint16_t epoch, const char* state);
-  Status write_cut(const CutRecord& record, const char* state);
+  Status write_cuts(const std::vector<std::pair<const CutRecord*, const char*>>& rows);
   Result<Block> read(const std::string& sql, std::map<std::string, std::string> parameters);
   Status write(const char* table, const Block& block);
 

@@ -103,7 +103,9 @@ Status StreamReader::finish_piece() {
     // Also when all its rows are in quarantine: the slot must move on, or the same piece comes again.
     TRY_VOID(close());
   }
-  return wait_for_applier();
+  while (!handoff_.wait_settled(milliseconds(200)))
+    if (stop_ || handoff_.closed()) return fail(ErrorKind::cancelled, "stopped");
+  return {};
 }
 
 // Stopping in peace: what is being applied is fenced and acknowledged, so the next start has nothing to
@@ -112,7 +114,7 @@ Status StreamReader::drain() {
   if (published_) {
     published_->abort();
   } else if (!handoff_.closed()) {
-    handoff_.wait_idle(limits::drain_deadline);
+    handoff_.wait_settled(limits::drain_deadline);
     TRY_VOID(stream_->acknowledge(std::max<uint64_t>(applied_.fenced_lsn, stream_->acknowledged())));
   }
   stream_->stop();
