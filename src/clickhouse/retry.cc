@@ -53,7 +53,9 @@ std::map<std::string, std::string> exactly_once_settings(std::string_view token)
       {"min_insert_block_size_bytes", "0"},
       {"min_insert_block_size_rows_for_materialized_views", "0"},
       {"min_insert_block_size_bytes_for_materialized_views", "0"},
+      // Tables are sent side by side by us; threads inside one small INSERT only cost wake-ups.
       {"max_insert_threads", "1"},
+      {"max_threads", "1"},
       // A GROUP BY in a view must not come out in 256 buckets, each a part of its own.
       {"group_by_two_level_threshold", "0"},
       {"group_by_two_level_threshold_bytes", "0"},

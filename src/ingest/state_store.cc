@@ -76,7 +76,7 @@ Result<Block> StateStore::read(const std::string& sql, std::map<std::string, std
 
 Status StateStore::write(const char* table, const Block& block) {
   clickhouse::QueryOptions options;
-  options.settings = {{"async_insert", "0"}};
+  options.settings = {{"async_insert", "0"}, {"max_threads", "1"}};
   return clickhouse::retry(policy_, stop_, [&] { return pool_.lease()->insert(table, block, options); });
 }
 
