@@ -14,10 +14,11 @@ namespace tidemark::limits {
 constexpr size_t part_rows_max = 131'072;
 constexpr size_t part_bytes_max = 16 << 20;
 
-// The initial copy: connections at work, pages (8 kB) a range, rows a block, parts of a table before its merges start.
-// Four connections keep two cores busy while some of them wait for an INSERT; 16,384 pages (128 MB) are a few seconds of
-// work; blocks of 65,536 rows were fastest (32 k equal, 131 k 10 % and 262 k 40 % slower: fresh memory costs more than
-// parts); 256 parts are far from the 1,000 at which ClickHouse slows inserts down.
+// The initial copy: connections at work, pages (8 kB) a range, rows a block, parts of a table before its
+// merges start. Four connections keep two cores busy while some of them wait for an INSERT; 16,384 pages (128
+// MB) are a few seconds of work; blocks of 65,536 rows were fastest (32 k equal, 131 k 10 % and 262 k 40 %
+// slower: fresh memory costs more than parts); 256 parts are far from the 1,000 at which ClickHouse slows
+// inserts down.
 constexpr size_t copy_connections = 4;
 constexpr uint64_t copy_range_pages = 16'384;
 constexpr size_t copy_part_rows_max = 65'536;
@@ -54,7 +55,8 @@ constexpr int64_t idle_fence_every_us = 10'000'000;
 // replay.
 constexpr std::chrono::milliseconds drain_deadline{10'000};
 
-// A source that breaks is started again after these pauses; after this long in good health they start small again.
+// A source that breaks is started again after these pauses; after this long in good health they start small
+// again.
 constexpr std::chrono::milliseconds source_backoff_min{200};
 constexpr std::chrono::milliseconds source_backoff_max{30'000};
 constexpr int64_t source_healthy_us = 60'000'000;
@@ -64,8 +66,8 @@ constexpr int64_t slot_release_wait_us = 15'000'000;
 constexpr std::chrono::milliseconds heartbeat_every{10'000};
 constexpr int64_t rate_sample_us = 1'000'000;
 
-// Verify: sums a side (24 bytes each); rows compared one by one at a time when sums differ; rows read between hashes;
-// examples printed and their length.
+// Verify: sums a side (24 bytes each); rows compared one by one at a time when sums differ; rows read between
+// hashes; examples printed and their length.
 constexpr size_t parity_buckets = 65'536;
 constexpr uint64_t parity_detail_rows_max = 500'000;
 constexpr size_t parity_block_rows = 16'384;
@@ -173,7 +175,8 @@ constexpr size_t model_examples_max = 5;
 // What a verb reads from a running instance: status of thousands of tables fits.
 constexpr size_t http_answer_bytes_max = 32 << 20;
 
-// A model that is compared while cuts arrive may look different for a moment; it is compared again this often.
+// A model that is compared while cuts arrive may look different for a moment; it is compared again this
+// often.
 constexpr int model_parity_attempts = 10;
 
 // The demo's Postgres: recovery after a kill is the slow case. Its log's end goes into error messages.
@@ -185,13 +188,14 @@ constexpr size_t child_log_tail_bytes = 2'000;
 constexpr int start_step_attempts = 5;
 constexpr int64_t start_warehouse_wait_us = 60'000'000;
 
-// A change stream is busy when its reader runs dry twice within this time; then it lets changes gather this long.
+// A change stream is busy when its reader runs dry twice within this time; then it lets changes gather this
+// long.
 constexpr std::chrono::microseconds stream_busy_interval{300};
 constexpr std::chrono::microseconds stream_gather_time{500};
 
-// A source this many bytes of log ahead is caught up with in bulk (postgres/slot_peek.h), in pieces of this many changes:
-// a piece of half a million is decoded by the server in about 0.7 s and takes some 60 MB of its temporary files. The first
-// bound is for starting, the second, larger one for leaving a live stream.
+// A source this many bytes of log ahead is caught up with in bulk (postgres/slot_peek.h), in pieces of this
+// many changes: a piece of half a million is decoded by the server in about 0.7 s and takes some 60 MB of its
+// temporary files. The first bound is for starting, the second, larger one for leaving a live stream.
 constexpr uint64_t backlog_bytes_min = 8 << 20;
 constexpr uint64_t backlog_bytes_max = 64 << 20;
 constexpr uint64_t backlog_piece_changes = 500'000;
@@ -199,7 +203,13 @@ constexpr uint64_t backlog_cut_rows_min = 32'768;
 // How often the server is asked where its log ends.
 constexpr std::chrono::milliseconds server_position_every{1'000};
 
-// How long a fence waits for the next cut to be planned along with it: the reader needs some 100 us to close one.
-constexpr std::chrono::microseconds next_cut_wait{1'000};
+// How long the reader waits for the stream when nothing else is due.
+constexpr int64_t stream_wait_ms = 1'000;
+// Cuts of a live stream follow each other at this distance at least (the first after a pause goes at once):
+// every cut is two durable INSERTs, some 5 ms of ClickHouse each, so without a distance 1,000 rows/s take a
+// core of it. A fence waits a little longer than that for the next cut, when rows wait for one, to carry its
+// plan.
+constexpr int64_t cut_distance_min_us = 25'000;
+constexpr std::chrono::microseconds next_cut_wait{30'000};
 
 }  // namespace tidemark::limits

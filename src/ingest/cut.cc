@@ -97,7 +97,7 @@ std::shared_ptr<Cut> CutHandoff::take(std::optional<std::chrono::microseconds> t
   auto ready = [&] { return closed_ || (cut_ != nullptr && !taken_); };
   if (!timeout)
     changed_.wait(lock, ready);
-  else if (!changed_.wait_for(lock, *timeout, ready))
+  else if (!ready() && (!expected_ || !changed_.wait_for(lock, *timeout, ready)))
     return nullptr;
   if (closed_) return nullptr;
   taken_ = true;

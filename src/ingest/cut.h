@@ -12,6 +12,7 @@
 
 #include "ingest/state_store.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -67,11 +68,15 @@ class CutHandoff {
   bool idle() const;
   // Reader: gives the cut; precondition idle().
   void give(std::shared_ptr<Cut> cut);
+  // Reader: do whole transactions wait to be given? The applier then holds a fence back a little to plan
+  // their cut with it.
+  void expect(bool waiting) { expected_ = waiting; }
   // Reader: waits until idle, at most `timeout`; false when not, or closed.
   bool wait_idle(std::chrono::milliseconds timeout);
   // Reader: waits until every cut given is fenced, at most `timeout`; false when not, or closed.
   bool wait_settled(std::chrono::milliseconds timeout);
-  // Applier: the next cut; null when closed, or when there is none within `timeout`.
+  // Applier: the next cut; null when closed, or, with a timeout, when none is expected or none came within
+  // it.
   std::shared_ptr<Cut> take(std::optional<std::chrono::microseconds> timeout = std::nullopt);
   // Applier: the cut's rows are in; calls `on_idle` given at construction (wakes the reader).
   void done();
@@ -88,6 +93,7 @@ class CutHandoff {
   std::condition_variable changed_;
   std::shared_ptr<Cut> cut_;  // given or being applied
   bool taken_ = false;
+  std::atomic<bool> expected_{false};
   bool settled_ = true;
   bool closed_ = false;
   std::function<void()> on_idle_;

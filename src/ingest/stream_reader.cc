@@ -52,7 +52,7 @@ Status StreamReader::follow() {
   if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, true));
   while (!stop_ && !handoff_.closed()) {
     TRY_VOID(keep_in_touch());
-    auto message = TRY(stream_->next(milliseconds(1000)));
+    auto message = TRY(stream_->next(milliseconds(until_due_ms())));
     counters_.received_lsn = stream_->received();
     if (message) {
       const Message* decoded = TRY(decoder_.decode(message->payload));
@@ -176,6 +176,7 @@ Status StreamReader::commit(const Message& message) {
   }
   open_last_lsn_ = message.commit_lsn;
   open_transactions_.push_back({.committed_at = message.commit_time_micros, .rows = transaction_rows_});
+  if (!published_) handoff_.expect(true);
   return close_if_due();
 }
 
@@ -412,10 +413,18 @@ Status StreamReader::close_if_due() {
     return close();
   }
   // Catching up, freshness is no matter of milliseconds, and larger cuts cost less.
-  bool worth_it = stream_ != nullptr || open_rows_ >= limits::backlog_cut_rows_min;
+  bool worth_it = stream_ != nullptr ? until_due_ms() == 0 : open_rows_ >= limits::backlog_cut_rows_min;
   if (worth_it && handoff_.idle()) return close();
   if (open_rows_ >= limits::cut_rows_max || open_bytes_ >= limits::cut_bytes_max) return close();
   return {};
+}
+
+// How long the stream may be waited for: until the next cut is due, when one waits and the applier is free.
+int64_t StreamReader::until_due_ms() const {
+  if (in_transaction_ || (!has_open_rows() && !wants_fence_) || !handoff_.idle())
+    return limits::stream_wait_ms;
+  int64_t left_us = last_publish_micros_ + limits::cut_distance_min_us - clock_.monotonic_micros();
+  return left_us <= 0 ? 0 : left_us / 1000 + 1;
 }
 
 Status StreamReader::publish(postgres::Lsn last_lsn, bool planned) {
@@ -428,6 +437,8 @@ Status StreamReader::publish(postgres::Lsn last_lsn, bool planned) {
                    .part_rows_max = part_rows_max_,
                    .part_bytes_max = part_bytes_max_,
                    .committed_at = fenced_.committed_at};
+  last_publish_micros_ = clock_.monotonic_micros();
+  handoff_.expect(false);
   published_ = std::make_shared<Cut>(std::move(record), planned);
   handoff_.give(published_);
   auto parts = std::move(pending_);

@@ -96,6 +96,7 @@ class StreamReader {
 
   bool has_open_rows() const { return open_rows_ > 0; }
   Status close_if_due();
+  int64_t until_due_ms() const;
   Status publish(postgres::Lsn last_lsn, bool planned);
   Status close();
   Status seal_large_transaction();
@@ -142,6 +143,7 @@ class StreamReader {
   uint64_t change_ = 0;
   uint64_t transaction_rows_ = 0;
 
+  int64_t last_publish_micros_ = 0;
   int64_t last_status_micros_ = 0;
   int64_t last_idle_fence_micros_ = 0;
 };
