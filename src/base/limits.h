@@ -203,13 +203,15 @@ constexpr uint64_t backlog_cut_rows_min = 32'768;
 // How often the server is asked where its log ends.
 constexpr std::chrono::milliseconds server_position_every{1'000};
 
+// Cuts that need no plan (ingest/cut.h) share a fence within this time.
+constexpr int64_t fence_distance_us = 200'000;
 // How long the reader waits for the stream when nothing else is due.
 constexpr int64_t stream_wait_ms = 1'000;
 // Cuts of a live stream follow each other at this distance at least (the first after a pause goes at once):
 // every cut is two durable INSERTs, some 5 ms of ClickHouse each, so without a distance 1,000 rows/s take a
 // core of it. A fence waits a little longer than that for the next cut, when rows wait for one, to carry its
 // plan.
-constexpr int64_t cut_distance_min_us = 25'000;
-constexpr std::chrono::microseconds next_cut_wait{30'000};
+constexpr int64_t cut_distance_min_us = 10'000;
+constexpr std::chrono::microseconds next_cut_wait{15'000};
 
 }  // namespace tidemark::limits

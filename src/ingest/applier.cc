@@ -89,7 +89,9 @@ Status Applier::run() {
 // `planned`: the cut's boundaries are written; afterwards: those of `next` are, when there is one.
 Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   // A cut without rows only moves the fence: nothing to replay, so nothing to plan.
-  auto needs_plan = [](const Cut& other) { return !other.planned() && other.record().last_lsn != 0; };
+  auto needs_plan = [](const Cut& other) {
+    return other.plan() == Plan::needed && other.record().last_lsn != 0;
+  };
   if (!planned && needs_plan(cut)) TRY_VOID(state_.plan(cut.record()));
   std::vector<std::string> touched;
   TRY_VOID(send_parts(cut, touched));
@@ -110,13 +112,21 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   handoff_.done();
   next = handoff_.take(limits::next_cut_wait);
   planned = next != nullptr && needs_plan(*next);
-  CutRecord next_record = planned ? next->record() : CutRecord();
-  TRY_VOID(state_.fence(record, planned ? &next_record : nullptr));
-  counters_.fenced_lsn = record.end_lsn;
-  counters_.cut = record.cut;
   counters_.transactions += cut.transactions().size();
   counters_.rows += record.rows;
-  handoff_.settled();
+  // Neither needs a plan: a crash now sends rows again that are the same rows, so one fence may do for
+  // several cuts.
+  bool later = next != nullptr && !planned && cut.plan() == Plan::unnecessary &&
+               next->plan() == Plan::unnecessary &&
+               clock_.monotonic_micros() - fenced_at_micros_ < limits::fence_distance_us;
+  if (!later) {
+    CutRecord next_record = planned ? next->record() : CutRecord();
+    TRY_VOID(state_.fence(record, planned ? &next_record : nullptr));
+    counters_.fenced_lsn = record.end_lsn;
+    counters_.cut = record.cut;
+    fenced_at_micros_ = clock_.monotonic_micros();
+    handoff_.settled();
+  }
   for (auto& table : touched) table = "bronze." + table;
   if (on_cut_ && !touched.empty())
     on_cut_(CutEvent{.source = record.source,
@@ -142,10 +152,10 @@ Status Applier::send_parts(Cut& cut, std::vector<std::string>& touched) {
   auto second = cut.pop();
   if (!second) {
     if (cut.aborted()) return fail(ErrorKind::cancelled, "the cut was abandoned");
-    return send(*first, record, cut.planned());
+    return send(*first, record, cut.plan());
   }
   LaneWorkers workers(limits::apply_workers, [&](Part& part) {
-    Status sent = send(part, record, cut.planned());
+    Status sent = send(part, record, cut.plan());
     cut.sent(part);
     return sent;
   });
@@ -165,14 +175,17 @@ Status Applier::insert(const std::string& table, const Block& block, const std::
   return clickhouse::insert_exactly_once(pool_, table, block, token, {}, policy_, stop_);
 }
 
-Status Applier::send(Part& part, const CutRecord& record, bool replay) {
+Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   const CapturedTable& table = *part.table;
   std::string token =
       fmt::format("{}:{}:{}:{}:{}", record.source, record.epoch, part.cut, table.name, part.number);
+  // Without a plan the cut of this number may end elsewhere the next time, and its part must not pass for
+  // this one.
+  if (plan == Plan::unnecessary) token += fmt::format(":{}", record.last_lsn);
   TableCounters& counters = *tables_.at(&table);
   if (part.truncate) return send_truncate(part, token);
   // Old images can be read only as long as the part's own rows are not in.
-  if (replay && TRY(part_is_in(pool_, part, policy_, stop_))) return {};
+  if (plan == Plan::written && TRY(part_is_in(pool_, part, policy_, stop_))) return {};
   if (inserts_only(part)) {
     TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
   } else {

@@ -61,7 +61,7 @@ class Applier {
  private:
   Status apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next);
   Status send_parts(Cut& cut, std::vector<std::string>& touched);
-  Status send(Part& part, const CutRecord& record, bool replay);
+  Status send(Part& part, const CutRecord& record, Plan plan);
   Status put_away(const Part& part, const std::string& source, const std::vector<RefusedUpdate>& refused);
   Status send_truncate(const Part& part, const std::string& token);
   Status insert(const std::string& table, const Block& block, const std::string& token);
@@ -77,6 +77,7 @@ class Applier {
   const std::atomic<bool>& stop_;
   clickhouse::RetryPolicy policy_;
   ImageReader images_;
+  int64_t fenced_at_micros_ = 0;
 };
 
 // Sends a part of new rows only: the change rows are the rows themselves, so the columns are lent from one

@@ -25,15 +25,25 @@ struct CommittedTransaction {
   uint64_t rows = 0;
 };
 
+// Must a cut's boundaries be known after a crash? Change rows and logs are recognised by their tokens, so
+// they must come again in exactly the same parts. Rows of a table with a key and without change rows may come
+// again in any parts: the same row under the same version is the same row. For cuts of only such rows the
+// plan is left out, which saves them an INSERT before their rows are queryable, and their fence may wait for
+// a later one.
+enum class Plan {
+  needed,
+  written,  // it is a replay
+  unnecessary,
+};
+
 class Cut {
  public:
-  Cut(CutRecord record, bool planned) : record_(std::move(record)), planned_(planned) {}
+  Cut(CutRecord record, Plan plan) : record_(std::move(record)), plan_(plan) {}
 
   // Boundaries; complete (end_lsn, rows, committed_at) once pop() has returned null. A copy: finish() writes
   // it while the applier reads.
   CutRecord record() const;
-  // Its boundaries are in tidemark.cuts already: it is a replay.
-  bool planned() const { return planned_; }
+  Plan plan() const { return plan_; }
   // Takes the part (and leaves null) unless the queue stays full for `timeout`: then false, try again.
   // `bytes` as counted by the reader (stream payload). An aborted cut swallows parts.
   bool push(std::unique_ptr<Part>& part, size_t bytes, std::chrono::milliseconds timeout);
@@ -55,7 +65,7 @@ class Cut {
   bool finished_ = false;
   bool aborted_ = false;
   CutRecord record_;
-  bool planned_;
+  Plan plan_;
   std::vector<CommittedTransaction> transactions_;
 };
 

@@ -25,7 +25,7 @@ std::unique_ptr<Part> numbered(const CapturedTable& table, uint32_t number) {
 class CutTest : public testing::Test {
  protected:
   CapturedTable table = test_table(false);
-  Cut cut{CutRecord{.source = "s", .cut = 7, .last_lsn = 10}, false};
+  Cut cut{CutRecord{.source = "s", .cut = 7, .last_lsn = 10}, Plan::needed};
 
   bool push(uint32_t number, size_t bytes, milliseconds timeout = at_once) {
     auto part = numbered(table, number);
@@ -74,7 +74,7 @@ TEST(CutHandoffTest, OneCutAtATimeAndIdleIsTold) {
   int told = 0;
   CutHandoff handoff([&] { ++told; });
   EXPECT_TRUE(handoff.idle());
-  auto cut = std::make_shared<Cut>(CutRecord{}, false);
+  auto cut = std::make_shared<Cut>(CutRecord{}, Plan::needed);
   handoff.give(cut);
   EXPECT_FALSE(handoff.idle());
   EXPECT_FALSE(handoff.wait_idle(at_once));
@@ -88,7 +88,7 @@ TEST(CutHandoffTest, OneCutAtATimeAndIdleIsTold) {
 TEST(CutHandoffTest, CloseWakesTheApplierAbortsTheCutAndALaterOne) {
   CutHandoff handoff([] {});
   auto applier = std::async(std::launch::async, [&] { return handoff.take(); });
-  auto cut = std::make_shared<Cut>(CutRecord{}, false);
+  auto cut = std::make_shared<Cut>(CutRecord{}, Plan::needed);
   handoff.give(cut);
   EXPECT_EQ(applier.get(), cut);
   auto next = std::async(std::launch::async, [&] { return handoff.take(); });
@@ -97,7 +97,7 @@ TEST(CutHandoffTest, CloseWakesTheApplierAbortsTheCutAndALaterOne) {
   EXPECT_TRUE(cut->aborted());
   handoff.done();
   EXPECT_FALSE(handoff.wait_idle(at_once)) << "closed is not idle";
-  auto late = std::make_shared<Cut>(CutRecord{}, false);
+  auto late = std::make_shared<Cut>(CutRecord{}, Plan::needed);
   handoff.give(late);
   EXPECT_TRUE(late->aborted());
 }

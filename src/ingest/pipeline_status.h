@@ -51,7 +51,8 @@ struct PipelineStatus {
   std::vector<SourceStatus> sources;
 };
 
-// Told to listeners after a cut's fence is written.
+// Told to listeners when a cut's rows are queryable and its fence is written (or, where it needs none of its
+// own, due).
 struct CutEvent {
   std::string source;
   uint64_t cut = 0;

@@ -49,7 +49,7 @@ Result<StreamReader::Ended> StreamReader::run(postgres::ReplicationStream stream
 
 Status StreamReader::follow() {
   // The cut to be replayed has its boundaries written already: its parts may flow at once.
-  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, true));
+  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, Plan::written));
   while (!stop_ && !handoff_.closed()) {
     TRY_VOID(keep_in_touch());
     auto message = TRY(stream_->next(milliseconds(until_due_ms())));
@@ -73,7 +73,7 @@ Status StreamReader::follow() {
 }
 
 Status StreamReader::catch_up(postgres::Connection& connection, postgres::PeekOptions options) {
-  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, true));
+  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, Plan::written));
   while (!stop_ && !handoff_.closed()) {
     // A planned cut has its end already: exactly it is read first. Its last commit begins at last_lsn.
     bool replaying = replay_.has_value();
@@ -427,7 +427,21 @@ int64_t StreamReader::until_due_ms() const {
   return left_us <= 0 ? 0 : left_us / 1000 + 1;
 }
 
-Status StreamReader::publish(postgres::Lsn last_lsn, bool planned) {
+// Of whole transactions that are all here.
+Plan StreamReader::plan_of_open_rows() const {
+  auto recognised_by_token = [](const Part& part) {
+    return part.table->log || part.table->has_changes || !part.unchanged.empty();
+  };
+  if (!refused_.empty()) return Plan::needed;
+  for (const auto& [part, bytes] : pending_)
+    if (recognised_by_token(*part)) return Plan::needed;
+  for (const auto& [oid, lane] : lanes_)
+    if (lane->part && !lane->part->operations.empty() && recognised_by_token(*lane->part))
+      return Plan::needed;
+  return Plan::unnecessary;
+}
+
+Status StreamReader::publish(postgres::Lsn last_lsn, Plan plan) {
   TRY_VOID(wait_for_applier());
   // Without rows it is no cut of its own: the fence of the last one moves.
   CutRecord record{.source = source_,
@@ -439,7 +453,7 @@ Status StreamReader::publish(postgres::Lsn last_lsn, bool planned) {
                    .committed_at = fenced_.committed_at};
   last_publish_micros_ = clock_.monotonic_micros();
   handoff_.expect(false);
-  published_ = std::make_shared<Cut>(std::move(record), planned);
+  published_ = std::make_shared<Cut>(std::move(record), plan);
   handoff_.give(published_);
   auto parts = std::move(pending_);
   pending_.clear();
@@ -448,11 +462,11 @@ Status StreamReader::publish(postgres::Lsn last_lsn, bool planned) {
 }
 
 Status StreamReader::seal_large_transaction() {
-  return publish(final_lsn_, false);
+  return publish(final_lsn_, Plan::needed);
 }
 
 Status StreamReader::close() {
-  if (!published_) TRY_VOID(publish(has_open_rows() ? open_last_lsn_ : 0, false));
+  if (!published_) TRY_VOID(publish(has_open_rows() ? open_last_lsn_ : 0, plan_of_open_rows()));
   for (auto& [oid, lane] : lanes_) {
     TRY_VOID(complete_part(*lane));
     lane->next_number = 0;

@@ -97,7 +97,8 @@ class StreamReader {
   bool has_open_rows() const { return open_rows_ > 0; }
   Status close_if_due();
   int64_t until_due_ms() const;
-  Status publish(postgres::Lsn last_lsn, bool planned);
+  Status publish(postgres::Lsn last_lsn, Plan plan);
+  Plan plan_of_open_rows() const;
   Status close();
   Status seal_large_transaction();
   Status wait_for_applier();
