@@ -12,7 +12,7 @@ args ?=
 RELEASE := build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench start stop restart status logs fmt lint install clean
+.PHONY: help setup build programs demo test bench start stop restart status logs fmt lint install clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,13 @@ build: setup ## build/release/tidemark, with tidemark-clickhouse beside it
 	@mkdir -p build && cmake --preset release >$(RELEASE).configure.log 2>&1 || { cat $(RELEASE).configure.log; exit 1; }
 	@cmake --build --preset release
 
-demo: build ## everything at http://127.0.0.1:8088 until Ctrl-C; CHECK=1 proves the numbers and ends; PACK=adtech
-	@exec $(RELEASE)/tidemark demo $(PACK) $(if $(CHECK),--check)
+programs: setup # the two programs without the tests: what a demo needs
+	@mkdir -p build && cmake --preset release >$(RELEASE).configure.log 2>&1 || { cat $(RELEASE).configure.log; exit 1; }
+	@cmake --build --preset release --target tidemark tidemark-clickhouse
+
+demo: programs ## everything at http://127.0.0.1:8088 until Ctrl-C; CHECK=1 proves the numbers and ends; PACK=adtech
+	@$(if $(CHECK),rm -rf build/demo-check)
+	@exec $(RELEASE)/tidemark demo $(PACK) $(if $(CHECK),--check --dir build/demo-check,--dir build/demo)
 
 test: build ## all tests, or type=unit|integration|schema|streaming|web|torture
 	@scripts/test $(type)

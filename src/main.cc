@@ -3,20 +3,22 @@
 
 int main(int argc, char** argv) {
   using namespace tidemark::cli;
-  return run_program(argc, argv,
-                     {
-                         {"new", "write a project from a pack", "tidemark new adtech my-project", add_new},
-                         {"check", "find every mistake in a project, offline", "tidemark check", add_check},
-                         {"plan", "what apply would change in the warehouse", "tidemark plan", add_plan},
-                         {"apply", "make the warehouse's models those of the project", "tidemark apply", add_apply},
-                         {"up", "run the project until told to stop", "tidemark up", add_up},
-                         {"demo", "see it live: private Postgres, traffic, page", "tidemark demo", add_demo},
-                         {"status", "what runs and how far it is behind", "tidemark status --json", add_status},
-                         {"verify", "prove every table and model against its source", "tidemark verify", add_verify},
-                         {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
-                         {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000", add_generate},
-                         {"sql", "run a query in the project's warehouse",
-                          "tidemark sql \"SELECT count() FROM bronze.clicks\"", add_sql},
-                         {"version", "what this program is made of", "tidemark version --json", add_version},
-                     });
+  return run_program(
+      argc, argv,
+      {
+          {"new", "write a project from a pack", "tidemark new adtech my-project", add_new},
+          {"check", "find every mistake in a project, offline", "tidemark check", add_check},
+          {"plan", "what apply would change in the warehouse", "tidemark plan", add_plan},
+          {"apply", "make the warehouse's models those of the project", "tidemark apply", add_apply},
+          {"up", "run the project until told to stop", "tidemark up", add_up},
+          {"demo", "see it live: private Postgres, traffic, page", "tidemark demo", add_demo},
+          {"status", "what runs and how far it is behind", "tidemark status --json", add_status},
+          {"verify", "prove every table and model against its source", "tidemark verify", add_verify},
+          {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
+          {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",
+           add_generate},
+          {"sql", "run a query in the project's warehouse",
+           "tidemark sql \"SELECT count() FROM bronze.clicks\"", add_sql},
+          {"version", "what this program is made of", "tidemark version --json", add_version},
+      });
 }

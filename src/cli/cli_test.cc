@@ -13,7 +13,6 @@ namespace {
 
 using testing::Contains;
 using testing::HasSubstr;
-using testing::SizeIs;
 
 Table sample() {
   Table table({{"campaign"}, {"clicks", Align::right}});

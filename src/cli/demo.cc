@@ -26,7 +26,7 @@ struct Choice {
   bool free_ports = false;
   uint16_t postgres_port = 54329;
   int64_t history = 250'000;  // impressions that are there before the capture starts
-  int64_t rows = 800'000;     // --check: impressions that arrive while it runs
+  int64_t rows = 1'000'000;   // --check: impressions that arrive while it runs
   double rate = 200;          // otherwise: impressions a second
   uint64_t seed = 1;
 };
@@ -198,7 +198,7 @@ Run add_demo(CLI::App& command) {
   command.add_option("--postgres-port", choice->postgres_port, "port of the private Postgres (54329)");
   command.add_option("--history", choice->history, "impressions before the capture starts (250000)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--rows", choice->rows, "--check: impressions while it runs (800000)")
+  command.add_option("--rows", choice->rows, "--check: impressions while it runs (1000000)")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--rate", choice->rate, "impressions a second (200)")->check(CLI::PositiveNumber);
   command.add_option("--seed", choice->seed, "of the traffic (1)");

@@ -9,8 +9,8 @@
 
 namespace tidemark::cli {
 
-// Writes the pack's files; returns their names. Errors: conflict when the directory is not empty, refused when it cannot
-// be written. Precondition: the pack exists.
+// Writes the pack's files; returns their names. Errors: conflict when the directory is not empty, refused
+// when it cannot be written. Precondition: the pack exists.
 Result<std::vector<std::string>> write_pack(const std::string& pack, const std::filesystem::path& directory);
 
 }  // namespace tidemark::cli

@@ -408,7 +408,8 @@ Status PostgresPipeline::follow(StreamReader& reader, int wake_fd, bool binary) 
       log::info("source {}: catching up with {} MB of log", options_.source.name,
                 (identity.position - applied_.fenced_lsn) >> 20);
       // A transaction larger than the first is decoded through files on the server, which halves its speed.
-      for (const char* setting : {"statement_timeout = 0", "logical_decoding_work_mem = '256MB'", "work_mem = '64MB'"})
+      for (const char* setting :
+           {"statement_timeout = 0", "logical_decoding_work_mem = '256MB'", "work_mem = '64MB'"})
         TRY_VOID(connection.execute(std::string("SET ") + setting));
       TRY_VOID(reader.catch_up(
           connection,
