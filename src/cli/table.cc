@@ -180,7 +180,7 @@ std::string Table::render(const TableStyle& style) const {
       widths[c] = std::max(widths[c], display_width(line.back()));
     }
   }
-  int total = 2 * static_cast<int>(widths.size() > 0 ? widths.size() - 1 : 0);
+  int total = 2 * static_cast<int>(widths.empty() ? 0 : widths.size() - 1);
   for (int width : widths) total += width;
   while (style.width > 0 && total > style.width) {
     auto widest = std::max_element(widths.begin(), widths.end());

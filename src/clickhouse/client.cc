@@ -411,7 +411,7 @@ Block Client::columns_of(std::string_view sql, const QueryOptions& options) {
 Status Client::query_blocks(std::string_view sql, const QueryOptions& options,
                             const std::function<Status(const Block&)>& on_block) {
   return query_native(sql, options,
-                      [&](Block block) { return block.rows() == 0 ? Status() : on_block(block); });
+                      [&](const Block& block) { return block.rows() == 0 ? Status() : on_block(block); });
 }
 
 Result<Block> Client::query(std::string_view sql, const QueryOptions& options) {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { assert_adtech_equal } from '../harness/adtech.mjs';
 import { Child, binary, eventually, run } from '../harness/process.mjs';
+import { random_numbers } from '../harness/random.mjs';
 import { make_world } from '../harness/world.mjs';
 
 const rounds = Number(process.env.ROUNDS ?? (process.env.TIDEMARK_TORTURE === 'short' ? 12 : 50));
@@ -40,16 +41,6 @@ GROUP BY campaign_id
       UNION ALL SELECT campaign_id, 0, 1, created_at FROM clicks) both_kinds GROUP BY campaign_id`,
   },
 };
-
-// mulberry32: the schedule of a seed is the same again; where exactly a kill lands is up to the machine.
-function random_numbers(state) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 test(`crash: ${rounds} rounds of kill -9 under load (seed ${seed})`, { timeout: 3_600_000 }, async (t) => {
   const random = random_numbers(seed);
