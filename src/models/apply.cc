@@ -123,6 +123,18 @@ class Applier {
   size_t number_ = 0;
 };
 
+// A model that is not in the project is not kept right from here on: no change rows may reach it, no key of
+// it is refreshed. Should it come back, it must not pass for right.
+Status leave_unattended(clickhouse::Client& client, const CompiledModels& models) {
+  ModelState state = TRY(ModelState::load(client));
+  for (ModelRecord record : std::vector<ModelRecord>(state.records())) {
+    if (record.state != "active" || models.find(record.model) != nullptr) continue;
+    record.state = "unattended";
+    TRY_VOID(state.write(client, record, ""));
+  }
+  return {};
+}
+
 }  // namespace
 
 Status apply_plan(clickhouse::Client& client, const CompiledModels& models, const Plan& plan,
@@ -137,6 +149,7 @@ Status prepare(clickhouse::Client& client, const CompiledModels& models,
     if (step.change == ChangeClass::dropped)
       log::warn("model {} is no longer in the project; `tidemark apply --yes` drops it", step.model);
   std::erase_if(plan.steps, [](const auto& step) { return step.change == ChangeClass::dropped; });
+  TRY_VOID(leave_unattended(client, models));
   return apply_plan(client, models, plan, {.progress = progress});
 }
 

@@ -356,6 +356,21 @@ TEST_F(ModelsTest, ApplyThatWasCutShortAnywhereIsFinishedByTheNext) {
   EXPECT_EQ(parity->different, 0u);
 }
 
+TEST_F(ModelsTest, AModelThatWasOutOfTheProjectIsBuiltAgain) {
+  Stream stream(client_, test_seed());
+  stream.cut(100);
+  CompiledModels models = good(all_models());
+  apply(models);
+  CompiledModels without;
+  ASSERT_TRUE(prepare(client_, without));
+  // Nobody keeps it right meanwhile: what the stream brings now does not reach it.
+  run("DROP VIEW " + models.find("analytics.by_shop")->physical.front() + " SYNC");
+  stream.cut(100);
+  ASSERT_TRUE(prepare(client_, models));
+  verify(models, "after its return");
+  EXPECT_TRUE(compute_plan(client_, models)->empty());
+}
+
 TEST_F(ModelsTest, ATableOfSomebodyElseIsNotTakenOver) {
   run("CREATE DATABASE analytics");
   run("CREATE TABLE analytics.mine (x Int32) ENGINE = Memory");

@@ -113,7 +113,9 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
     if (active == nullptr) {
       bool unfinished = state.knows(model.name);
       step.change = unfinished ? ChangeClass::repaired : ChangeClass::created;
-      if (unfinished) step.reasons.push_back("an earlier apply was cut short");
+      if (unfinished)
+        step.reasons.push_back(
+            "not kept right all the time: an apply was cut short, or it was out of the project");
       if (!unfinished && existing.engines.contains(model.name))
         return fail(ErrorKind::conflict,
                     fmt::format("{} exists in the warehouse and was not made by this project ({})",

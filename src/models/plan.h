@@ -1,6 +1,7 @@
 // The difference between the models a project asks for and those the warehouse has, and the way to remove it.
 //
 // State is tidemark.models, one row per fact, the newest version of a (model, fingerprint) wins:
+//   unattended `up` ran without it: built again when it comes back
 //   building   the store may exist and may be partly filled; only apply leaves it behind, when it was cut
 //   short active     store filled, public view replaced retired    replaced by a newer fingerprint; physical
 //   tables kept for rollback until the next change dropped    gone
