@@ -49,7 +49,8 @@ class RunningProject {
 // not.
 Result<std::string> running_url(const std::filesystem::path& project_directory);
 
-// SIGINT and SIGTERM, as a question. Call block() before any thread is made, so that only wait() sees them.
+// SIGINT, SIGTERM and SIGHUP, as a question. Call block() before any thread is made, so that only wait() sees
+// them.
 class Signals {
  public:
   static void block();

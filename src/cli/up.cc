@@ -4,8 +4,37 @@
 #include "cli/verb.h"
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 
 namespace tidemark::cli {
+namespace {
+
+// SIGHUP: the project's files are read again. A project with mistakes changes nothing; one without is started
+// in the place of the old, from the same fence, so that nothing is lost in between. When the new one does not
+// start, the old one does.
+Status reload(const Invocation& invocation, const RunOptions& options,
+              std::unique_ptr<RunningProject>& running) {
+  auto project = invocation.load_project();
+  if (!project) {
+    log::error("not reloaded, the project as it was goes on: {}", project.error().describe());
+    return {};
+  }
+  config::Project before = running->project();
+  log::info("reloading: the cut being applied is finished first");
+  running->stop();
+  running.reset();
+  auto started = RunningProject::start(std::move(*project), options);
+  if (!started) {
+    log::error("the changed project does not start, the one before is started again: {}",
+               started.error().describe());
+    started = RunningProject::start(std::move(before), options);
+  }
+  running = TRY(std::move(started));
+  log::info("reloaded; page: {}", running->url());
+  return {};
+}
+
+}  // namespace
 
 Run add_up(CLI::App& command) {
   auto recopy = std::make_shared<bool>(false);
@@ -15,11 +44,16 @@ Run add_up(CLI::App& command) {
   return [recopy](const Invocation& invocation) -> Result<ExitCode> {
     Signals::block();
     config::Project project = TRY(invocation.load_project());
-    auto running =
-        TRY(RunningProject::start(std::move(project), {.recopy = *recopy, .program = invocation.program}));
+    RunOptions options{.recopy = *recopy, .program = invocation.program};
+    auto running = TRY(RunningProject::start(std::move(project), options));
+    options.recopy = false;
     log::info("page: {}", running->url());
     while (true) {
-      if (int signal = Signals::wait(std::chrono::milliseconds(200)); signal != 0) break;
+      int signal = Signals::wait(std::chrono::milliseconds(200));
+      if (signal == SIGHUP)
+        TRY_VOID(reload(invocation, options, running));
+      else if (signal != 0)
+        break;
       if (auto error = running->gave_up()) {
         running->stop();
         return fail(std::move(*error));

@@ -51,6 +51,20 @@ test('the life of tidemark up', { timeout: 600_000 }, async (t) => {
     await assert_adtech_equal(world, 'after the death of ClickHouse');
   });
 
+  await t.test('SIGHUP reads the project again; mistakes change nothing', async () => {
+    const model = 'models/analytics/by_day.sql';
+    project.write(model, '-- kind: incremental\nSELECT toDate(created_at) AS day, count() AS impressions FROM bronze.impressions GROUP BY nonsense(\n');
+    project.up_child.kill('SIGHUP');
+    await eventually('the mistake is reported', () => project.log_tail(60).includes('the one before is started again'));
+    await project.ready();
+    project.write(model, '-- kind: incremental\nSELECT toDate(created_at) AS day, count() AS impressions FROM bronze.impressions GROUP BY day\n');
+    project.up_child.kill('SIGHUP');
+    await eventually('the new model answers', async () => Number(await project.clickhouse('SELECT sum(impressions) FROM analytics.by_day')) > 0, { deadline_ms: 30_000 });
+    await project.ready();
+    await assert_adtech_equal(world, 'after reloads');
+    await project.assert_verified();
+  });
+
   await t.test('kill -9 leaves no child and no port; the next start is right', async () => {
     project.up_child.kill('SIGKILL');
     await project.up_child.ended;
