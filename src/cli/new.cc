@@ -88,7 +88,7 @@ Result<std::vector<std::string>> write_pack(const std::string& pack, const fs::p
   }
   // the warehouse's data and passwords do not belong under version control
   if (!resource(prefix + ".gitignore")) {
-    TRY_VOID(write_file(directory / ".gitignore", "/data/\n"));
+    TRY_VOID(write_file(directory / ".gitignore", "/data/\n/.tidemark/\n"));
     files.emplace_back(".gitignore");
   }
   return files;
