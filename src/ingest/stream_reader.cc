@@ -53,7 +53,8 @@ Status StreamReader::follow() {
   while (!stop_ && !handoff_.closed()) {
     TRY_VOID(keep_in_touch());
     auto message = TRY(stream_->next(milliseconds(until_due_ms())));
-    counters_.received_lsn = stream_->received();
+    // A stream that has just begun has received nothing of its own yet.
+    counters_.received_lsn = std::max<uint64_t>(stream_->received(), applied_.fenced_lsn);
     if (message) {
       const Message* decoded = TRY(decoder_.decode(message->payload));
       TRY_VOID(handle(*decoded, message->payload));
