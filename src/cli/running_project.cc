@@ -150,6 +150,30 @@ struct RunningProject::State {
     return {};
   }
 
+  // A place in every source's log behind which a fence will soon stand: the message makes the stream close a
+  // cut there.
+  Result<std::vector<postgres::Lsn>> ask_for_fences() {
+    std::vector<postgres::Lsn> positions;
+    for (const auto& source : project.sources) {
+      auto connection = TRY(postgres::Connection::open(
+          {.url = source.url.reveal(), .application_name = "tidemark " + source.name}));
+      positions.push_back(TRY(postgres::read_identity(connection)).position);
+      TRY(connection.query("SELECT pg_logical_emit_message(true, 'tidemark', 'fence')"));
+    }
+    return positions;
+  }
+
+  Status wait_for_fences(const std::vector<postgres::Lsn>& positions) {
+    for (size_t index = 0; index < pipelines.size(); ++index) {
+      while (pipelines[index]->status().ladder.fenced < positions[index]) {
+        if (auto error = pipelines[index]->gave_up()) return fail(std::move(*error));
+        if (Signals::pending()) return fail(ErrorKind::cancelled, "stopped before the models were deployed");
+        std::this_thread::sleep_for(limits::fence_poll_every);
+      }
+    }
+    return {};
+  }
+
   // A cut that a kill interrupted is applied again under the models the warehouse has, before new ones are
   // filled from bronze: see cut_is_interrupted().
   Status finish_interrupted_cut(clickhouse::Client& client, const models::CompiledModels& compiled,
@@ -164,19 +188,11 @@ struct RunningProject::State {
     }
     if (!fills) return {};
     while (TRY(ingest::cut_is_interrupted(client))) {
-      log::info("models changed; the cut that was interrupted is finished first");
+      log::info("models changed; what a kill interrupted is finished first");
+      auto targets = TRY(ask_for_fences());
       models = std::make_unique<models::Runtime>(kept);
       for (auto& pipeline : pipelines) pipeline->start();
-      Status waited = [&]() -> Status {
-        while (TRY(ingest::cut_is_interrupted(client))) {
-          for (auto& pipeline : pipelines)
-            if (auto error = pipeline->gave_up()) return fail(std::move(*error));
-          if (Signals::pending())
-            return fail(ErrorKind::cancelled, "stopped before the models were deployed");
-          std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        }
-        return {};
-      }();
+      Status waited = wait_for_fences(targets);
       for (auto& pipeline : pipelines) pipeline->stop();
       TRY_VOID(std::move(waited));
       // Stopping may leave a large transaction half applied: then once more.

@@ -94,6 +94,7 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   };
   if (!planned && needs_plan(cut)) TRY_VOID(state_.plan(cut.record()));
   std::vector<std::string> touched;
+  counters_.in_doubt = true;
   TRY_VOID(send_parts(cut, touched));
   CutRecord record = cut.record();
   if (hooks_.after_parts && !touched.empty())
@@ -124,6 +125,7 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
     TRY_VOID(state_.fence(record, planned ? &next_record : nullptr));
     counters_.fenced_lsn = record.end_lsn;
     counters_.cut = record.cut;
+    counters_.in_doubt = false;
     fenced_at_micros_ = clock_.monotonic_micros();
     handoff_.settled();
   }

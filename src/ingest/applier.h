@@ -45,6 +45,7 @@ struct ApplierCounters {
   std::atomic<uint64_t> cut{0};
   std::atomic<uint64_t> transactions{0};
   std::atomic<uint64_t> rows{0};
+  std::atomic<bool> in_doubt{false};  // rows of a cut may be in whose fence is not
   std::atomic<int64_t> as_of_micros{0};
   Histogram queryable_us;  // commit -> queryable, one entry a transaction
 };

@@ -354,6 +354,7 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   }
   applied_.fenced_lsn = applied_.queryable_lsn = fenced->end_lsn;
   applied_.cut = fenced->cut;
+  applied_.in_doubt = true;  // until the first fence of this life
   if (applied_.as_of_micros == 0) applied_.as_of_micros = fenced->committed_at;
 
   EventFd wake;
@@ -395,6 +396,10 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   stop_now_ = false;
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
+  if (!applied_.in_doubt) {
+    auto last = TRY(fences.fenced(options_.source.name, epoch));
+    if (last) TRY_VOID(fences.stopped(*last));
+  }
   return {};
 }
 

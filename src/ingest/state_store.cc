@@ -180,10 +180,10 @@ Result<std::map<std::string, uint64_t>> StateStore::quarantined(const std::strin
 Result<bool> cut_is_interrupted(clickhouse::Client& client) {
   // A copy that was interrupted starts over and needs no care.
   Block block = TRY(client.query(
-      "SELECT source FROM (SELECT source, epoch, maxIf(cut, state = 'planned') AS planned, "
-      "maxIf(cut, state = 'fenced') AS fenced FROM tidemark.cuts GROUP BY source, epoch) AS newest "
+      "SELECT source FROM (SELECT source, epoch, maxIf(sequence, state = 'stopped') AS stopped, "
+      "maxIf(sequence, state = 'fenced') AS fenced FROM tidemark.cuts GROUP BY source, epoch) AS newest "
       "INNER JOIN (SELECT source, epoch FROM tidemark.sources FINAL WHERE copied = 1) AS live "
-      "USING (source, epoch) WHERE planned > fenced"));
+      "USING (source, epoch) WHERE stopped != fenced"));
   return block.rows() > 0;
 }
 

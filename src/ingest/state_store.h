@@ -71,6 +71,9 @@ class StateStore {
     return write_cuts({{&record, "fenced"}, {next, "planned"}});
   }
 
+  // Everything up to the newest fence is in, and nothing after it.
+  Status stopped(const CutRecord& fenced) { return write_cuts({{&fenced, "stopped"}}); }
+
   Status quarantine(const std::vector<QuarantinedRow>& rows);
   // Rows in quarantine by table.
   Result<std::map<std::string, uint64_t>> quarantined(const std::string& source);
@@ -86,8 +89,9 @@ class StateStore {
   const std::atomic<bool>& stop_;
 };
 
-// A cut was being applied when the program died, and is to be applied again: its rows may be in bronze
-// already. Whoever fills a store from bronze must have it fenced first, or the replay counts them twice.
+// The program did not end in peace: rows of a cut may be in bronze without its fence, and will come again.
+// Whoever fills a store from bronze must have them fenced first, or they count twice. Known from the newest
+// fence and the record that a stop in peace leaves of it (StateStore::stopped).
 Result<bool> cut_is_interrupted(clickhouse::Client& client);
 
 }  // namespace tidemark::ingest
