@@ -61,6 +61,9 @@ std::map<std::string, std::string> exactly_once_settings(std::string_view token)
       {"group_by_two_level_threshold_bytes", "0"},
       {"max_block_size", "1048576"},
       {"max_partitions_per_insert_block", "0"},
+      // Rows of one key are told apart by their version when they are read; merging each block before it is
+      // written would do that work twice.
+      {"optimize_on_insert", "0"},
       {"input_format_native_allow_types_conversion", "1"},
       {"input_format_parallel_parsing", "0"},
       // A NULL for a column that cannot hold it is an error, never a silent default.
