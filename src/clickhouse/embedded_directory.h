@@ -34,7 +34,8 @@ class DirectoryLock {
   // The text of a lock that another process holds now.
   static std::optional<LockText> held_by_another(const std::filesystem::path& directory);
 
-  DirectoryLock(DirectoryLock&& other) noexcept : descriptor_(other.descriptor_), before_(other.before_) {
+  DirectoryLock(DirectoryLock&& other) noexcept
+      : descriptor_(other.descriptor_), before_(std::move(other.before_)) {
     other.descriptor_ = -1;
   }
   DirectoryLock& operator=(DirectoryLock&&) = delete;

@@ -150,7 +150,7 @@ class NativeColumnReader {
       } else if (type.form == Form::fixed_string) {
         column.append_text(value);
       } else {
-        int32_t number = static_cast<int8_t>(value[0]);
+        int32_t number = static_cast<int8_t>(static_cast<uint8_t>(value[0]));
         if (width == 2) number = static_cast<int16_t>(static_cast<uint8_t>(value[0]) | (value[1] << 8));
         auto found = type.values.find(number);
         if (found == type.values.end())

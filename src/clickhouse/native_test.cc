@@ -56,7 +56,7 @@ TEST(Native, AnyCuttingOfTheStreamGivesTheSameBlocks) {
     NativeReader reader;
     int blocks = 0;
     for (size_t at = 0; at < stream.size(); at += step) {
-      auto fed = reader.feed(std::string_view(stream).substr(at, step), [&](Block read) -> Status {
+      auto fed = reader.feed(std::string_view(stream).substr(at, step), [&](const Block& read) -> Status {
         ++blocks;
         EXPECT_EQ(read.names, block.names);
         EXPECT_EQ(canonical(read), canonical(block));

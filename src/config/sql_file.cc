@@ -44,9 +44,8 @@ Step step(std::string_view sql, size_t at) {
   }
   if (c == '\'' || c == '"' || c == '`') {
     for (size_t i = at + 1; i < sql.size(); ++i) {
-      if (sql[i] == '\\')
-        ++i;
-      else if (sql[i] == c && i + 1 < sql.size() && sql[i + 1] == c)
+      bool doubled = sql[i] == c && i + 1 < sql.size() && sql[i + 1] == c;
+      if (sql[i] == '\\' || doubled)
         ++i;
       else if (sql[i] == c)
         return {Piece::quoted, i + 1};

@@ -227,7 +227,7 @@ asio::awaitable<void> Server::Implementation::accept() {
     connection->remote = ignored ? "" : peer.address().to_string();
     connections_.insert(connection);
     ++connections_open_;
-    asio::co_spawn(io_, serve(connection), [this, connection](std::exception_ptr) {
+    asio::co_spawn(io_, serve(connection), [this, connection](const std::exception_ptr&) {
       if (connection->events) connection->events->close();
       connection->stream.close();
       connections_.erase(connection);

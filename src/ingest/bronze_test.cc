@@ -44,7 +44,7 @@ TEST_F(BronzeTest, KeysOfEveryTypeFindTheirRow) {
     std::function<void(Column&)> append;
   };
   auto fixed = [](auto value) { return [value](Column& column) { column.append(value); }; };
-  auto text = [](std::string value) { return [value](Column& column) { column.append_text(value); }; };
+  auto text = [](const std::string& value) { return [value](Column& column) { column.append_text(value); }; };
   std::array<uint64_t, 2> uuid{0x0123456789abcdefULL, 0xfedcba9876543210ULL};
   std::array<uint64_t, 4> wide{0xfffffffffffffff6ULL, ~0ULL, ~0ULL, ~0ULL};
   ColumnType enumeration = ColumnType::of(TypeKind::string);
@@ -68,8 +68,7 @@ TEST_F(BronzeTest, KeysOfEveryTypeFindTheirRow) {
       {"timestamp", ColumnType::datetime64(6), fixed(int64_t{1'700'000'000'123'456})},
       {"timestamptz before 1970", ColumnType::datetime64(6, "UTC"), fixed(int64_t{-1'234'567'890'123})},
       {"uuid", ColumnType::of(TypeKind::uuid), fixed(uuid)},
-      {"text", ColumnType::of(TypeKind::string),
-       text(std::string("it's \\ \"q\" \n\t `b` \xff ", 22) + '\0')},
+      {"text", ColumnType::of(TypeKind::string), text(std::string("it's \\ \"q\" \n\t `b` \xff ") + '\0')},
       {"empty text", ColumnType::of(TypeKind::string), text("")},
       {"enum", enumeration, text("sad")},
   };

@@ -61,7 +61,7 @@ class Bronze {
 
 class ChangeRowsTest : public testing::Test {
  protected:
-  void given(int64_t key, Values values) {
+  void given(int64_t key, const Values& values) {
     bronze.rows[key] = values;
     bronze.sums[{key, values}] = 1;
   }

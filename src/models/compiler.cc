@@ -11,8 +11,6 @@
 namespace tidemark::models {
 namespace {
 
-using clickhouse::quote_identifier;
-using clickhouse::quote_string;
 using clickhouse::quote_table;
 
 // Changes when the same SQL would be compiled to something else, so that stores are built again.

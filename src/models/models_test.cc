@@ -337,7 +337,6 @@ TEST_F(ModelsTest, ApplyThatWasCutShortAnywhereIsFinishedByTheNext) {
   apply(models);
   verify(models, "after repair");
   // A failing statement in the middle leaves a plan that is not empty and can be applied.
-  auto broken = models;
   auto file = model_file("analytics.extra", "incremental",
                          "SELECT shop, count() AS orders FROM bronze.orders GROUP BY shop");
   auto files = all_models();

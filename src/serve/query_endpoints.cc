@@ -20,7 +20,7 @@ constexpr Format formats[] = {{"json", "JSON", "application/json"},
                               {"csv", "CSVWithNames", "text/csv; charset=utf-8"},
                               {"tsv", "TSVWithNames", "text/tab-separated-values; charset=utf-8"}};
 
-http::Response bad(std::string detail) {
+http::Response bad(const std::string& detail) {
   return http::Response::problem(400, "bad request", detail);
 }
 
@@ -48,7 +48,8 @@ http::Response answer_endpoint(const config::EndpointFile& endpoint, const http:
     if (candidate.name == wanted) format = &candidate;
   if (format == nullptr) return bad("format is json, jsonl, csv or tsv");
 
-  for (const auto& [name, value] : request.query) {
+  for (const auto& given : request.query) {
+    const std::string& name = given.first;
     const bool known =
         name == "format" || std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
                                         [&](const auto& parameter) { return parameter.name == name; });
