@@ -150,8 +150,10 @@ class NativeColumnReader {
       } else if (type.form == Form::fixed_string) {
         column.append_text(value);
       } else {
-        int32_t number = static_cast<int8_t>(static_cast<uint8_t>(value[0]));
-        if (width == 2) number = static_cast<int16_t>(static_cast<uint8_t>(value[0]) | (value[1] << 8));
+        // Enum8 and Enum16 are signed.
+        int32_t number = static_cast<uint8_t>(value[0]);
+        if (width == 2) number |= static_cast<uint8_t>(value[1]) << 8;
+        if (int32_t sign = width == 2 ? 0x8000 : 0x80; number >= sign) number -= 2 * sign;
         auto found = type.values.find(number);
         if (found == type.values.end())
           return fail(ErrorKind::corrupt, "an enum value without a name in a Native block");
