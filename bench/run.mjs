@@ -1,6 +1,6 @@
 // make bench: Tidemark against its peers and its limits, in one run on one machine. See docs/BENCHMARKS.md.
-//   node bench/run.mjs [--only snapshot,stream,latency] [--rows N] [--changes N] [--seconds N] [--rounds N]
-//                      [--peers-only] [--write] [--json FILE]
+//   node bench/run.mjs [--only snapshot,stream,latency,models] [--rows N] [--changes N] [--seconds N] [--rounds N]
+//                      [--kpi-rate N] [--impressions N] [--peers-only] [--write] [--json FILE]
 // Exit status: 0 measured, and every promise met; 1 something failed or a promise is not met; 2 usage.
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,9 +9,10 @@ import { Postgres, Warehouse, root } from './servers.mjs';
 import { snapshot } from './snapshot.mjs';
 import { stream } from './stream.mjs';
 import { latency } from './latency.mjs';
+import { models } from './models.mjs';
 import { report, write_into } from './report.mjs';
 
-const parts = { snapshot, stream, latency };
+const parts = { snapshot, stream, latency, models };
 let options;
 try {
   options = parseArgs({
@@ -22,13 +23,15 @@ try {
       seconds: { type: 'string', default: '20' },
       rate: { type: 'string', default: '1000' },
       rounds: { type: 'string', default: '3' },
+      'kpi-rate': { type: 'string', default: '20000' },
+      impressions: { type: 'string', default: '100000000' },
       'peers-only': { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   }).values;
   for (const name of options.only.split(',')) if (!parts[name]) throw new Error(`--only: ${name} is none of ${Object.keys(parts).join(', ')}`);
-  for (const name of ['rows', 'changes', 'seconds', 'rate', 'rounds']) {
+  for (const name of ['rows', 'changes', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions']) {
     options[name] = Number(options[name]);
     if (!Number.isInteger(options[name]) || options[name] < 1) throw new Error(`--${name} wants a whole number above 0`);
   }
