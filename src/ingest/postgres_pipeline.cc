@@ -115,15 +115,21 @@ Status PostgresPipeline::check_source(postgres::Connection& connection) {
   while (true) {
     auto findings = TRY(postgres::preflight(connection, options));
     warnings_.clear();
-    const postgres::Finding* failure = nullptr;
+    std::vector<postgres::Finding> failures;
     for (const auto& finding : findings) {
       if (finding.level == postgres::Finding::Level::warn) warnings_.push_back(finding);
-      if (finding.level == postgres::Finding::Level::fail && failure == nullptr) failure = &finding;
+      if (finding.level == postgres::Finding::Level::fail) failures.push_back(finding);
     }
-    if (failure == nullptr) return {};
-    if (failure->kind != ErrorKind::conflict || clock_.monotonic_micros() > deadline ||
-        !pause(milliseconds(200)))
-      return fail(failure->kind, failure->detail, failure->remedy);
+    if (failures.empty()) return {};
+    bool may_pass = std::all_of(failures.begin(), failures.end(),
+                                [](const auto& failure) { return failure.kind == ErrorKind::conflict; });
+    if (may_pass && clock_.monotonic_micros() <= deadline && pause(milliseconds(200))) continue;
+    // All of them at once: each may take somebody else's time to mend.
+    std::string more;
+    for (size_t index = 1; index < failures.size(); ++index)
+      more += fmt::format("\nalso: {}: {}{}", failures[index].check, failures[index].detail,
+                          failures[index].remedy.empty() ? "" : " (" + failures[index].remedy + ")");
+    return fail(failures.front().kind, failures.front().detail, failures.front().remedy + more);
   }
 }
 

@@ -126,6 +126,8 @@ test('mistakes in servers', { timeout: 900_000 }, async (t) => {
     const doctor = await project.run('doctor');
     assert.notEqual(doctor.code, 0);
     assert.match(doctor.stdout, /REPLICATION/);
+    // everything at once: the second finding is in the same message
+    assert.match((await project.run('up')).stderr, /also: \w+: .*CREATE/s);
   });
   await t.test('no right to read a table', async () => {
     await postgres.sql(database, `CREATE ROLE blind LOGIN REPLICATION PASSWORD 'blind'; GRANT SELECT ON advertiser, campaign, impressions TO blind; GRANT CREATE ON DATABASE ads TO blind`);
@@ -145,6 +147,7 @@ test('mistakes in servers', { timeout: 900_000 }, async (t) => {
       await new Promise((resolve, reject) => server.listen(port, '127.0.0.1', resolve).on('error', reject));
       try {
         told(await project.run('up'), 1, new RegExp(`\\b${port}\\b`), /listen|http_port|tcp_port/);
+        assert.match((await project.run('doctor')).stdout, new RegExp(`fail  port: 127\\.0\\.0\\.1:${port} `));
       } finally {
         await new Promise((resolve) => server.close(resolve));
       }

@@ -99,7 +99,9 @@ test('the life of tidemark up', { timeout: 600_000 }, async (t) => {
     assert.deepEqual(Object.keys(data.sources[0].ladder).sort(), ['acknowledged', 'cut', 'fenced', 'queryable', 'received', 'server']);
     assert.ok(data.sources[0].tables.every((table) => table.state === 'live' && table.quarantined === 0), JSON.stringify(data));
     assert.equal((await project.run('plan')).code, 0, 'plan after up is empty');
-    assert.equal((await project.run('doctor')).code, 0);
+    const doctor = await project.run('doctor');
+    assert.equal(doctor.code, 0);
+    assert.match(doctor.stdout, /pass  clock: Postgres of ads agrees with this machine/);
   });
 
   await project.down();
