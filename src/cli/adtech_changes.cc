@@ -1,6 +1,7 @@
 // The changes of AdtechGenerator: what happens to rows after they were written. Each is something a real
 // platform does, and each breaks a way of computing numbers that only looks at inserts.
 #include "cli/adtech_generator.h"
+#include "cli/generator_statements.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -13,11 +14,6 @@ namespace {
 constexpr int64_t recent_window_rows = 200'000;
 // Below this no campaign is removed: traffic needs somewhere to go.
 constexpr size_t campaigns_min = 8;
-
-template <class Values>
-std::string array_text(const Values& values) {
-  return fmt::format("{{{}}}", fmt::join(values, ","));
-}
 
 }  // namespace
 
@@ -44,14 +40,15 @@ Status AdtechGenerator::change_facts(const std::string& table, int64_t updates, 
       campaigns.push_back(reattributed ? campaigns_[random_.below(campaigns_.size())].id : 0);
       shifts.push_back(!reattributed || random_.chance(0.3) ? random_.between(-172'800, 0) : 0);
     }
-    counts_.updates +=
-        TRY(affected(fmt::format("UPDATE {} AS fact SET campaign_id = CASE WHEN change.campaign_id = 0 THEN "
-                                 "fact.campaign_id ELSE change.campaign_id END,"
-                                 " created_at = fact.created_at + change.seconds * interval '1 second'"
-                                 " FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS change (id, "
-                                 "campaign_id, seconds) WHERE fact.id = change.id",
-                                 table),
-                     {array_text(ids), array_text(campaigns), array_text(shifts)}));
+    counts_.updates += TRY(
+        affected_rows(connection_,
+                      fmt::format("UPDATE {} AS fact SET campaign_id = CASE WHEN change.campaign_id = 0 THEN "
+                                  "fact.campaign_id ELSE change.campaign_id END,"
+                                  " created_at = fact.created_at + change.seconds * interval '1 second'"
+                                  " FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS change (id, "
+                                  "campaign_id, seconds) WHERE fact.id = change.id",
+                                  table),
+                      {array_text(ids), array_text(campaigns), array_text(shifts)}));
     // One in twenty also gets another primary key.
     std::vector<int64_t> renumbered = recent_ids(newest, random_.share_of(updates, 0.05));
     if (!renumbered.empty()) {
@@ -60,17 +57,20 @@ Status AdtechGenerator::change_facts(const std::string& table, int64_t updates, 
           {table, std::to_string(renumbered.size())}));
       std::vector<int64_t> fresh;
       for (size_t row = 0; row < range.size(); ++row) fresh.push_back(range.integer(row, 0));
-      counts_.updates += TRY(affected(fmt::format("UPDATE {} AS fact SET id = change.fresh FROM "
-                                                  "unnest($1::bigint[], $2::bigint[]) AS change (id, fresh)"
-                                                  " WHERE fact.id = change.id",
-                                                  table),
-                                      {array_text(renumbered), array_text(fresh)}));
+      counts_.updates +=
+          TRY(affected_rows(connection_,
+                            fmt::format("UPDATE {} AS fact SET id = change.fresh FROM "
+                                        "unnest($1::bigint[], $2::bigint[]) AS change (id, fresh)"
+                                        " WHERE fact.id = change.id",
+                                        table),
+                            {array_text(renumbered), array_text(fresh)}));
       newest = std::max(newest, fresh.back());
     }
   }
   if (deletes > 0)
-    counts_.deletes += TRY(affected(fmt::format("DELETE FROM {} WHERE id = ANY ($1::bigint[])", table),
-                                    {array_text(recent_ids(newest, deletes))}));
+    counts_.deletes +=
+        TRY(affected_rows(connection_, fmt::format("DELETE FROM {} WHERE id = ANY ($1::bigint[])", table),
+                          {array_text(recent_ids(newest, deletes))}));
   return {};
 }
 
@@ -114,7 +114,7 @@ Status AdtechGenerator::rename_something(int64_t now_micros) {
           "{})",
           advertiser_name(random_.next()), updated, id);
   }
-  counts_.updates += TRY(affected(change, {}));
+  counts_.updates += TRY(affected_rows(connection_, change, {}));
   return {};
 }
 
@@ -129,7 +129,7 @@ Status AdtechGenerator::replace_campaign(int64_t now_micros) {
     for (const char* statement :
          {"DELETE FROM clicks WHERE campaign_id = $1::int",
           "DELETE FROM impressions WHERE campaign_id = $1::int", "DELETE FROM campaign WHERE id = $1::int"})
-      counts_.deletes += TRY(affected(statement, {id}));
+      counts_.deletes += TRY(affected_rows(connection_, statement, {id}));
   }
   postgres::Rows advertisers = TRY(connection_.query("SELECT id FROM advertiser ORDER BY id"));
   if (advertisers.size() == 0) return {};
@@ -141,7 +141,8 @@ Status AdtechGenerator::replace_campaign(int64_t now_micros) {
 // A campaign's own id changes, and with it the rows that point to it.
 Status AdtechGenerator::renumber_campaign() {
   if (!campaign_ids_cascade_) return {};
-  counts_.updates += TRY(affected(
+  counts_.updates += TRY(affected_rows(
+      connection_,
       "UPDATE campaign SET id = nextval(pg_get_serial_sequence('campaign', 'id')) WHERE id = $1::int",
       {std::to_string(quiet_campaign())}));
   return read_campaigns();

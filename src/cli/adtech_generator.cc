@@ -2,6 +2,7 @@
 
 #include "base/resource.h"
 #include "cli/copy_writer.h"
+#include "cli/generator_statements.h"
 
 #include <algorithm>
 #include <array>
@@ -103,17 +104,18 @@ Status AdtechGenerator::read_campaigns(bool hold) {
 
 Status AdtechGenerator::add_advertisers(int64_t count, int64_t now_micros) {
   int64_t before = TRY(connection_.query("SELECT coalesce(max(id), 0) FROM advertiser")).integer(0, 0);
-  counts_.advertisers +=
-      TRY(affected(fmt::format("INSERT INTO advertiser (name, updated_at, created_at) SELECT name, {0}, {0} "
-                               "FROM unnest($1::text[]) AS name",
-                               timestamp_text(now_micros)),
-                   {[&] {
-                     std::string names = "{";
-                     for (int64_t index = 0; index < count; ++index)
-                       names += fmt::format("{}\"{}\"", index > 0 ? "," : "",
-                                            advertiser_name(static_cast<uint64_t>(before + index)));
-                     return names + "}";
-                   }()}));
+  counts_.advertisers += TRY(
+      affected_rows(connection_,
+                    fmt::format("INSERT INTO advertiser (name, updated_at, created_at) SELECT name, {0}, {0} "
+                                "FROM unnest($1::text[]) AS name",
+                                timestamp_text(now_micros)),
+                    {[&] {
+                      std::string names = "{";
+                      for (int64_t index = 0; index < count; ++index)
+                        names += fmt::format("{}\"{}\"", index > 0 ? "," : "",
+                                             advertiser_name(static_cast<uint64_t>(before + index)));
+                      return names + "}";
+                    }()}));
   ++counts_.transactions;
   report();
   return {};
@@ -137,10 +139,11 @@ Status AdtechGenerator::add_campaigns(int32_t advertiser_id, int64_t count, int6
   }
   if (count > 0) {
     counts_.campaigns +=
-        TRY(affected("INSERT INTO campaign (name, bid, budget, start_date, end_date, advertiser_id, "
-                     "updated_at, created_at) VALUES " +
-                         values,
-                     {}));
+        TRY(affected_rows(connection_,
+                          "INSERT INTO campaign (name, bid, budget, start_date, end_date, advertiser_id, "
+                          "updated_at, created_at) VALUES " +
+                              values,
+                          {}));
     ++counts_.transactions;
   }
   report();
@@ -226,12 +229,13 @@ Status AdtechGenerator::add_impressions(int32_t campaign_id, int64_t count, int6
 Status AdtechGenerator::add_clicks(int32_t campaign_id, double ratio) {
   // By number and not by chance, so that the ratio asked for is the ratio got.
   int64_t written =
-      TRY(affected("INSERT INTO clicks (campaign_id, created_at)"
-                   " SELECT campaign_id, created_at + interval '1 second' * (1 + position % 120) FROM"
-                   " (SELECT campaign_id, created_at, row_number() OVER (ORDER BY id) AS position FROM "
-                   "impressions WHERE campaign_id = $1::int) AS shown"
-                   " WHERE floor(position * $2::float8) > floor((position - 1) * $2::float8)",
-                   {std::to_string(campaign_id), fmt::format("{}", ratio)}));
+      TRY(affected_rows(connection_,
+                        "INSERT INTO clicks (campaign_id, created_at)"
+                        " SELECT campaign_id, created_at + interval '1 second' * (1 + position % 120) FROM"
+                        " (SELECT campaign_id, created_at, row_number() OVER (ORDER BY id) AS position FROM "
+                        "impressions WHERE campaign_id = $1::int) AS shown"
+                        " WHERE floor(position * $2::float8) > floor((position - 1) * $2::float8)",
+                        {std::to_string(campaign_id), fmt::format("{}", ratio)}));
   counts_.clicks += written;
   newest_click_ += written;
   ++counts_.transactions;
@@ -281,20 +285,13 @@ Result<AdtechTotals> AdtechGenerator::totals() {
 Status AdtechGenerator::delete_everything() {
   TRY_VOID(connection_.execute("BEGIN"));
   for (const char* table : {"clicks", "impressions", "campaign", "advertiser"}) {
-    counts_.deletes += TRY(affected(fmt::format("DELETE FROM {}", table), {}));
+    counts_.deletes += TRY(affected_rows(connection_, fmt::format("DELETE FROM {}", table), {}));
     TRY_VOID(connection_.execute(
         fmt::format("SELECT setval(pg_get_serial_sequence('{}', 'id'), 1, false)", table)));
   }
   newest_impression_ = newest_click_ = 0;
   TRY_VOID(commit());
   return read_campaigns();
-}
-
-Result<int64_t> AdtechGenerator::affected(const std::string& sql,
-                                          const std::vector<std::string>& parameters) {
-  postgres::Rows rows = TRY(connection_.query(
-      "WITH changed AS (" + sql + " RETURNING 1) SELECT count(*) FROM changed", parameters));
-  return rows.integer(0, 0);
 }
 
 }  // namespace tidemark::cli

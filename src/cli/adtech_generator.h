@@ -113,7 +113,6 @@ class AdtechGenerator {
   Status renumber_campaign();
   int32_t quiet_campaign();
 
-  Result<int64_t> affected(const std::string& sql, const std::vector<std::string>& parameters);
   void report() {
     if (on_progress) on_progress(counts_);
   }

@@ -14,8 +14,10 @@
 #include "base/error.h"
 #include "postgres/connection.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace tidemark::cli {
 
@@ -30,6 +32,12 @@ class CopyWriter {
   void row(int16_t fields);
   void int4(int32_t value);
   void int8(int64_t value);
+  void boolean(bool value);
+  void text(std::string_view value);
+  void uuid(const std::array<uint8_t, 16>& value);
+  void date(int64_t days_since_1970);
+  // unscaled / 10^scale: numeric(1234, 2) is 12.34. Precondition: 0 <= scale <= 8.
+  void numeric(int64_t unscaled, int scale);
   // A timestamp without or with time zone; microseconds since 1970 UTC.
   void timestamp(int64_t unix_micros);
   // Sends what has gathered when it is worth a packet; call once a row.
