@@ -167,6 +167,9 @@ constexpr size_t postgres_name_bytes_max = 63;
 // Models. A recompute spills to disk beyond this, so that verify and backfill fit beside everything else on a
 // small machine.
 constexpr size_t model_query_memory_bytes = 256 << 20;
+// Keys of a keyed model recomputed by one statement: a set of this many wide keys takes some 50 MB, and their
+// rows fit into one block, so one part.
+constexpr uint64_t keyed_keys_a_slice = 250'000;
 // A backfill reads whole tables; six hours are far beyond any that should not be done in pieces.
 constexpr int64_t model_statement_ms_max = 6 * 3'600'000;
 // Rows shown of a difference or a failed audit: enough to see the pattern.

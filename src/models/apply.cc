@@ -176,8 +176,8 @@ Status reset_stores_of(clickhouse::Client& client, const CompiledModels& models,
     // A keyed store is only ever replaced row by row: after_copy() rewrites it from all its tables.
     if (model.form == StoreForm::keyed && model.tables_in_depth.size() > 1) continue;
     TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + model.store + " SYNC", long_statement()));
-    if (!model.touched.empty())
-      TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + model.touched + " SYNC", long_statement()));
+    for (const auto& [table, mirrored] : model.keyed.cut_tables)
+      TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + table + " SYNC", long_statement()));
   }
   return {};
 }

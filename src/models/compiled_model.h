@@ -6,7 +6,9 @@
 //   analytics.x__0123abcd              store: groups with sums, rows, or rows by key
 //   analytics.x__0123abcd__mv          materialized view from bronze.<table>__changes to the store
 //   analytics.x__0123abcd__touched     keyed: the keys that changes touched, by cut
-//   analytics.x__0123abcd__touch_<n>   keyed: materialized views that write them, one a source table
+//   analytics.x__0123abcd__touch_<n>   keyed: materialized views that write them
+//   analytics.x__0123abcd__delta_<n>   keyed: change rows of a table that does not carry the key, by cut
+//   analytics.x__0123abcd__change_<n>  keyed: materialized views that write them
 #pragma once
 
 #include "clickhouse/schema.h"
@@ -31,6 +33,23 @@ enum class StoreForm {
   keyed,   // rows recomputed for touched keys, newest version wins
 };
 
+// What keeps a keyed model right; runtime.h runs them. Query parameters: {cut:UInt64}; of `refresh` also
+// {key_offset:UInt64} and {key_count:UInt64}; of `refresh` and `rebuild` {row_version:UInt128} and the lower
+// {tombstone_version:UInt128}, whose rows hide only keys that got no row.
+struct KeyedStatements {
+  // Tables that materialized views and `derive` fill, by cut, and whose cuts those are ("bronze.x").
+  // Partitioned by (mirrored table, cut / cuts_a_partition).
+  std::vector<std::pair<std::string, std::set<std::string>>> cut_tables;
+  // Mirrored table -> writes the keys that its changes touch by way of other tables.
+  std::vector<std::pair<std::string, std::string>> derive;
+  std::string count;                 // of the keys touched
+  std::string refresh;               // rows and tombstones of a slice of the touched keys
+  std::vector<std::string> rebuild;  // of all keys, in this order
+  std::string newest;                // how many rows the store has, about, and the highest version in it
+};
+// Cleaning up is dropping whole partitions of cuts that are fenced.
+constexpr uint64_t cuts_a_partition = 4096;
+
 struct CompiledModel {
   config::ModelFile file;
   std::string name;  // "analytics.campaign_daily"
@@ -52,12 +71,8 @@ struct CompiledModel {
   std::string view_statement;         // CREATE OR REPLACE VIEW of the public name
   std::vector<std::string> physical;  // tables and views it owns without the public one, dependents first
 
-  // keyed only, each run in order with the query parameters {cut:UInt64}, {row_version:UInt128} and
-  // {tombstone_version:UInt128}: rows first, then tombstones of a lower version, which hide only keys that
-  // got no row.
-  std::string touched;
-  std::vector<std::string> refresh_statements;  // of the keys touched in one cut
-  std::vector<std::string> rebuild_statements;  // of all keys
+  std::string touched;  // keyed only, as all of `keyed`
+  KeyedStatements keyed;
 };
 
 struct CompiledModels {

@@ -3,6 +3,7 @@
 #include "models/incremental.h"
 #include "models/incremental_traps.h"
 #include "models/keyed.h"
+#include "models/keyed_statements.h"
 #include "models/model_source.h"
 #include "models/references.h"
 
@@ -14,7 +15,7 @@ namespace {
 using clickhouse::quote_table;
 
 // Changes when the same SQL would be compiled to something else, so that stores are built again.
-constexpr std::string_view compiler_version = "1";
+constexpr std::string_view compiler_version = "2";
 
 struct Draft {
   const config::ModelFile* file = nullptr;
@@ -91,6 +92,14 @@ class Compilation_ {
         if (known == known_tables_.end() || tables_.contains(name)) continue;
         MirroredTable table = known->second;
         table.columns = TRY(clickhouse::table_columns(client_, "bronze", table.name + "__current"));
+        KeyedTable readable{.name = name,
+                            .mirrored = name,
+                            .base = quote_table("bronze", table.name),
+                            .log = table.log,
+                            .changes = table.changes(),
+                            .typed = table.current()};
+        for (const auto& column : table.columns) readable.columns.insert(column.name);
+        keyed_tables_.emplace(name, std::move(readable));
         tables_.emplace(name, std::move(table));
       }
     return {};
@@ -230,8 +239,10 @@ class Compilation_ {
     ModelSource source{file, functions_, tables_, client_, complain};
     bool good = file.kind == "view"          ? TRY(compile_view(model, sql))
                 : file.kind == "incremental" ? compile_deltas(model, source, *draft.text)
-                                             : TRY(compile_keys(model, source, mirrored_only));
-    if (good) result_.models.models.push_back(std::move(model));
+                                             : TRY(compile_keys(model, source, sql, mirrored_only));
+    if (!good) return {};
+    TRY_VOID(offer_to_keyed(model, sql));
+    result_.models.models.push_back(std::move(model));
     return {};
   }
 
@@ -300,56 +311,71 @@ class Compilation_ {
     return true;
   }
 
-  Result<bool> compile_keys(CompiledModel& model, const ModelSource& source,
+  Result<bool> compile_keys(CompiledModel& model, const ModelSource& source, const std::string& written,
                             const std::string& mirrored_only) {
     model.kind = ModelKind::keyed;
     model.form = StoreForm::keyed;
-    std::unique_ptr<SqlText> text = TRY(SqlText::read(mirrored_only));
-    auto compiled = compile_keyed(source, *text, !model.models.empty(), model.columns);
-    if (!compiled) return false;
-    std::vector<std::string> parts{compiled->touched_columns, compiled->store_columns, compiled->engine,
-                                   compiled->restricted_select};
-    for (const auto& [table, select] : compiled->touch_selects) parts.push_back(select);
-    model.fingerprint = fingerprint(model, parts);
-    model.store = physical_name(model.file, model.fingerprint);
-    model.touched = physical_name(model.file, model.fingerprint, "__touched");
-    // 4096 cuts a partition: cleaning up is dropping whole partitions of cuts that are fenced.
-    model.create_statements = {
-        create_store(model, compiled->store_columns, compiled->engine),
-        "CREATE TABLE IF NOT EXISTS " + model.touched + " (" + compiled->touched_columns +
-            ") ENGINE = MergeTree PARTITION BY (_table, intDiv(_cut, 4096)) ORDER BY _cut SETTINGS " +
-            clickhouse::merge_tree_settings(true)};
-    size_t number = 0;
-    for (const auto& [table, select] : compiled->touch_selects) {
-      std::string trigger = physical_name(model.file, model.fingerprint, fmt::format("__touch_{}", ++number));
-      model.create_statements.push_back("CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " +
-                                        model.touched + " AS " + select);
-      model.physical.push_back(trigger);
+    auto compiled = TRY(compile_over_stores(model, source, written));
+    if (!compiled) {
+      std::unique_ptr<SqlText> text = TRY(SqlText::read(mirrored_only));
+      compiled = compile_keyed(source, keyed_tables_, *text, !model.models.empty(), model.columns);
     }
-    model.physical.push_back(model.touched);
-    model.physical.push_back(model.store);
-
-    std::string columns = joined(compiled->column_names), keys = joined(compiled->key_names);
-    auto with_touched = [&](std::string sql) {
-      for (size_t at; (at = sql.find(touched_placeholder)) != std::string::npos;)
-        sql.replace(at, touched_placeholder.size(), model.touched);
-      return sql;
-    };
-    std::string into_rows =
-        "INSERT INTO " + model.store + " (" + columns + ", _version, _deleted) SELECT " + columns;
-    std::string into_tombstones = "INSERT INTO " + model.store + " (" + keys +
-                                  ", _version, _deleted) SELECT *, " +
-                                  "{tombstone_version:UInt128}, 1 FROM (";
-    model.refresh_statements = {
-        into_rows + ", {row_version:UInt128}, 0 FROM (" + with_touched(compiled->restricted_select) + "\n)",
-        into_tombstones + with_touched(compiled->touched_keys) + ")"};
-    model.rebuild_statements = {into_rows + ", {row_version:UInt128}, 0 FROM (" + model.recompute + "\n)",
-                                into_tombstones + "SELECT " + keys + " FROM " + model.store +
-                                    " FINAL WHERE _deleted = 0 AND _version < {tombstone_version:UInt128})"};
-    model.backfill_statement = into_rows + ", 0, 0 FROM (" + model.recompute + "\n)";
-    model.view_statement =
-        create_view(model, "SELECT " + columns + " FROM " + model.store + " FINAL WHERE _deleted = 0");
+    if (!compiled) return false;
+    model.fingerprint = fingerprint(model, fingerprint_parts(*compiled));
+    write_keyed_statements(*compiled, model);
+    model.view_statement = create_view(model, "SELECT " + joined(compiled->column_names) + " FROM " +
+                                                  model.store + " FINAL WHERE _deleted = 0");
     return true;
+  }
+
+  // Reading the stores of other models where that is possible; what is said against it is not an error.
+  Result<std::optional<KeyedModel>> compile_over_stores(const CompiledModel& model, const ModelSource& source,
+                                                        const std::string& written) {
+    std::string sql = TRY(over_stores(written));
+    bool any = false;
+    for (const auto& name : TRY(referenced_tables(sql))) any |= stores_.contains(name);
+    if (!any) return std::optional<KeyedModel>();
+    std::vector<config::Diagnostic> ignored;
+    Complaints complain(source.file, ignored);
+    ModelSource quiet{source.file, source.functions, source.tables, source.client, complain};
+    std::unique_ptr<SqlText> text = TRY(SqlText::read(std::move(sql)));
+    return compile_keyed(quiet, keyed_tables_, *text, true, model.columns);
+  }
+
+  // The SQL with every model it reads put in, but for those whose store can be read instead.
+  Result<std::string> over_stores(const std::string& sql) {
+    return replace_references(sql, [&](const TableReference& reference) -> std::optional<std::string> {
+      auto model = over_stores_.find(reference.name());
+      if (model == over_stores_.end() || stores_.contains(reference.name())) return std::nullopt;
+      return "(" + model->second + ")";
+    });
+  }
+
+  // Remembers how keyed models may read this one.
+  Status offer_to_keyed(const CompiledModel& model, const std::string& sql) {
+    over_stores_[model.name] = TRY(one_line(TRY(over_stores(sql))));
+    if (model.form != StoreForm::rows || model.tables.size() != 1 || !model.models.empty() ||
+        !model.file.ttl.empty())
+      return {};
+    const MirroredTable& table = tables_.at(model.tables.front());
+    KeyedTable store{.name = model.name,
+                     .mirrored = model.tables.front(),
+                     .base = model.store,
+                     .log = table.log,
+                     .typed = "(" + model.recompute + ")"};
+    for (const auto& column : model.columns) store.columns.insert(column.name);
+    std::unique_ptr<SqlText> text = TRY(SqlText::read(TRY(replace_references(
+        mirrored_.at(model.name), [&](const TableReference&) { return table.changes(); }))));
+    SelectShape shape = shape_of(*text, {0, text->tokens.size()});
+    if (shape.from.empty()) return {};
+    std::string alias = clickhouse::quote_identifier(text->tokens[shape.from.last - 1].name);
+    store.changes = "(" +
+                    std::string(text->sql).insert(text->tokens[shape.from.first - 1].offset,
+                                                  ", " + alias + "._cut AS _cut ") +
+                    ")";
+    keyed_tables_[model.name] = std::move(store);
+    stores_.insert(model.name);
+    return {};
   }
 
   clickhouse::Client& client_;
@@ -362,6 +388,10 @@ class Compilation_ {
   MirroredTables tables_;
   std::set<std::string> broken_;
   std::map<std::string, std::string> mirrored_;  // model -> its SQL over bronze.<table>, one line
+  // The same down to the stores that keyed models can read, and these with the mirrored tables.
+  std::map<std::string, std::string> over_stores_;
+  std::set<std::string> stores_;
+  KeyedTables keyed_tables_;
 };
 
 }  // namespace

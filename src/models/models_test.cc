@@ -221,10 +221,10 @@ TEST_F(ModelsTest, TrapsAreRefusedWithPlaceAndRemedy) {
        "view",
        {"shop"}},
       {"keyed",
-       "SELECT s.shop AS shop, max(o.price) AS m FROM bronze.shops AS s JOIN bronze.orders AS o ON o.shop = "
+       "SELECT s.shop AS shop, max(o.price) AS m FROM bronze.shops AS s,\nbronze.orders AS o WHERE o.shop = "
        "s.shop GROUP BY s.shop",
-       "",
-       "ON",
+       ":1:",
+       "cross join",
        "USING",
        {"shop"}},
       {"keyed",

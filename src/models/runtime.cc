@@ -1,6 +1,7 @@
 #include "models/runtime.h"
 
 #include "base/limits.h"
+#include "models/sql_tokens.h"
 
 namespace tidemark::models {
 namespace {
@@ -10,6 +11,12 @@ std::string decimal(Version version) {
   std::string digits;
   for (; version > 0; version /= 10) digits += static_cast<char>('0' + static_cast<int>(version % 10));
   return {digits.rbegin(), digits.rend()};
+}
+
+Version parsed(std::string_view digits) {
+  Version version = 0;
+  for (char digit : digits) version = version * 10 + static_cast<Version>(digit - '0');
+  return version;
 }
 
 #define TRY_VOID_IN(expression, where)                                                        \
@@ -22,78 +29,149 @@ std::string bronze_name(const std::string& table) {
   return table.starts_with("bronze.") ? table : "bronze." + table;
 }
 
-bool reads_any(const CompiledModel& model, const std::vector<std::string>& tables) {
+template <class Names>
+bool any_of(const Names& names, const std::vector<std::string>& tables) {
   return std::any_of(tables.begin(), tables.end(),
-                     [&](const auto& table) { return model.tables_in_depth.contains(bronze_name(table)); });
+                     [&](const auto& table) { return names.contains(bronze_name(table)); });
 }
 
-// A refresh is right however often it runs (versions decide), so the server must not take two equal blocks
-// for one block sent twice.
-clickhouse::QueryOptions options_for(uint64_t cut, Version version) {
+clickhouse::QueryOptions options_for(uint64_t cut) {
   clickhouse::QueryOptions options;
   options.settings = {
+      // A refresh is right however often it runs (versions decide), so the server must not take two equal
+      // blocks for one block sent twice.
       {"insert_deduplicate", "0"},
       {"max_partitions_per_insert_block", "0"},
+      // One part a partition: rows and tombstones of a slice appear together.
+      {"max_insert_threads", "1"},
+      {"min_insert_block_size_rows", std::to_string(4 * limits::keyed_keys_a_slice)},
+      {"min_insert_block_size_bytes", "0"},
       {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)},
       {"max_bytes_before_external_sort", std::to_string(limits::model_query_memory_bytes)}};
-  options.parameters = {{"cut", std::to_string(cut)},
-                        {"row_version", decimal(version | 1)},
-                        {"tombstone_version", decimal((version | 1) - 1)}};
+  options.parameters = {{"cut", std::to_string(cut)}};
   options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
   return options;
 }
 
 }  // namespace
 
+struct Runtime::Work {
+  const CompiledModel* model;
+  std::mutex mutex;    // one recompute of a model at a time
+  Version newest = 0;  // of the store's rows
+  bool newest_known = false;
+  uint64_t rows = 0;  // of the store, when last looked
+  std::map<std::string, uint64_t>
+      cleaned;  // cut table and mirrored table -> partition before which all are gone
+
+  // Odd, and above all before; the tombstones of the same recompute take the number below.
+  Result<Version> next_version(clickhouse::Client& client, Version at_least) {
+    if (!newest_known) {
+      Block block = TRY_IN(client.query(model->keyed.newest), "model " + model->name);
+      if (block.rows() != 1) return fail(ErrorKind::internal, model->store + " does not tell its rows");
+      rows = block.columns[0].get<uint64_t>(0);
+      newest = parsed(block.columns[1].text(0));
+      newest_known = true;
+    }
+    newest = std::max(at_least, newest + 2) | 1;
+    return newest;
+  }
+};
+
+Runtime::Runtime(CompiledModels models) : models_(std::move(models)) {
+  for (const auto& model : models_.models) {
+    if (model.form != StoreForm::keyed) continue;
+    work_.push_back(std::make_unique<Work>());
+    work_.back()->model = &model;
+  }
+}
+Runtime::~Runtime() = default;
+
 bool Runtime::has_keyed_models() const {
-  return std::any_of(models_.models.begin(), models_.models.end(),
-                     [](const auto& model) { return model.form == StoreForm::keyed; });
+  return !work_.empty();
 }
 
 Status Runtime::after_cut(clickhouse::Client& client, uint64_t cut, Version version,
                           const std::vector<std::string>& tables) {
-  for (const auto& model : models_.models) {
-    if (model.form != StoreForm::keyed || !reads_any(model, tables)) continue;
-    for (const auto& statement : model.refresh_statements)
-      TRY_VOID_IN(client.execute(statement, options_for(cut, version)), "model " + model.name);
-    // Cuts before this one are fenced, so what they touched is of no use any more.
-    uint64_t partition = cut / 4096;
+  for (auto& work : work_) {
+    if (!any_of(work->model->tables_in_depth, tables)) continue;
+    std::lock_guard lock(work->mutex);
+    TRY_VOID_IN(refresh(client, *work, cut, version, tables), "model " + work->model->name);
+    TRY_VOID_IN(clean_up(client, *work, cut, tables), "model " + work->model->name);
+  }
+  return {};
+}
+
+Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Version version,
+                        const std::vector<std::string>& tables) {
+  const KeyedStatements& statements = work.model->keyed;
+  clickhouse::QueryOptions options = options_for(cut);
+  for (const auto& [mirrored, statement] : statements.derive)
+    if (any_of(std::set<std::string>{mirrored}, tables)) TRY_VOID(client.execute(statement, options));
+  Block counted = TRY(client.query(statements.count, options));
+  uint64_t keys = counted.rows() == 1 ? counted.columns[0].get<uint64_t>(0) : 0;
+  if (keys == 0) return {};
+  if (keys > limits::keyed_keys_a_slice) {
+    work.newest_known = false;  // ask again how many rows there are
+    Version next = TRY(work.next_version(client, version));
+    if (keys > work.rows / 2) return rebuild(client, work, next);
+  }
+  options.parameters["key_count"] = std::to_string(limits::keyed_keys_a_slice);
+  for (uint64_t offset = 0; offset < keys; offset += limits::keyed_keys_a_slice) {
+    Version row_version = TRY(work.next_version(client, version));
+    options.parameters["row_version"] = decimal(row_version);
+    options.parameters["tombstone_version"] = decimal(row_version - 1);
+    options.parameters["key_offset"] = std::to_string(offset);
+    TRY_VOID(client.execute(statements.refresh, options));
+  }
+  return {};
+}
+
+Status Runtime::rebuild(clickhouse::Client& client, Work& work, Version version) {
+  clickhouse::QueryOptions options = options_for(0);
+  Version row_version = TRY(work.next_version(client, version));
+  options.parameters["row_version"] = decimal(row_version);
+  options.parameters["tombstone_version"] = decimal(row_version - 1);
+  for (const auto& statement : work.model->keyed.rebuild) TRY_VOID(client.execute(statement, options));
+  return {};
+}
+
+// Cuts before this one are fenced, so what they touched is of no use any more.
+Status Runtime::clean_up(clickhouse::Client& client, Work& work, uint64_t cut,
+                         const std::vector<std::string>& tables) {
+  uint64_t partition = cut / cuts_a_partition;
+  if (partition == 0) return {};
+  for (const auto& [cut_table, mirrored] : work.model->keyed.cut_tables)
     for (const auto& table : tables) {
       std::string name = bronze_name(table);
-      if (partition == 0 || !model.tables_in_depth.contains(name)) continue;
-      {
-        std::lock_guard lock(mutex_);
-        uint64_t& cleaned = cleaned_[model.touched + name];
-        if (cleaned == partition) continue;
-        cleaned = partition;
-      }
-      Block old = TRY_IN(
-          client.query(
-              "SELECT DISTINCT partition FROM system.parts WHERE active AND database = {database:String} AND "
-              "table = {table:String} AND tupleElement(CAST(partition AS Tuple(String, UInt64)), 1) = "
-              "{mirrored:String} AND tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) < "
-              "{partition:UInt64}",
-              {.parameters = {{"database", model.file.database},
-                              {"table",
-                               model.file.name + "__" + model.fingerprint.substr(0, 8) + "__touched"},
-                              {"mirrored", name},
-                              {"partition", std::to_string(partition)}}}),
-          "model " + model.name);
+      if (!mirrored.contains(name)) continue;
+      uint64_t& cleaned = work.cleaned[cut_table + name];
+      if (cleaned == partition) continue;
+      auto parts = TRY(tokenize(cut_table));
+      Block old =
+          TRY(client.query("SELECT DISTINCT partition FROM system.parts WHERE active AND database = "
+                           "{database:String} AND table "
+                           "= {table:String} AND tupleElement(CAST(partition AS Tuple(String, UInt64)), 1) = "
+                           "{mirrored:String} AND "
+                           "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) < {partition:UInt64}",
+                           {.parameters = {{"database", parts.at(0).name},
+                                           {"table", parts.at(2).name},
+                                           {"mirrored", name},
+                                           {"partition", std::to_string(partition)}}}));
       for (size_t row = 0; row < old.rows(); ++row)
-        TRY_VOID_IN(client.execute("ALTER TABLE " + model.touched + " DROP PARTITION " +
-                                   std::string(old.columns[0].text(row))),
-                    "model " + model.name);
+        TRY_VOID(client.execute("ALTER TABLE " + cut_table + " DROP PARTITION " +
+                                std::string(old.columns[0].text(row))));
+      cleaned = partition;
     }
-  }
   return {};
 }
 
 Status Runtime::after_copy(clickhouse::Client& client, Version version,
                            const std::vector<std::string>& tables) {
-  for (const auto& model : models_.models) {
-    if (model.form != StoreForm::keyed || !reads_any(model, tables)) continue;
-    for (const auto& statement : model.rebuild_statements)
-      TRY_VOID_IN(client.execute(statement, options_for(0, version)), "model " + model.name);
+  for (auto& work : work_) {
+    if (!any_of(work->model->tables_in_depth, tables)) continue;
+    std::lock_guard lock(work->mutex);
+    TRY_VOID_IN(rebuild(client, *work, version), "model " + work->model->name);
   }
   return {};
 }

@@ -1,10 +1,25 @@
 // Keeps `keyed` models right while cuts arrive. For each cut, after all its change rows and bronze rows are
-// in and BEFORE its fence is written, ingest calls after_cut(): the keys the cut touched (written by
-// materialized views on the change rows, so exactly once) are recomputed from the current state and written
-// with the cut's version; keys without rows any more get a tombstone. Running it again for the same cut,
-// after a crash, writes the same or newer rows.
+// in and BEFORE its fence is written, ingest calls after_cut(). For every keyed model that reads a table of
+// the cut, models in dependency order:
+//   1. The keys touched by way of other tables are added to those that materialized views on the change rows
+//      have written (exactly once).
+//   2. Their rows are recomputed from the current state and written, in one INSERT, with tombstones of a
+//   lower
+//      version for keys that have no row any more. More than limits::keyed_keys_a_slice keys are done in
+//      slices, in the keys' order; more than half of the model, by a recompute of it all.
+// Running it again for the same cut, after a crash, recomputes the same keys from the same or a newer state.
 //
-// Thread-safe as long as one source's cuts come one after the other; uses only the given client.
+// Versions of a store's rows are Tidemark's own and grow with every write to it, so that of two recomputes of
+// a key the later one wins also when the cuts come from two sources, whose positions cannot be compared. They
+// start from the cut's version, or from the store's newest. A store that something else fills must be filled
+// with version 0.
+//
+// Cuts of two sources: each source's cuts come one after the other, those of two may come at once. A model is
+// worked on by one of them at a time, and each looks at the tables after its own rows are in, so whichever is
+// second sees what both brought.
+//
+// Thread-safe as told; uses only the given client. Cheap to make: what it knows of stores it asks when
+// needed.
 #pragma once
 
 #include "base/version.h"
@@ -13,8 +28,8 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -22,13 +37,14 @@ namespace tidemark::models {
 
 class Runtime {
  public:
-  explicit Runtime(CompiledModels models) : models_(std::move(models)) {}
+  explicit Runtime(CompiledModels models);
+  ~Runtime();
 
   const CompiledModels& models() const { return models_; }
   bool has_keyed_models() const;
 
   // `tables`: those with rows in this cut ("impressions" or "bronze.impressions"). `version`: of the cut's
-  // last change; must grow from cut to cut.
+  // last change.
   Status after_cut(clickhouse::Client& client, uint64_t cut, Version version,
                    const std::vector<std::string>& tables);
 
@@ -37,9 +53,16 @@ class Runtime {
   Status after_copy(clickhouse::Client& client, Version version, const std::vector<std::string>& tables);
 
  private:
+  struct Work;
+
+  Status refresh(clickhouse::Client& client, Work& work, uint64_t cut, Version version,
+                 const std::vector<std::string>& tables);
+  Status rebuild(clickhouse::Client& client, Work& work, Version version);
+  Status clean_up(clickhouse::Client& client, Work& work, uint64_t cut,
+                  const std::vector<std::string>& tables);
+
   CompiledModels models_;
-  std::mutex mutex_;
-  std::map<std::string, uint64_t> cleaned_;  // touched table -> first partition that may still exist
+  std::vector<std::unique_ptr<Work>> work_;  // one a keyed model
 };
 
 }  // namespace tidemark::models
