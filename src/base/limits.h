@@ -175,6 +175,22 @@ constexpr int64_t model_statement_ms_max = 6 * 3'600'000;
 // Rows shown of a difference or a failed audit: enough to see the pattern.
 constexpr size_t model_examples_max = 5;
 
+// Audits while the project runs. One audit is asked at most this often over what changed, and this often as a
+// whole; between two of them the auditor rests this many times as long as the last one took, so that all
+// together take at most a fifth of one core. All of them are asked as a whole this often whatever changed.
+constexpr int64_t audit_changes_distance_us = 1'000'000;
+constexpr int64_t audit_whole_distance_us = 2'000'000;
+constexpr int64_t audit_rest_factor = 4;
+constexpr int64_t audit_whole_every_us = 600'000'000;
+constexpr int64_t audit_query_seconds_max = 60;
+// Violations told apart, to see whether the same ones are still there; a failing audit is asked again this
+// often, each time after what had arrived is in, because a query beside a cut may see half of it.
+constexpr size_t audit_violations_max = 1'000;
+constexpr int audit_confirmations_max = 8;
+constexpr int64_t audit_settle_us_max = 30'000'000;
+// History of results.
+constexpr int audit_history_days = 30;
+
 // What a verb reads from a running instance: status of thousands of tables fits.
 constexpr size_t http_answer_bytes_max = 32 << 20;
 

@@ -48,12 +48,13 @@ Run add_apply(CLI::App& command) {
                         progress.phase == "backfill" ? fmt::format(", {} rows to read", progress.rows) : ""));
       };
     TRY_VOID(models::apply_plan(client, compilation.models, plan, options));
-    auto audits = TRY(models::run_audits(client, compilation.models));
+    auto audits = TRY(models::run_audits(client, compilation.models, project.audits));
     bool passed = true;
     for (const auto& audit : audits) {
       if (audit.passed()) continue;
-      passed = false;
-      print_err(fmt::format("audit {} of {} failed for {} rows{}\n", audit.audit, audit.model, audit.failing,
+      passed &= !audit.fails();
+      print_err(fmt::format("audit {} of {} ({}) failed for {} rows{}{}\n", audit.audit, audit.model,
+                            config::name(audit.severity), audit.failing, audit.error,
                             audit.examples.empty() ? "" : ", for example " + audit.examples.front()));
     }
     print_out(invocation.json ? plan.to_json() + "\n" : plan.to_text());

@@ -39,7 +39,7 @@ bool ProjectParity::ok() const {
   for (const auto& model : models)
     if (model.different > 0) return false;
   for (const auto& audit : audits)
-    if (!audit.passed()) return false;
+    if (audit.fails()) return false;
   return true;
 }
 
@@ -69,8 +69,12 @@ std::string ProjectParity::to_json() const {
   document["models"] = model_list;
   json::array audit_list;
   for (const auto& audit : audits)
-    audit_list.push_back(
-        json::object{{"model", audit.model}, {"audit", audit.audit}, {"failing", audit.failing}});
+    audit_list.push_back(json::object{{"model", audit.model},
+                                      {"audit", audit.audit},
+                                      {"severity", config::name(audit.severity)},
+                                      {"failing", audit.failing},
+                                      {"error", audit.error},
+                                      {"examples", json::value_from(audit.examples)}});
   document["audits"] = audit_list;
   document["seconds"] = seconds;
   return json::serialize(document) + "\n";
@@ -104,7 +108,9 @@ std::string ProjectParity::to_text() const {
   for (const auto& audit : audits)
     if (!audit.passed()) {
       ++failing;
-      text += fmt::format("  audit {} of {}: {} rows fail\n", audit.audit, audit.model, audit.failing);
+      text +=
+          fmt::format("  audit {} of {} ({}): {}\n", audit.audit, audit.model, config::name(audit.severity),
+                      audit.error.empty() ? fmt::format("{} rows fail", audit.failing) : audit.error);
     }
   text += fmt::format("\n{}: {} tables, {} models, {} audits{}, {:.1f} s\n",
                       ok() ? "0 differences" : "DIFFERENT", tables.size(), models.size(), audits.size(),
@@ -149,7 +155,8 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
     progress.set(++done);
   }
   progress.finish();
-  if (options.only.empty()) parity.audits = TRY(models::run_audits(*pool.lease(), compilation.models));
+  if (options.only.empty())
+    parity.audits = TRY(models::run_audits(*pool.lease(), compilation.models, project.audits));
   if (parity.tables.empty() && parity.models.empty() && !options.only.empty())
     return fail(ErrorKind::config, fmt::format("there is no table or model called {}", options.only.front()),
                 "tidemark status lists both");

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "cli/model_watch.h"
 #include "cli/output.h"
 #include "clickhouse/client_pool.h"
 #include "clickhouse/embedded_server.h"
@@ -47,6 +48,7 @@ struct RunningProject::State {
   std::unique_ptr<clickhouse::ClientPool> pool;
   std::unique_ptr<models::Runtime> models;
   models::Lineage lineage;
+  std::unique_ptr<ModelWatch> watch;  // of what is deployed
   std::vector<std::unique_ptr<ingest::PostgresPipeline>> pipelines;
   std::unique_ptr<serve::LiveServer> server;
   int lock_fd = -1;
@@ -135,6 +137,7 @@ struct RunningProject::State {
     std::set<std::string> with_changes = models::tables_needing_changes(project.models);
     for (const auto& source : project.sources) {
       auto on_cut = [this](const ingest::CutEvent& cut) {
+        if (watch) watch->on_cut(cut);
         if (server) server->on_cut(cut);
       };
       auto pipeline = std::make_unique<ingest::PostgresPipeline>(
@@ -215,6 +218,8 @@ struct RunningProject::State {
       log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
     }));
     lineage = models::Lineage(compilation.models);
+    if (!watch) watch = std::make_unique<ModelWatch>(endpoint, [this] { return status(); });
+    TRY_VOID(watch->follow(*client, compilation.models, project.audits));
     models = std::make_unique<models::Runtime>(std::move(compilation.models));
     return {};
   }
@@ -234,15 +239,8 @@ struct RunningProject::State {
     options.reader = reader;
     options.warehouse_mode = embedded ? "embedded" : "remote";
     options.pipeline_status = [this] { return status(); };
-    options.model_status = [this] {
-      std::vector<serve::ModelStatus> list;
-      int64_t lag = 0;
-      for (const auto& source : status().sources) lag = std::max(lag, source.lag_ms);
-      for (const auto& model : models->models().models)
-        list.push_back(
-            {.model = model.name, .kind = models::name(model.kind), .state = "live", .as_of_lag_ms = lag});
-      return list;
-    };
+    options.model_status = [this] { return watch->models(status()); };
+    options.audit_status = [this] { return watch->audits(); };
     options.lineage = [this](const std::string& sql) {
       auto tables = lineage.tables_of(sql);
       return std::vector<std::string>(tables.begin(), tables.end());
@@ -256,6 +254,7 @@ struct RunningProject::State {
 
   void stop() {
     if (std::exchange(stopped, true)) return;
+    if (watch) watch->stop();
     for (auto& pipeline : pipelines) pipeline->stop();
     if (server) server->stop();
     if (embedded) embedded->stop();
@@ -281,6 +280,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
   TRY_VOID(state.start_page());
   for (auto& pipeline : state.pipelines) pipeline->start();
+  state.watch->start();
   return running;
 }
 

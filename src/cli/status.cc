@@ -24,6 +24,38 @@ std::string text_of(const json::object& object, const char* key) {
   return json::serialize(*value);
 }
 
+// "3 pass", "1 of 3 fail", "2 not asked yet"
+std::string audits_of(const json::object& model) {
+  const json::value* list = model.if_contains("audits");
+  if (list == nullptr || !list->is_array() || list->as_array().empty()) return "";
+  size_t failing = 0, unknown = 0, all = list->as_array().size();
+  for (const auto& entry : list->as_array()) {
+    const auto& audit = entry.as_object();
+    if (audit.at("failing").is_null())
+      ++unknown;
+    else if (text_of(audit, "failing") != "0" || audit.contains("error"))
+      ++failing;
+  }
+  if (failing > 0) return fmt::format("{} of {} fail", failing, all);
+  return unknown > 0 ? fmt::format("{} not asked yet", unknown) : fmt::format("{} pass", all);
+}
+
+// Also of mirrored tables, which have no line of their own.
+std::string failing_audits(const json::object& status) {
+  std::string text;
+  const json::value* list = status.if_contains("audits");
+  for (const auto& entry : list != nullptr ? list->as_array() : json::array()) {
+    const auto& audit = entry.as_object();
+    std::string failing = text_of(audit, "failing"), error = text_of(audit, "error");
+    if (error.empty() && (failing.empty() || failing == "0")) continue;
+    text += fmt::format("audit {} of {} ({}): {}\n", text_of(audit, "audit"), text_of(audit, "model"),
+                        text_of(audit, "severity"), error.empty() ? failing + " rows fail" : error);
+    if (const auto* examples = audit.if_contains("examples"))
+      for (const auto& example : examples->as_array()) text += "  " + std::string(example.as_string()) + "\n";
+  }
+  return text.empty() ? text : text + "\n";
+}
+
 std::string render(const json::object& status) {
   std::string text;
   TableStyle style = table_style();
@@ -46,12 +78,18 @@ std::string render(const json::object& status) {
                     text_of(table.as_object(), "rows_applied"), text_of(table.as_object(), "quarantined")});
     text += tables.render(style) + "\n";
   }
-  Table models({{"model"}, {"state"}, {"behind ms", Align::right}});
+  Table models({{"model"}, {"state"}, {"behind ms", Align::right}, {"audits"}});
+  std::string reasons;
   if (const auto* list = status.if_contains("models"); list != nullptr)
-    for (const auto& model : list->as_array())
-      models.add({text_of(model.as_object(), "model"), text_of(model.as_object(), "state"),
-                  text_of(model.as_object(), "as_of_lag_ms")});
-  if (models.rows() > 0) text += models.render(style) + "\n";
+    for (const auto& entry : list->as_array()) {
+      const auto& model = entry.as_object();
+      models.add({text_of(model, "model"), text_of(model, "state"), text_of(model, "as_of_lag_ms"),
+                  audits_of(model)});
+      if (std::string reason = text_of(model, "reason"); !reason.empty())
+        reasons += fmt::format("  {}: {}\n", text_of(model, "model"), reason);
+    }
+  if (models.rows() > 0) text += models.render(style) + reasons + "\n";
+  text += failing_audits(status);
   if (const auto* latency = status.if_contains("commit_to_queryable_ms");
       latency != nullptr && latency->is_object())
     text += fmt::format("commit to queryable: p50 {} ms, p99 {} ms\n", text_of(latency->as_object(), "p50"),

@@ -69,6 +69,7 @@ Run add_up(CLI::App& command);
 Run add_demo(CLI::App& command);
 Run add_status(CLI::App& command);
 Run add_verify(CLI::App& command);
+Run add_audit(CLI::App& command);
 Run add_doctor(CLI::App& command);
 Run add_version(CLI::App& command);
 

@@ -66,6 +66,7 @@ void check_project(Report& report, const Project& project) {
   Names dashboards(report, "dashboard");
   for (const Dashboard& dashboard : project.dashboards) dashboards.add(dashboard.name, dashboard.where);
   check_tiles(report, project);
+  check_audits(report, project);
 }
 
 }  // namespace tidemark::config

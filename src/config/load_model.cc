@@ -7,8 +7,8 @@
 namespace tidemark::config {
 namespace {
 
-const std::vector<std::string> header_keys = {"kind",     "description",  "audit", "key",
-                                              "order_by", "partition_by", "ttl",   "every"};
+const std::vector<std::string> header_keys = {"kind",         "description", "audit", "key",      "order_by",
+                                              "partition_by", "ttl",         "every", "freshness"};
 const std::vector<std::string> kinds = {"view", "incremental", "keyed", "refresh"};
 const std::vector<std::string> reserved_databases = {"tidemark", "system", "information_schema",
                                                      "INFORMATION_SCHEMA", "bronze"};
@@ -54,7 +54,7 @@ void read_header(Report& report, const SqlFile& parsed, ModelFile& model) {
     }
     bool first = model.header_locations.emplace(entry.key, entry.value_where).second;
     if (entry.key == "audit") {
-      for (std::string& audit : split_list(entry.value)) model.audits.push_back(std::move(audit));
+      read_audits(report, entry.value, entry.value_where, model);
       continue;
     }
     if (!first) {
@@ -70,6 +70,13 @@ void read_header(Report& report, const SqlFile& parsed, ModelFile& model) {
     if (entry.key == "order_by") model.order_by = key_list(entry.value);
     if (entry.key == "partition_by") model.partition_by = entry.value;
     if (entry.key == "ttl") model.ttl = entry.value;
+    if (entry.key == "freshness") {
+      if (auto seconds = parse_duration_seconds(entry.value); seconds && *seconds > 0)
+        model.freshness_seconds = *seconds;
+      else
+        report.error(entry.value_where, fmt::format("`freshness` must be a duration, not `{}`", entry.value),
+                     "Write a whole number and one of s, m, h, d, w: 30s, 5m, 24h.");
+    }
     if (entry.key == "every") {
       model.every = entry.value;
       if (!parse_duration_seconds(entry.value))
@@ -101,10 +108,6 @@ void check_header(Report& report, const ModelFile& model, const std::string& wri
         report.error(where("key"),
                      fmt::format("`key` names columns of the result, and `{}` is not a name", column),
                      "Give the expression a name in the SELECT (... AS name) and use that.");
-  for (const std::string& audit : model.audits)
-    if (audit.find('(') == std::string::npos || !audit.ends_with(')'))
-      report.error(where("audit"), fmt::format("`{}` is not an audit", audit),
-                   "Write a name and its arguments: not_null(campaign_id), unique(id), row_count(min=1).");
 }
 
 // models/<database>/<name>.sql

@@ -16,10 +16,16 @@ void load_settings(Reader reader, const std::filesystem::path& file, Project& pr
 void load_source(Reader reader, const std::filesystem::path& file, Project& project);
 void load_model(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project);
+void load_audit(Reader reader, const std::filesystem::path& file, Project& project);
 void load_endpoint(Reader reader, const std::filesystem::path& file, Project& project);
 
 // What can only be seen with everything loaded: names used twice, references to models, ports that collide.
 void check_project(Report& report, const Project& project);
+
+// The value of a header line `-- audit: not_null(a), unique(b) severity=warning`.
+void read_audits(Report& report, std::string_view value, const Location& where, ModelFile& model);
+// Audits name models and files that exist.
+void check_audits(Report& report, const Project& project);
 
 // What to run for a tile over a model; precondition: the tile has a model and the keys its chart needs.
 std::string make_tile_query(const Tile& tile);

@@ -67,6 +67,34 @@ struct PostgresSource {
   Location where;
 };
 
+// What a failed audit means. `warning`: it is shown. `error`: `audit` and `verify` fail. `blocking`: so does
+// the model, with everything that reads it, and a new version of it is not published.
+enum class AuditSeverity { warning, error, blocking };
+const char* name(AuditSeverity severity);
+
+// One audit of a model's header: `not_null(campaign_id) severity=warning`.
+struct AuditLine {
+  std::string call;  // "not_null(campaign_id)"
+  AuditSeverity severity = AuditSeverity::error;
+  Location where;
+
+  AuditLine() = default;
+  AuditLine(std::string text) : call(std::move(text)) {}
+  AuditLine(const char* text) : call(text) {}
+};
+
+// audits/<name>.sql: a query that must return no rows.
+struct AuditFile {
+  std::string name;
+  std::filesystem::path file;  // relative to the project
+  std::string description;
+  AuditSeverity severity = AuditSeverity::error;
+  std::vector<std::string> models;  // "analytics.x", "bronze.t"; empty: those the SQL reads
+  std::string sql;
+  int sql_first_line = 1;
+  Location models_where;
+};
+
 // models/<database>/<name>.sql
 struct ModelFile {
   std::string database;
@@ -74,12 +102,13 @@ struct ModelFile {
   std::filesystem::path file;  // relative to the project
   std::string kind = "view";   // view | incremental | keyed | refresh
   std::string description;
-  std::vector<std::string> audits;  // each as written: "not_null(campaign_id)"
+  std::vector<AuditLine> audits;
   std::vector<std::string> key;
   std::vector<std::string> order_by;  // expressions
   std::string partition_by;           // expression
   std::string ttl;                    // expression
   std::string every;                  // refresh: "5m"
+  int64_t freshness_seconds = 0;      // further behind than this is `stale`; 0: no limit
   std::string sql;                    // the SELECT, without the header and without a trailing semicolon
   int sql_first_line = 1;             // the file's line on which `sql` starts
   std::map<std::string, Location> header_locations;  // of each header key, its first line
@@ -188,6 +217,7 @@ struct Project {
   Http http;
   std::vector<PostgresSource> sources;  // by file name, as all of these
   std::vector<ModelFile> models;
+  std::vector<AuditFile> audits;
   std::vector<Dashboard> dashboards;
   std::vector<EndpointFile> endpoints;
 };

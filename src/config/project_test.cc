@@ -280,7 +280,9 @@ TEST_F(ProjectTest, ModelsReadTheirHeader) {
   EXPECT_EQ(model.description, "clicks: by day");
   EXPECT_THAT(model.key, ElementsAre("campaign_id", "day"));
   EXPECT_THAT(model.order_by, ElementsAre("cityHash64(a, b)", "day"));
-  EXPECT_THAT(model.audits, ElementsAre("not_null(campaign_id)", "unique(a, b)", "row_count(min=1)"));
+  std::vector<std::string> audits;
+  for (const AuditLine& line : model.audits) audits.push_back(line.call);
+  EXPECT_THAT(audits, ElementsAre("not_null(campaign_id)", "unique(a, b)", "row_count(min=1)"));
   EXPECT_EQ(model.sql, "SELECT '; -- no' AS a, /* ; */ `;` AS b\nFROM bronze.clicks");
   EXPECT_EQ(model.sql_first_line, 11);
   EXPECT_EQ(model.location_in_sql(2, 6).describe(), "models/analytics/daily.sql:12:6");
@@ -405,14 +407,14 @@ TEST_F(ProjectTest, EndpointsAreChecked) {
 
 TEST_F(ProjectTest, WhatIsNotReadIsSaid) {
   write("segments/s.yaml", "segment: s\n");
-  write("audits/a.sql", "SELECT 1\n");
+  write("destinations/a.yaml", "destination: a\n");
   write("model/x.sql", "SELECT 1\n");
   write("models/analytics/query.txt", "\n");
   write("models/analytics/query.sq", "\n");
   write("data/x", "\n");
   std::string text = warnings();
   EXPECT_THAT(text, HasSubstr("segments/s.yaml: segments are not yet supported in this version"));
-  EXPECT_THAT(text, HasSubstr("audits/a.sql: audits are not yet supported in this version"));
+  EXPECT_THAT(text, HasSubstr("destinations/a.yaml: destinations are not yet supported in this version"));
   EXPECT_THAT(text, HasSubstr("model: the folder is not read (did you mean `models`?)"));
   EXPECT_THAT(text, HasSubstr("models/analytics/query.sq: the file is not read"));
   EXPECT_THAT(load().warnings, SizeIs(4)) << text;

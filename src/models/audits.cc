@@ -1,154 +1,222 @@
 #include "models/audits.h"
 
 #include "base/limits.h"
+#include "models/audit_call.h"
+#include "models/lineage.h"
 #include "models/model_source.h"
+#include "models/references.h"
 
 namespace tidemark::models {
 namespace {
 
-using clickhouse::quote_identifier;
-using clickhouse::quote_string;
+using clickhouse::quote_table;
 
-struct AuditCall {
-  std::string name;
-  std::vector<std::string> arguments;  // trimmed, as written
-};
-
-tl::unexpected<Error> wrong(const CompiledModel& model, const std::string& audit, std::string what) {
-  return fail(ErrorKind::config, fmt::format("{}: audit `{}`: {}", model.file.file.string(), audit, what),
-              "audits: not_null(column), unique(column, ...), accepted_values(column, value, ...), "
-              "relationships(column, table, column), row_count(min = n, max = m)");
+std::string decimal(Version version) {
+  std::string digits;
+  do {
+    digits += static_cast<char>('0' + static_cast<int>(version % 10));
+    version /= 10;
+  } while (version > 0);
+  return {digits.rbegin(), digits.rend()};
 }
 
-// Values may hold spaces ("on track"), so this splits text, not tokens; commas inside quotes stay.
-Result<AuditCall> parse(const CompiledModel& model, const std::string& audit) {
-  size_t open = audit.find('('), close = audit.rfind(')');
-  if (open == std::string::npos || close == std::string::npos || close < open)
-    return wrong(model, audit, "not of the form name(arguments)");
-  AuditCall call;
-  auto trimmed = [](std::string_view text) {
-    size_t first = text.find_first_not_of(" \t"), last = text.find_last_not_of(" \t");
-    return first == std::string_view::npos ? std::string()
-                                           : std::string(text.substr(first, last - first + 1));
-  };
-  call.name = trimmed(std::string_view(audit).substr(0, open));
-  std::string argument;
-  char quote = 0;
-  for (char c : audit.substr(open + 1, close - open - 1)) {
-    if (quote == 0 && c == ',') {
-      call.arguments.push_back(trimmed(argument));
-      argument.clear();
-      continue;
+clickhouse::QueryOptions bounded() {
+  clickhouse::QueryOptions options;
+  options.settings = {
+      {"readonly", "2"},
+      {"max_threads", "1"},
+      {"max_execution_time", std::to_string(limits::audit_query_seconds_max)},
+      {"max_memory_usage", std::to_string(2 * limits::model_query_memory_bytes)},
+      {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)},
+      {"max_bytes_before_external_sort", std::to_string(limits::model_query_memory_bytes)}};
+  options.timeout = std::chrono::seconds(limits::audit_query_seconds_max + 5);
+  return options;
+}
+
+std::string public_view(const CompiledModel& model) {
+  return quote_table(model.file.database, model.file.name);
+}
+
+// bronze.<table> as in models: the rows there are now.
+Result<std::string> over_current(const std::string& sql) {
+  return replace_references(sql, [](const TableReference& reference) -> std::optional<std::string> {
+    if (reference.database != "bronze" || reference.table.find("__") != std::string::npos)
+      return std::nullopt;
+    return quote_table("bronze", reference.table + "__current");
+  });
+}
+
+class Definitions {
+ public:
+  Definitions(clickhouse::Client& client, const CompiledModels& models,
+              const std::vector<config::AuditFile>& files)
+      : client_(client), models_(models), files_(files), lineage_(models) {}
+
+  Result<std::vector<Audit>> run() {
+    for (const auto& model : models_.models)
+      for (const auto& line : model.file.audits) TRY_VOID(of_header(model, line));
+    for (const auto& file : files_) {
+      std::vector<std::string> models = file.models;
+      if (models.empty() && !attached_.contains(file.name))
+        for (const auto& name : TRY_IN(referenced_tables(file.sql), file.file.string()))
+          if (name.starts_with("bronze.") || models_.find(name) != nullptr) models.push_back(name);
+      for (const auto& model : models) TRY_VOID(of_file(model, file, file.severity));
     }
-    if (quote == 0 && (c == '\'' || c == '`'))
-      quote = c;
-    else if (c == quote)
-      quote = 0;
-    argument += c;
+    return std::move(audits_);
   }
-  if (!trimmed(argument).empty() || !call.arguments.empty()) call.arguments.push_back(trimmed(argument));
-  return call;
-}
 
-std::string unquoted(const std::string& text) {
-  if (text.size() >= 2 && (text[0] == '\'' || text[0] == '`') && text.back() == text[0])
-    return text.substr(1, text.size() - 2);
-  return text;
-}
+ private:
+  Status of_header(const CompiledModel& model, const config::AuditLine& line) {
+    AuditCall call = TRY(read_audit_call(model, line.call));
+    if (call.form == AuditCall::Form::file) {
+      for (const auto& file : files_)
+        if (file.name == call.file) {
+          attached_.insert(file.name);
+          // Named in both places it is one audit.
+          if (std::find(file.models.begin(), file.models.end(), model.name) != file.models.end()) return {};
+          return of_file(model.name, file, std::max(line.severity, file.severity));
+        }
+      return fail(ErrorKind::config,
+                  fmt::format("{}: there is no file audits/{}.sql", model.file.file.string(), call.file),
+                  "write the query that must return no rows there");
+    }
+    Audit audit{.model = model.name, .audit = line.call, .severity = line.severity};
+    audit.query = query_of(call, public_view(model));
+    audit.identity = call.form == AuditCall::Form::unique || call.by_value ? joined(call.columns) : "*";
+    if (call.form == AuditCall::Form::row_count) audit.identity = "1";
+    audit.tables = model.tables_in_depth;
+    if (!call.target.empty()) audit.tables.merge(lineage_.tables_of_name(call.target));
+    TRY_VOID(over_changes(audit, model, call));
+    audits_.push_back(std::move(audit));
+    return {};
+  }
+
+  Status over_changes(Audit& audit, const CompiledModel& model, const AuditCall& call) {
+    if (model.store.empty() || (model.form != StoreForm::rows && model.form != StoreForm::keyed)) return {};
+    if (call.form == AuditCall::Form::row_count) return {};
+    // A table joined at read changes rows whose store row stays.
+    if (model.form == StoreForm::rows && model.tables_in_depth.size() != 1) return {};
+    auto stored = TRY(clickhouse::describe_select(client_, "SELECT * FROM " + model.store)
+                          .map([](auto columns) {
+                            std::set<std::string> names;
+                            for (const auto& column : columns)
+                              names.insert(clickhouse::quote_identifier(column.name));
+                            return names;
+                          })
+                          .or_else([](const Error& error) -> Result<std::set<std::string>> {
+                            if (error.kind == ErrorKind::refused) return std::set<std::string>();
+                            return tl::unexpected<Error>(error);
+                          }));
+    bool all = stored.contains("`_version`");
+    for (const auto& column : call.columns) all &= stored.contains(column);
+    if (!all) return {};
+    std::string newer = "_version > {since:UInt128}";
+    if (stored.contains("`_deleted`")) newer += " AND _deleted = 0";
+    std::string columns = joined(call.columns);
+    audit.changed_query = call.form == AuditCall::Form::unique
+                              ? fmt::format(
+                                    "SELECT {0}, count() AS times FROM {1} WHERE ({0}) IN (SELECT {0} FROM "
+                                    "{2} WHERE {3}) GROUP "
+                                    "BY {0} HAVING times > 1 LIMIT 1",
+                                    columns, public_view(model), model.store, newer)
+                              : fmt::format("SELECT {} FROM {} WHERE {} AND ({}) LIMIT 1", columns,
+                                            model.store, newer, call.condition);
+    audit.changed_tables = model.tables_in_depth;
+    if (!call.target.empty())
+      for (const auto& table : lineage_.tables_of_name(call.target)) audit.changed_tables.erase(table);
+    return {};
+  }
+
+  Status of_file(const std::string& model, const config::AuditFile& file, config::AuditSeverity severity) {
+    Audit audit{.model = model, .audit = "sql(" + file.name + ")", .severity = severity};
+    audit.description = file.description;
+    audit.query = TRY_IN(over_current(file.sql), file.file.string());
+    audit.identity = "*";
+    audit.tables = lineage_.tables_of(file.sql);
+    audits_.push_back(std::move(audit));
+    return {};
+  }
+
+  clickhouse::Client& client_;
+  const CompiledModels& models_;
+  const std::vector<config::AuditFile>& files_;
+  Lineage lineage_;
+  std::set<std::string> attached_;  // files that a header names
+  std::vector<Audit> audits_;
+};
 
 }  // namespace
 
-Result<std::string> audit_query(const CompiledModel& model, const std::string& audit) {
-  AuditCall call = TRY(parse(model, audit));
-  std::string table = clickhouse::quote_table(model.file.database, model.file.name);
-  auto column = [&](size_t index) -> Result<std::string> {
-    std::string name = index < call.arguments.size() ? unquoted(call.arguments[index]) : "";
-    std::vector<std::string> names;
-    for (const auto& known : model.columns) names.push_back(known.name);
-    if (std::find(names.begin(), names.end(), name) == names.end())
-      return wrong(model, audit,
-                   fmt::format("the model has no column `{}`{}", name, config::did_you_mean(name, names)));
-    return quote_identifier(name);
-  };
-  std::vector<std::string> columns;
-  if (call.name == "not_null" || call.name == "unique") {
-    for (size_t index = 0; index < std::max<size_t>(1, call.arguments.size()); ++index)
-      columns.push_back(TRY(column(index)));
-    if (call.name == "unique")
-      return fmt::format("SELECT {0}, count() AS times FROM {1} GROUP BY {0} HAVING times > 1",
-                         joined(columns), table);
-    std::vector<std::string> nulls;
-    for (const auto& one : columns) nulls.push_back(one + " IS NULL");
-    return fmt::format("SELECT * FROM {} WHERE {}", table, joined(nulls, " OR "));
-  }
-  if (call.name == "accepted_values") {
-    std::string name = TRY(column(0));
-    std::vector<std::string> values;
-    for (size_t index = 1; index < call.arguments.size(); ++index)
-      values.push_back(quote_string(unquoted(call.arguments[index])));
-    if (values.empty()) return wrong(model, audit, "no values given");
-    return fmt::format(
-        "SELECT {0}, count() AS times FROM {1} WHERE {0} IS NOT NULL AND toString({0}) NOT IN ({2}) GROUP BY "
-        "{0}",
-        name, table, joined(values));
-  }
-  if (call.name == "relationships") {
-    if (call.arguments.size() != 3) return wrong(model, audit, "needs three arguments");
-    std::string name = TRY(column(0));
-    auto tokens = TRY(tokenize(call.arguments[1]));
-    if (tokens.size() != 3 || !tokens[1].is("."))
-      return wrong(model, audit, "the second argument is database.table");
-    std::string target = tokens[2].name;
-    if (tokens[0].name == "bronze" && !target.ends_with("__current")) target += "__current";
-    return fmt::format(
-        "SELECT {0}, count() AS times FROM {1} WHERE {0} IS NOT NULL AND {0} NOT IN (SELECT {2} FROM {3}) "
-        "GROUP BY {0}",
-        name, table, quote_identifier(unquoted(call.arguments[2])),
-        clickhouse::quote_table(tokens[0].name, target));
-  }
-  if (call.name == "row_count") {
-    std::vector<std::string> conditions;
-    for (const auto& argument : call.arguments) {
-      auto tokens = TRY(tokenize(argument));
-      bool number = tokens.size() == 3 && tokens[1].is("=") && tokens[2].kind == TokenKind::number;
-      if (number && tokens[0].name == "min")
-        conditions.push_back("total < " + std::string(tokens[2].text));
-      else if (number && tokens[0].name == "max")
-        conditions.push_back("total > " + std::string(tokens[2].text));
-      else
-        return wrong(model, audit, fmt::format("`{}` is neither min = n nor max = n", argument));
-    }
-    if (conditions.empty()) return wrong(model, audit, "needs min = n or max = n");
-    return fmt::format("SELECT count() AS total FROM {} HAVING {}", table, joined(conditions, " OR "));
-  }
-  return wrong(model, audit,
-               fmt::format("there is no audit `{}`{}", call.name,
-                           config::did_you_mean(call.name, {"not_null", "unique", "accepted_values",
-                                                            "relationships", "row_count"})));
+Result<std::string> audit_query(const CompiledModel& model, const std::string& audit,
+                                const std::string& relation) {
+  return query_of(TRY(read_audit_call(model, audit)), relation.empty() ? public_view(model) : relation);
 }
 
-Result<std::vector<AuditResult>> run_audits(clickhouse::Client& client, const CompiledModels& models) {
+Result<std::vector<Audit>> define_audits(clickhouse::Client& client, const CompiledModels& models,
+                                         const std::vector<config::AuditFile>& files) {
+  return Definitions(client, models, files).run();
+}
+
+Result<AuditResult> run_audit(clickhouse::Client& client, const Audit& audit) {
+  AuditResult result{.model = audit.model, .audit = audit.audit, .severity = audit.severity};
+  auto answer = client.query(
+      fmt::format("SELECT count() AS failing, groupArray({0})(toString(tuple(*))) AS examples, "
+                  "groupUniqArray({1})(cityHash64(toString(tuple({2})))) FROM ({3}\n)",
+                  limits::model_examples_max, limits::audit_violations_max, audit.identity, audit.query),
+      bounded());
+  if (!answer) {
+    if (answer.error().kind != ErrorKind::refused && answer.error().kind != ErrorKind::limit)
+      return fail(std::move(answer.error()).in("audit " + audit.audit + " of " + audit.model));
+    result.error = answer.error().message;
+    return result;
+  }
+  const Block& block = *answer;
+  result.failing = block.columns[0].get<uint64_t>(0);
+  for (size_t index = block.columns[1].array_begin(0); index < block.columns[1].array_end(0); ++index)
+    result.examples.emplace_back(block.columns[1].element().text(index));
+  for (size_t index = block.columns[2].array_begin(0); index < block.columns[2].array_end(0); ++index)
+    result.violations.push_back(block.columns[2].element().get<uint64_t>(index));
+  return result;
+}
+
+Result<bool> suspects_since(clickhouse::Client& client, const Audit& audit, Version since) {
+  clickhouse::QueryOptions options = bounded();
+  options.parameters["since"] = decimal(since);
+  // So that a key with NULL finds its rows.
+  options.settings["transform_null_in"] = "1";
+  Block block = TRY_IN(client.query("SELECT count() FROM (" + audit.changed_query + ")", options),
+                       "audit " + audit.audit + " of " + audit.model);
+  return block.columns[0].get<uint64_t>(0) > 0;
+}
+
+Result<std::vector<AuditResult>> run_audits(clickhouse::Client& client, const CompiledModels& models,
+                                            const std::vector<config::AuditFile>& files) {
   std::vector<AuditResult> results;
-  clickhouse::QueryOptions options;
-  options.settings = {
-      {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)}};
-  options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
-  for (const auto& model : models.models)
-    for (const auto& audit : model.file.audits) {
-      AuditResult result{.model = model.name, .audit = audit};
-      std::string query = TRY(audit_query(model, audit));
-      Block block =
-          TRY_IN(client.query(fmt::format("SELECT count() AS failing, groupArray({})(toString(tuple(*))) AS "
-                                          "examples FROM ({})",
-                                          limits::model_examples_max, query),
-                              options),
-                 "audit " + audit + " of " + model.name);
-      result.failing = block.columns[0].get<uint64_t>(0);
-      for (size_t index = block.columns[1].array_begin(0); index < block.columns[1].array_end(0); ++index)
-        result.examples.emplace_back(block.columns[1].element().text(index));
-      results.push_back(std::move(result));
-    }
+  for (const auto& audit : TRY(define_audits(client, models, files)))
+    results.push_back(TRY(run_audit(client, audit)));
   return results;
+}
+
+Status refuse_when_blocked(clickhouse::Client& client, const CompiledModel& model,
+                           const std::string& relation) {
+  for (const auto& line : model.file.audits) {
+    if (line.severity != config::AuditSeverity::blocking) continue;
+    AuditCall call = TRY(read_audit_call(model, line.call));
+    if (call.form == AuditCall::Form::file) continue;
+    Audit audit{.model = model.name, .audit = line.call, .severity = line.severity};
+    audit.query = query_of(call, relation);
+    audit.identity = "1";
+    AuditResult result = TRY(run_audit(client, audit));
+    if (result.passed()) continue;
+    return fail(
+        ErrorKind::refused,
+        fmt::format("the new version of {} is not published: its blocking audit {} {}", model.name, line.call,
+                    result.error.empty() ? fmt::format("fails for {} rows", result.failing)
+                                         : "cannot be asked: " + result.error),
+        result.examples.empty() ? "the version before stays"
+                                : "the version before stays; a row that fails: " + result.examples.front());
+  }
+  return {};
 }
 
 }  // namespace tidemark::models

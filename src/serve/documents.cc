@@ -110,6 +110,30 @@ json::object dashboard_object(const config::Dashboard& dashboard) {
           {"tiles", std::move(tiles)}};
 }
 
+json::object audit_object(const AuditStatus& audit) {
+  json::object entry = {{"audit", audit.audit}, {"severity", audit.severity}};
+  entry["failing"] = audit.known ? json::value(audit.failing) : json::value();
+  if (audit.known) entry["at_ms"] = audit.at_micros / 1000;
+  if (!audit.examples.empty()) entry["examples"] = json::value_from(audit.examples);
+  if (!audit.error.empty()) entry["error"] = audit.error;
+  return entry;
+}
+
+json::object model_object(const ModelStatus& model) {
+  json::object entry = {{"model", model.model},
+                        {"kind", model.kind},
+                        {"state", model.state},
+                        {"as_of_lag_ms", model.as_of_lag_ms}};
+  if (!model.reason.empty()) entry["reason"] = model.reason;
+  if (model.since_micros > 0) entry["since_ms"] = model.since_micros / 1000;
+  if (!model.cuts.empty()) entry["cuts"] = json::value_from(model.cuts);
+  if (model.freshness_ms > 0) entry["freshness_ms"] = model.freshness_ms;
+  json::array audits;
+  for (const auto& audit : model.audits) audits.push_back(audit_object(audit));
+  entry["audits"] = std::move(audits);
+  return entry;
+}
+
 }  // namespace
 
 std::string status_document(const StatusInputs& inputs) {
@@ -122,16 +146,19 @@ std::string status_document(const StatusInputs& inputs) {
     p99 = std::max(p99, source.queryable_p99_us);
   }
   json::array models;
-  for (const auto& model : inputs.models)
-    models.push_back(json::object{{"model", model.model},
-                                  {"kind", model.kind},
-                                  {"state", model.state},
-                                  {"as_of_lag_ms", model.as_of_lag_ms}});
+  for (const auto& model : inputs.models) models.push_back(model_object(model));
+  json::array audits;
+  for (const auto& audit : inputs.audits) {
+    json::object entry = audit_object(audit);
+    entry["model"] = audit.model;
+    audits.push_back(std::move(entry));
+  }
   return json::serialize(json::object{
       {"project", inputs.project},
       {"time_ms", inputs.now_micros / 1000},
       {"sources", std::move(sources)},
       {"models", std::move(models)},
+      {"audits", std::move(audits)},
       {"segments", json::array{}},
       {"destinations", json::array{}},
       {"commit_to_queryable_ms", {{"p50", milliseconds(p50)}, {"p99", milliseconds(p99)}}},

@@ -15,6 +15,7 @@ struct StatusInputs {
   std::string project;
   ingest::PipelineStatus pipeline;
   std::vector<ModelStatus> models;
+  std::vector<AuditStatus> audits;
   std::string warehouse_mode;
   std::string warehouse_version;  // empty: not known yet
   bool warehouse_up = false;

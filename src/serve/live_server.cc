@@ -97,6 +97,7 @@ StatusInputs LiveServer::Implementation::status_inputs() const {
   inputs.project = options_.project;
   inputs.pipeline = options_.pipeline_status();
   if (options_.model_status) inputs.models = options_.model_status();
+  if (options_.audit_status) inputs.audits = options_.audit_status();
   inputs.warehouse_mode = options_.warehouse_mode;
   inputs.now_micros = system_clock().wall_micros();
   inputs.viewers = live_.counters().viewers;
@@ -177,14 +178,8 @@ void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });
   server_.route("GET", "/readyz", [this](const Request&) { return ready(); });
   server_.route("GET", "/metrics", [this](const Request&) {
-    bool up = false;
-    {
-      std::lock_guard lock(mutex_);
-      up = warehouse_up_;
-    }
-    return Response::text(
-        metrics_document(options_.pipeline_status(), cuts_, live_.counters(), server_.counters(), up),
-        "text/plain; version=0.0.4; charset=utf-8");
+    return Response::text(metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters()),
+                          "text/plain; version=0.0.4; charset=utf-8");
   });
   server_.route("GET", "/openapi.json", [this](const Request&) {
     return Response::json(openapi_document(options_.project, options_.endpoints));

@@ -19,17 +19,34 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace tidemark::serve {
 
+struct AuditStatus {
+  std::string model;     // "analytics.mv_campaign_ctr" or "bronze.clicks"
+  std::string audit;     // as written
+  std::string severity;  // warning | error | blocking
+  bool known = false;    // has been asked
+  uint64_t failing = 0;  // rows
+  std::vector<std::string> examples;
+  std::string error;      // why it could not be asked
+  int64_t at_micros = 0;  // wall clock of the last answer
+};
+
 struct ModelStatus {
-  std::string model;         // "analytics.mv_campaign_ctr"
-  std::string kind;          // view | incremental | keyed | refresh
-  std::string state;         // live | building | failed
-  int64_t as_of_lag_ms = 0;  // behind the source
+  std::string model;                     // "analytics.mv_campaign_ctr"
+  std::string kind;                      // view | incremental | keyed | refresh
+  std::string state;                     // live | building | stale | failed
+  int64_t as_of_lag_ms = 0;              // behind the source
+  std::string reason;                    // why it is stale or failed
+  int64_t since_micros = 0;              // wall clock; 0: live
+  std::map<std::string, uint64_t> cuts;  // by source: as of which it was found failed
+  int64_t freshness_ms = 0;              // the limit it declares; 0: none
+  std::vector<AuditStatus> audits;
 };
 
 struct ServeOptions {
@@ -41,6 +58,7 @@ struct ServeOptions {
   std::string warehouse_mode;                               // "embedded" or "remote", shown in the status
   std::function<ingest::PipelineStatus()> pipeline_status;  // required
   std::function<std::vector<ModelStatus>()> model_status;   // may be empty
+  std::function<std::vector<AuditStatus>()> audit_status;   // of models and mirrored tables; may be empty
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;

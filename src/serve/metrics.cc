@@ -99,6 +99,39 @@ void write_tables(std::string& out, const std::vector<ingest::SourceStatus>& sou
        [](const auto& table) { return table.copy_rows_estimate; });
 }
 
+void write_models(std::string& out, const std::vector<ModelStatus>& models) {
+  begin(out, "tidemark_model_state", "gauge", "1 for the state the model is in");
+  for (const auto& model : models)
+    for (const char* state : {"live", "building", "stale", "failed"})
+      sample(out, "tidemark_model_state", {{"model", model.model}, {"state", state}},
+             model.state == state ? 1 : 0);
+  begin(out, "tidemark_model_lag_seconds", "gauge", "How far the model is behind its sources");
+  for (const auto& model : models)
+    sample(out, "tidemark_model_lag_seconds", {{"model", model.model}},
+           static_cast<double>(model.as_of_lag_ms) / 1000.0);
+  begin(out, "tidemark_model_freshness_limit_seconds", "gauge", "The lag from which the model is stale");
+  for (const auto& model : models)
+    if (model.freshness_ms > 0)
+      sample(out, "tidemark_model_freshness_limit_seconds", {{"model", model.model}},
+             static_cast<double>(model.freshness_ms) / 1000.0);
+}
+
+void write_audits(std::string& out, const std::vector<AuditStatus>& audits) {
+  const auto each = [&](const char* name, const char* help, auto value) {
+    begin(out, name, "gauge", help);
+    for (const auto& audit : audits)
+      if (audit.known)
+        sample(out, name, {{"model", audit.model}, {"audit", audit.audit}, {"severity", audit.severity}},
+               value(audit));
+  };
+  each("tidemark_audit_failing_rows", "Rows the audit finds; 0: it passes",
+       [](const auto& audit) { return audit.failing; });
+  each("tidemark_audit_error", "1: the audit could not be asked",
+       [](const auto& audit) { return audit.error.empty() ? 0 : 1; });
+  each("tidemark_audit_timestamp_seconds", "When the audit was asked last",
+       [](const auto& audit) { return static_cast<double>(audit.at_micros) / 1e6; });
+}
+
 void write_process(std::string& out) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -163,16 +196,17 @@ void CutMetrics::write(std::string& out) const {
   }
 }
 
-std::string metrics_document(const ingest::PipelineStatus& pipeline, const CutMetrics& cuts,
-                             const LiveCounters& live, const http::ServerCounters& server,
-                             bool warehouse_up) {
+std::string metrics_document(const StatusInputs& inputs, const CutMetrics& cuts, const LiveCounters& live,
+                             const http::ServerCounters& server) {
   std::string out;
   out.reserve(16 << 10);
-  write_sources(out, pipeline.sources);
-  write_tables(out, pipeline.sources);
+  write_sources(out, inputs.pipeline.sources);
+  write_tables(out, inputs.pipeline.sources);
+  write_models(out, inputs.models);
+  write_audits(out, inputs.audits);
   cuts.write(out);
   begin(out, "tidemark_warehouse_up", "gauge", "1 when the warehouse answered last time");
-  sample(out, "tidemark_warehouse_up", {}, warehouse_up ? 1 : 0);
+  sample(out, "tidemark_warehouse_up", {}, inputs.warehouse_up ? 1 : 0);
   begin(out, "tidemark_dashboard_viewers", "gauge", "Open live dashboards");
   sample(out, "tidemark_dashboard_viewers", {}, live.viewers);
   begin(out, "tidemark_dashboard_rounds_total", "counter", "Rounds of tile queries");

@@ -3,6 +3,7 @@
 
 #include "http/server.h"
 #include "ingest/pipeline_status.h"
+#include "serve/documents.h"
 #include "serve/live_dashboards.h"
 
 #include <array>
@@ -32,7 +33,7 @@ class CutMetrics {
   std::map<std::string, OfSource> sources_;
 };
 
-std::string metrics_document(const ingest::PipelineStatus& pipeline, const CutMetrics& cuts,
-                             const LiveCounters& live, const http::ServerCounters& server, bool warehouse_up);
+std::string metrics_document(const StatusInputs& inputs, const CutMetrics& cuts, const LiveCounters& live,
+                             const http::ServerCounters& server);
 
 }  // namespace tidemark::serve

@@ -94,7 +94,7 @@ export interface Status {
   project: string;
   time_ms: number;
   sources: SourceStatus[];
-  models: { model: string; kind: string; state: string; as_of_lag_ms: number }[];
+  models: { model: string; kind: string; state: string; as_of_lag_ms: number; reason?: string }[];
   commit_to_queryable_ms: { p50: number; p99: number };
   warehouse: { mode: string; version: string; up: boolean };
   viewers: number;
