@@ -1,5 +1,6 @@
 #include "base/limits.h"
 #include "base/log.h"
+#include "models/audits.h"
 #include "models/model_source.h"
 #include "models/model_state.h"
 #include "models/plan.h"
@@ -71,6 +72,9 @@ class Applier {
       tell(step, "backfill");
       TRY_VOID(client_.execute(model->backfill_statement, long_statement()));
     }
+    if (const ModelRecord* now = state_.active(model->name);
+        now != nullptr && now->fingerprint != model->fingerprint)
+      TRY_VOID(refuse_when_blocked(client_, *model));
     tell(step, "publish");
     TRY_VOID(client_.execute(model->view_statement));
     const ModelRecord* active = state_.active(model->name);

@@ -223,5 +223,28 @@ TEST_F(AuditorTest, FilesAndBlocking) {
   EXPECT_TRUE(refuse_when_blocked(client_, facts, "(SELECT * FROM analytics.facts WHERE id = 1)"));
 }
 
+TEST_F(AuditorTest, AFailingBlockingAuditKeepsTheVersionBefore) {
+  config::AuditLine blocking("not_null(buyer)");
+  blocking.severity = config::AuditSeverity::blocking;
+  auto facts =
+      model_file("analytics.facts", "view", "SELECT id, buyer FROM bronze.orders WHERE buyer IS NOT NULL");
+  facts.audits = {blocking};
+  order(1, 1, "'ann'");
+  order(2, 1, "NULL");
+  apply(good({facts}));
+  facts.sql = "SELECT id, buyer FROM bronze.orders";
+  CompiledModels models = good({facts});
+  auto plan = compute_plan(client_, models);
+  ASSERT_TRUE(plan);
+  auto done = apply_plan(client_, models, *plan, {});
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().describe(),
+              HasSubstr("is not published: its blocking audit not_null(buyer) fails for 1 rows"));
+  EXPECT_EQ(text("SELECT count() FROM analytics.facts"), "1\n");
+  order(2, 1, "'bob'");
+  apply(models);
+  EXPECT_EQ(text("SELECT count() FROM analytics.facts"), "2\n");
+}
+
 }  // namespace
 }  // namespace tidemark::models

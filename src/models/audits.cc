@@ -197,8 +197,9 @@ Result<std::vector<AuditResult>> run_audits(clickhouse::Client& client, const Co
   return results;
 }
 
-Status refuse_when_blocked(clickhouse::Client& client, const CompiledModel& model,
-                           const std::string& relation) {
+Status refuse_when_blocked(clickhouse::Client& client, const CompiledModel& model, std::string relation) {
+  if (size_t as = model.view_statement.find(" AS "); relation.empty() && as != std::string::npos)
+    relation = "(" + model.view_statement.substr(as + 4) + "\n)";
   for (const auto& line : model.file.audits) {
     if (line.severity != config::AuditSeverity::blocking) continue;
     AuditCall call = TRY(read_audit_call(model, line.call));

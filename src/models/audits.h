@@ -72,10 +72,9 @@ Result<bool> suspects_since(clickhouse::Client& client, const Audit& audit, Vers
 Result<std::vector<AuditResult>> run_audits(clickhouse::Client& client, const CompiledModels& models,
                                             const std::vector<config::AuditFile>& files = {});
 
-// The gate before a new version of a model is published in the place of another: its blocking audits, asked
-// of `relation`, the rows that would become the model. Errors: refused, with the audit that failed and
-// examples.
-Status refuse_when_blocked(clickhouse::Client& client, const CompiledModel& model,
-                           const std::string& relation);
+// The gate before a new version of a model is published in the place of another: the blocking audits of its
+// header, asked of `relation`, the rows that would become the model; empty: what its view would show. Errors:
+// refused, with the audit that failed and an example.
+Status refuse_when_blocked(clickhouse::Client& client, const CompiledModel& model, std::string relation = {});
 
 }  // namespace tidemark::models
