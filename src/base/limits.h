@@ -170,6 +170,9 @@ constexpr size_t model_query_memory_bytes = 256 << 20;
 // Keys of a keyed model recomputed by one statement: a set of this many wide keys takes some 50 MB, and their
 // rows fit into one block, so one part.
 constexpr uint64_t keyed_keys_a_slice = 250'000;
+// A view is put into the views that read it up to this size; beyond it they read it by name. Views that read
+// each other twice over would grow without end.
+constexpr size_t flattened_view_bytes_max = 32 << 10;
 // A backfill reads whole tables; six hours are far beyond any that should not be done in pieces.
 constexpr int64_t model_statement_ms_max = 6 * 3'600'000;
 // Rows shown of a difference or a failed audit: enough to see the pattern.

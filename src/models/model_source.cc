@@ -29,6 +29,13 @@ std::string MirroredTable::current() const {
   return clickhouse::quote_table("bronze", name + "__current");
 }
 
+std::string MirroredTable::current_rows() const {
+  std::vector<std::string> names;
+  for (const auto& column : columns) names.push_back(column.name);
+  std::string text = rows();
+  return text.replace(text.find("SELECT *"), 8, "SELECT " + clickhouse::quote_list(names));
+}
+
 std::string MirroredTable::rows(const std::string& condition) const {
   std::string table = clickhouse::quote_table("bronze", name);
   if (log) return "(SELECT * FROM " + table + (condition.empty() ? "" : " WHERE " + condition) + ")";

@@ -26,6 +26,8 @@ struct MirroredTable {
   // "`bronze`.`impressions__changes`"
   std::string changes() const;
   std::string current() const;
+  // What current() is made of, as a subquery.
+  std::string current_rows() const;
   // Rows that exist now, with their bookkeeping columns: "(SELECT * FROM bronze.x FINAL WHERE _deleted = 0)".
   // `condition` narrows them.
   std::string rows(const std::string& condition = {}) const;
