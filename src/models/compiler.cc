@@ -100,6 +100,7 @@ class Compilation_ {
                             .changes = table.changes(),
                             .typed = table.current()};
         for (const auto& column : table.columns) readable.columns.insert(column.name);
+        readable.sorting.insert(table.key.begin(), table.key.end());
         keyed_tables_.emplace(name, std::move(readable));
         tables_.emplace(name, std::move(table));
       }
@@ -314,7 +315,8 @@ class Compilation_ {
         model, {compiled->store_columns, compiled->engine, compiled->delta_select, compiled->view_select});
     model.store = physical_name(model.file, model.fingerprint);
     std::string trigger = physical_name(model.file, model.fingerprint, "__mv");
-    model.create_statements = {create_store(model, compiled->store_columns, compiled->engine),
+    model.create_statements = {create_store(model, compiled->store_columns, compiled->engine) +
+                                   (compiled->form == StoreForm::rows ? ", index_granularity = 256" : ""),
                                "CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " + model.store +
                                    " AS " + compiled->delta_select};
     model.backfill_statement = "INSERT INTO " + model.store + " " + compiled->backfill_select;
@@ -377,7 +379,12 @@ class Compilation_ {
                      .base = model.store,
                      .log = table.log,
                      .typed = "(" + model.recompute + ")"};
-    for (const auto& column : model.columns) store.columns.insert(column.name);
+    for (const auto& column : model.columns) {
+      store.columns.insert(column.name);
+      for (const auto* part : {&model.file.order_by, &model.file.key})
+        if (std::find(part->begin(), part->end(), column.name) != part->end())
+          store.sorting.insert(column.name);
+    }
     std::unique_ptr<SqlText> text = TRY(SqlText::read(TRY(replace_references(
         mirrored_.at(model.name), [&](const TableReference&) { return table.changes(); }))));
     SelectShape shape = shape_of(*text, {0, text->tokens.size()});

@@ -78,9 +78,9 @@ bool check_header(const ModelSource& source, const std::vector<ColumnDescription
 // Makes the statements of an analysed model.
 class Writer {
  public:
-  Writer(const ModelSource& source, const SqlText& text, const KeyedAnalysis& analysis,
-         const std::vector<ColumnDescription>& columns)
-      : source_(source), text_(text), analysis_(analysis) {
+  Writer(const ModelSource& source, const KeyedTables& tables, const SqlText& text,
+         const KeyedAnalysis& analysis, const std::vector<ColumnDescription>& columns)
+      : source_(source), tables_(tables), text_(text), analysis_(analysis) {
     for (const auto& name : source.file.key)
       for (const auto& column : columns)
         if (column.name == name)
@@ -162,6 +162,30 @@ class Writer {
     return std::nullopt;
   }
 
+  // Whether the server takes it; better to know now than when the first change comes.
+  bool accepted(const std::string& select) {
+    auto described = clickhouse::describe_select(source_.client, select);
+    if (!described) source_.complaints.refused(described.error(), "finding the keys a change touches");
+    return described.has_value();
+  }
+
+  // The same over what is there before the model and those it reads are.
+  std::string on_trial(std::string sql) const {
+    auto replace = [&](const std::string& what, const std::string& by) {
+      for (size_t at = 0; (at = sql.find(what, at)) != std::string::npos; at += by.size())
+        sql.replace(at, what.size(), by);
+    };
+    for (const auto& [table, columns] : analysis_.deltas())
+      replace(delta_placeholder(*table), "(SELECT *, toUInt64(0) AS _cut FROM " + table->typed + ")");
+    for (const auto& [name, table] : tables_) {
+      if (name == table.mirrored) continue;
+      replace(table.base + " FINAL", "(SELECT *, 0 AS _deleted FROM " + table.typed + ")");
+      replace("FROM " + table.base, "FROM (SELECT *, 0 AS _deleted FROM " + table.typed + ")");
+    }
+    replace("{cut:UInt64}", "toUInt64(0)");
+    return sql;
+  }
+
   bool write_delta(const KeyedTable& table, const std::set<std::string>& names) {
     std::vector<std::string> quoted, declared;
     for (const auto& name : names) quoted.push_back(quote_identifier(name));
@@ -191,7 +215,8 @@ class Writer {
   std::optional<std::string> direct(const Touch& touch) {
     std::vector<std::string> expressions;
     for (const auto& expression : touch.direct) expressions.push_back(expression.sql());
-    if (!types_of(*touch.table, expressions)) return std::nullopt;
+    if (!accepted("SELECT DISTINCT " + touched_items(expressions) + " FROM " + touch.table->typed))
+      return std::nullopt;
     // The initial copy (cut 0) is followed by a rebuild, not key by key.
     return "SELECT DISTINCT " + touched_items(expressions) + ", " + quote_string(touch.table->mirrored) +
            " AS _table, _cut FROM " + touch.table->changes + " WHERE _cut > 0";
@@ -200,8 +225,11 @@ class Writer {
   std::optional<std::string> derived(const Touch& touch) {
     std::vector<std::string> expressions;
     for (size_t index = 0; index < keys_.size(); ++index) expressions.push_back(fmt::format("_{}", index));
-    return "SELECT DISTINCT " + touched_items(expressions) + ", " + quote_string(touch.table->mirrored) +
-           " AS _table, {cut:UInt64} AS _cut FROM (" + touch.select + ")";
+    std::string select = "SELECT DISTINCT " + touched_items(expressions) + ", " +
+                         quote_string(touch.table->mirrored) + " AS _table, {cut:UInt64} AS _cut FROM (" +
+                         touch.select + ")";
+    if (!accepted(on_trial(select))) return std::nullopt;
+    return select;
   }
 
   std::optional<std::string> restriction(const Restriction& restriction) {
@@ -228,7 +256,7 @@ class Writer {
     for (const auto& [offset, found] : analysis_.restrictions()) {
       auto condition = restriction(found);
       if (!condition) return false;
-      rows[offset] = found.table->rows(*condition);
+      rows[offset] = found.table->rows(*condition, found.columns());
     }
     auto select =
         replace_references(text_.sql, [&](const TableReference& reference) -> std::optional<std::string> {
@@ -247,6 +275,7 @@ class Writer {
   }
 
   const ModelSource& source_;
+  const KeyedTables& tables_;
   const SqlText& text_;
   const KeyedAnalysis& analysis_;
   std::vector<KeyColumn> keys_;
@@ -263,7 +292,7 @@ std::optional<KeyedModel> compile_keyed(const ModelSource& source, const KeyedTa
   if (source.complaints.any()) return std::nullopt;
   KeyedAnalysis analysis(source, text, tables, inlined);
   if (!analysis.run(source.file.key)) return std::nullopt;
-  return Writer(source, text, analysis, columns).write(columns);
+  return Writer(source, tables, text, analysis, columns).write(columns);
 }
 
 }  // namespace tidemark::models

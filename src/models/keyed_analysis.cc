@@ -6,10 +6,15 @@ namespace tidemark::models {
 
 using clickhouse::quote_identifier;
 
-std::string KeyedTable::rows(const std::string& condition) const {
+std::string KeyedTable::rows(const std::string& condition, const std::set<std::string>& columns) const {
   if (log) return at_least_rows(condition);
-  return "(SELECT * FROM " + base + " FINAL WHERE _deleted = 0" +
-         (condition.empty() ? "" : " AND " + condition) + ")";
+  std::string from = "(SELECT * FROM " + base + " FINAL";
+  if (condition.empty()) return from + " WHERE _deleted = 0)";
+  // What all versions of a row agree on may be asked before the newest is found: the others are then never
+  // read. Of anything else an older version could pass for the newest.
+  bool of_key = std::includes(sorting.begin(), sorting.end(), columns.begin(), columns.end());
+  return from + (of_key ? " PREWHERE " + condition + " WHERE _deleted = 0)"
+                        : " WHERE _deleted = 0 AND " + condition + ")");
 }
 
 std::string KeyedTable::at_least_rows(const std::string& condition) const {
@@ -18,6 +23,13 @@ std::string KeyedTable::at_least_rows(const std::string& condition) const {
 
 std::string delta_placeholder(const KeyedTable& table) {
   return "{{delta:" + table.name + "}}";
+}
+
+std::set<std::string> Restriction::columns() const {
+  std::set<std::string> all;
+  for (const auto& expression : expressions)
+    for (size_t source : expression.sources()) all.merge(expression.columns_of(source));
+  return all;
 }
 
 KeyedAnalysis::KeyedAnalysis(const ModelSource& source, const SqlText& text, const KeyedTables& tables,
@@ -121,8 +133,9 @@ std::string KeyedAnalysis::current(const SelectScope& scope, size_t index, const
   const JoinedSource& source = scope.joins.sources[index];
   auto rows = [&](const TableReference& reference, const KeyedTable& table) {
     auto condition = conditions.find(reference.offset);
-    std::string narrowed = condition == conditions.end() ? "" : condition->second;
-    return at_least ? table.at_least_rows(narrowed) : table.rows(narrowed);
+    if (condition == conditions.end()) return at_least ? table.at_least_rows() : table.rows();
+    const auto& [sql, columns] = condition->second;
+    return at_least ? table.at_least_rows(sql) : table.rows(sql, columns);
   };
   if (!source.subquery) return rows(*by_token_.at(source.place.first), *table_of(source));
   size_t copied = text_.tokens[source.place.first].offset;

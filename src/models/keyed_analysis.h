@@ -44,13 +44,14 @@ struct KeyedTable {
   std::string name;      // "bronze.x", "analytics.x"
   std::string mirrored;  // "bronze.x": the table whose change rows feed it
   std::set<std::string> columns;
-  std::string base;     // quoted name of the table that holds the rows
-  bool log = false;     // rows are only ever added
-  std::string changes;  // what FROM reads old and new images from; has _cut
-  std::string typed;    // what FROM can read the same columns from before there is a store
+  std::string base;               // quoted name of the table that holds the rows
+  bool log = false;               // rows are only ever added
+  std::set<std::string> sorting;  // columns of its sorting key: all versions of a row have the same
+  std::string changes;            // what FROM reads old and new images from; has _cut
+  std::string typed;              // what FROM can read the same columns from before there is a store
 
-  // The current rows, in brackets; `condition` narrows them.
-  std::string rows(const std::string& condition = {}) const;
+  // The current rows, in brackets; `condition`, over `columns`, narrows them.
+  std::string rows(const std::string& condition = {}, const std::set<std::string>& columns = {}) const;
   // These and perhaps others that were current once: cheaper.
   std::string at_least_rows(const std::string& condition = {}) const;
 };
@@ -70,6 +71,8 @@ struct Restriction {
   const KeyedTable* table = nullptr;
   std::vector<size_t> keys;             // which of the key's columns, ascending
   std::vector<Expression> expressions;  // for each, over the table's columns
+
+  std::set<std::string> columns() const;
 };
 
 class KeyedAnalysis {
@@ -88,7 +91,9 @@ class KeyedAnalysis {
 
  private:
   using Wanted = std::vector<std::optional<Expression>>;  // over the columns of a subquery or table
-  using Conditions = std::map<size_t, std::string>;       // by offset of the reference
+  using Conditions =
+      std::map<size_t, std::pair<std::string, std::set<std::string>>>;  // by offset of the reference: SQL,
+                                                                        // its columns
   using Restrict = std::function<void(size_t offset, Restriction restriction)>;
 
   // What the joins of one source ask for; `sides` of a comparison, the source's own second.

@@ -203,7 +203,8 @@ bool KeyedAnalysis::touches_through(const SelectScope& scope, size_t changed,
             left.push_back(restriction.expressions[number].sql());
             right.push_back(theirs[restriction.keys[number]]);
           }
-          narrowed[offset] = "(" + joined(left) + ") IN (SELECT " + joined(right) + " FROM (" + delta + "))";
+          narrowed[offset] = {"(" + joined(left) + ") IN (SELECT " + joined(right) + " FROM (" + delta + "))",
+                              restriction.columns()};
         });
         if (!done) return false;
       }
