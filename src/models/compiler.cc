@@ -7,6 +7,7 @@
 #include "models/keyed_statements.h"
 #include "models/model_source.h"
 #include "models/references.h"
+#include "models/retention.h"
 
 #include <map>
 
@@ -194,10 +195,13 @@ class Compilation_ {
                          "use `-- kind: view`, or `-- kind: keyed` when it is a row for each key");
       return {};
     }
-    if (!file.ttl.empty()) {
-      complain.in_header("ttl",
-                         "ttl is not supported in this version: the model would differ from its recompute",
-                         "filter by time in a `-- kind: view` model on top");
+    if (!file.ttl.empty() && file.kind != "incremental") {
+      complain.in_header(
+          "ttl",
+          fmt::format("ttl belongs to `-- kind: incremental`: rows of a {} model do not grow old one "
+                      "by one",
+                      file.kind),
+          "filter by time in a `-- kind: view` model on top");
       return {};
     }
     if (!TRY(check_references(draft, complain))) return {};
@@ -238,11 +242,17 @@ class Compilation_ {
     model.columns = std::move(*columns);
 
     ModelSource source{file, functions_, tables_, client_, complain, result_.models, mirrored_};
+    std::optional<Retention> retention;
+    if (!Retention::read(source, model.columns, retention)) return {};
+    if (retention) {
+      mirrored_[name] = TRY(one_line(retention->applied_to(mirrored_only)));
+      model.recompute = retention->applied_to(model.recompute);
+    }
     bool good = file.kind == "view"          ? TRY(compile_view(model, sql))
-                : file.kind == "incremental" ? compile_deltas(model, source, *draft.text)
+                : file.kind == "incremental" ? compile_deltas(model, source, *draft.text, retention)
                                              : TRY(compile_keys(model, source, sql, mirrored_only));
     if (!good) return {};
-    TRY_VOID(offer_to_keyed(model, sql));
+    TRY_VOID(offer_to_keyed(model, retention ? retention->applied_to(sql) : sql));
     result_.models.models.push_back(std::move(model));
     return {};
   }
@@ -305,10 +315,15 @@ class Compilation_ {
            " SETTINGS " + clickhouse::merge_tree_settings(true) + ", allow_nullable_key = 1";
   }
 
-  bool compile_deltas(CompiledModel& model, const ModelSource& source, const SqlText& text) {
+  bool compile_deltas(CompiledModel& model, const ModelSource& source, const SqlText& text,
+                      const std::optional<Retention>& retention) {
     model.kind = ModelKind::incremental;
     auto compiled = compile_incremental(source, text, model.columns);
     if (!compiled) return false;
+    if (retention) {
+      compiled->engine += retention->clause();
+      compiled->view_select = retention->applied_to(compiled->view_select);
+    }
     model.form = compiled->form;
     std::vector<std::string> parts{compiled->store_columns, compiled->engine, compiled->view_select};
     for (const auto& feed : compiled->feeds)

@@ -39,14 +39,28 @@ std::unique_ptr<ResolvedQuery> ResolvedQuery::of(const ModelSource& source, cons
   };
   std::string original(text.text({0, text.tokens.size()}));
   size_t shift = text.tokens.empty() ? 0 : text.tokens.front().offset;
+  std::optional<std::pair<size_t, std::string>> clock;
   auto seen_through =
       replace_references(original, [&](const TableReference& reference) -> std::optional<std::string> {
         if (reference.column || !inlined.contains(reference.offset + shift)) return std::nullopt;
         auto model = source.inlined_models.find(reference.name());
         if (model == source.inlined_models.end()) return std::nullopt;
+        // The server would put the answer of this moment in, for good.
+        if (auto tokens = tokenize(model->second); tokens)
+          for (const auto& token : *tokens)
+            if (token.identifier() && source.functions.changes_by_itself(token.name) &&
+                !source.functions.aggregate(token.name) && !lower_case(token.name).starts_with("dict"))
+              clock = std::pair(reference.offset + shift,
+                                fmt::format("{} uses {}()", reference.name(), token.name));
         return "(" + model->second + ")";
       });
   if (!seen_through) return refuse(seen_through.error());
+  if (clock) {
+    source.complaints.at(
+        clock->first, clock->second + ", so its rows change without a change of the source",
+        "read bronze.<table> instead and filter by time when reading, or use `-- kind: view`");
+    return nullptr;
+  }
 
   std::optional<Error> failed;
   auto without_tables =
