@@ -176,12 +176,15 @@ Status reset_stores_of(clickhouse::Client& client, const CompiledModels& models,
     TRY_VOID(state.write(client, record, ""));
   }
   for (const auto& model : models.models) {
-    if (model.store.empty() || !fed(model.tables_in_depth)) continue;
+    if (model.store.empty() || !fed(model.fed_by)) continue;
     // A keyed store is only ever replaced row by row: after_copy() rewrites it from all its tables.
     if (model.form == StoreForm::keyed && model.tables_in_depth.size() > 1) continue;
     TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + model.store + " SYNC", long_statement()));
     for (const auto& [table, mirrored] : model.keyed.cut_tables)
       TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + table + " SYNC", long_statement()));
+    // What the other tables of a UNION ALL brought is not copied again.
+    for (const auto& [table, statement] : model.feed_statements)
+      if (!fed(std::set<std::string>{table})) TRY_VOID(client.execute(statement, long_statement()));
   }
   return {};
 }

@@ -60,6 +60,7 @@ struct CompiledModel {
   std::vector<std::string> tables;                     // "bronze.x" read directly
   std::vector<std::string> models;                     // models read directly
   std::set<std::string> tables_in_depth;               // "bronze.x" read directly or through models
+  std::set<std::string> fed_by;                        // "bronze.x" whose rows its store is made of
   std::vector<clickhouse::ColumnDescription> columns;  // of the public view
 
   std::string recompute;  // the plain SELECT over bronze.*__current, every model inlined
@@ -68,6 +69,8 @@ struct CompiledModel {
   std::string store;
   std::vector<std::string> create_statements;
   std::string backfill_statement;     // fills an empty store from the current rows; empty for views
+  // incremental: the same for each of fed_by alone, ("bronze.x", statement).
+  std::vector<std::pair<std::string, std::string>> feed_statements;
   std::string view_statement;         // CREATE OR REPLACE VIEW of the public name
   std::vector<std::string> physical;  // tables and views it owns without the public one, dependents first
 

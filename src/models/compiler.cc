@@ -7,6 +7,7 @@
 #include "models/keyed_statements.h"
 #include "models/model_source.h"
 #include "models/references.h"
+#include "models/retention.h"
 
 #include <map>
 
@@ -16,7 +17,7 @@ namespace {
 using clickhouse::quote_table;
 
 // Changes when the same SQL would be compiled to something else, so that stores are built again.
-constexpr std::string_view compiler_version = "2";
+constexpr std::string_view compiler_version = "3";
 
 struct Draft {
   const config::ModelFile* file = nullptr;
@@ -195,10 +196,13 @@ class Compilation_ {
                          "use `-- kind: view`, or `-- kind: keyed` when it is a row for each key");
       return {};
     }
-    if (!file.ttl.empty()) {
-      complain.in_header("ttl",
-                         "ttl is not supported in this version: the model would differ from its recompute",
-                         "filter by time in a `-- kind: view` model on top");
+    if (!file.ttl.empty() && file.kind != "incremental") {
+      complain.in_header(
+          "ttl",
+          fmt::format("ttl belongs to `-- kind: incremental`: rows of a {} model do not grow old one "
+                      "by one",
+                      file.kind),
+          "filter by time in a `-- kind: view` model on top");
       return {};
     }
     if (!TRY(check_references(draft, complain))) return {};
@@ -238,12 +242,18 @@ class Compilation_ {
     }
     model.columns = std::move(*columns);
 
-    ModelSource source{file, functions_, tables_, client_, complain};
+    ModelSource source{file, functions_, tables_, client_, complain, result_.models, mirrored_};
+    std::optional<Retention> retention;
+    if (!Retention::read(source, model.columns, retention)) return {};
+    if (retention) {
+      mirrored_[name] = TRY(one_line(retention->applied_to(mirrored_only)));
+      model.recompute = retention->applied_to(model.recompute);
+    }
     bool good = file.kind == "view"          ? TRY(compile_view(model, sql))
-                : file.kind == "incremental" ? compile_deltas(model, source, *draft.text)
+                : file.kind == "incremental" ? compile_deltas(model, source, *draft.text, retention)
                                              : TRY(compile_keys(model, source, sql, mirrored_only));
     if (!good) return {};
-    TRY_VOID(offer_to_keyed(model, sql));
+    TRY_VOID(offer_to_keyed(model, retention ? retention->applied_to(sql) : sql));
     result_.models.models.push_back(std::move(model));
     return {};
   }
@@ -306,24 +316,41 @@ class Compilation_ {
            " SETTINGS " + clickhouse::merge_tree_settings(true) + ", allow_nullable_key = 1";
   }
 
-  bool compile_deltas(CompiledModel& model, const ModelSource& source, const SqlText& text) {
+  bool compile_deltas(CompiledModel& model, const ModelSource& source, const SqlText& text,
+                      const std::optional<Retention>& retention) {
     model.kind = ModelKind::incremental;
     auto compiled = compile_incremental(source, text, model.columns);
     if (!compiled) return false;
+    if (retention) {
+      compiled->engine += retention->clause();
+      compiled->view_select = retention->applied_to(compiled->view_select);
+    }
     model.form = compiled->form;
-    model.fingerprint = fingerprint(
-        model, {compiled->store_columns, compiled->engine, compiled->delta_select, compiled->view_select});
+    std::vector<std::string> parts{compiled->store_columns, compiled->engine, compiled->view_select};
+    for (const auto& feed : compiled->feeds)
+      parts.push_back(over_rows(feed.delta_select, feed.table->changes()));
+    model.fingerprint = fingerprint(model, parts);
     model.store = physical_name(model.file, model.fingerprint);
-    std::string trigger = physical_name(model.file, model.fingerprint, "__mv");
     model.create_statements = {create_store(model, compiled->store_columns, compiled->engine) +
-                                   (compiled->form == StoreForm::rows ? ", index_granularity = 256" : ""),
-                               "CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " + model.store +
-                                   " AS " + compiled->delta_select};
-    model.backfill_statement = "INSERT INTO " + model.store + " " + compiled->backfill_select;
+                               (compiled->form == StoreForm::rows ? ", index_granularity = 256" : "")};
+    std::vector<std::string> existing;
+    for (const auto& feed : compiled->feeds) {
+      std::string suffix = existing.empty() ? "__mv" : fmt::format("__mv_{}", existing.size() + 1);
+      std::string trigger = physical_name(model.file, model.fingerprint, suffix);
+      model.create_statements.push_back("CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " +
+                                        model.store + " AS " +
+                                        over_rows(feed.delta_select, feed.table->changes()));
+      model.physical.push_back(trigger);
+      model.fed_by.insert("bronze." + feed.table->name);
+      existing.push_back(over_rows(feed.delta_select, feed.table->rows_as_changes()));
+      model.feed_statements.emplace_back("bronze." + feed.table->name,
+                                         "INSERT INTO " + model.store + " " + existing.back());
+    }
+    model.backfill_statement = "INSERT INTO " + model.store + " " + joined(existing, " UNION ALL ");
     std::string view = compiled->view_select;
     view.replace(view.find(store_placeholder), store_placeholder.size(), model.store);
     model.view_statement = create_view(model, view);
-    model.physical = {trigger, model.store};
+    model.physical.push_back(model.store);
     return true;
   }
 
@@ -331,6 +358,7 @@ class Compilation_ {
                             const std::string& mirrored_only) {
     model.kind = ModelKind::keyed;
     model.form = StoreForm::keyed;
+    model.fed_by = model.tables_in_depth;
     auto compiled = TRY(compile_over_stores(model, source, written));
     if (!compiled) {
       std::unique_ptr<SqlText> text = TRY(SqlText::read(mirrored_only));
@@ -353,7 +381,8 @@ class Compilation_ {
     if (!any) return std::optional<KeyedModel>();
     std::vector<config::Diagnostic> ignored;
     Complaints complain(source.file, ignored);
-    ModelSource quiet{source.file, source.functions, source.tables, source.client, complain};
+    ModelSource quiet{source.file, source.functions, source.tables,        source.client,
+                      complain,    source.models,    source.inlined_models};
     std::unique_ptr<SqlText> text = TRY(SqlText::read(std::move(sql)));
     return compile_keyed(quiet, keyed_tables_, *text, true, model.columns);
   }
@@ -388,7 +417,12 @@ class Compilation_ {
     std::unique_ptr<SqlText> text = TRY(SqlText::read(TRY(replace_references(
         mirrored_.at(model.name), [&](const TableReference&) { return table.changes(); }))));
     SelectShape shape = shape_of(*text, {0, text->tokens.size()});
-    if (shape.from.empty()) return {};
+    // FROM `bronze`.`t__changes` AS alias and nothing else; a store of anything more is put in instead.
+    std::optional<size_t> set_operation;
+    union_branches(*text, {0, text->tokens.size()}, set_operation);
+    if (set_operation || (shape.from.size() != 4 && shape.from.size() != 5) ||
+        text->tokens[shape.from.first].is("("))
+      return {};
     std::string alias = clickhouse::quote_identifier(text->tokens[shape.from.last - 1].name);
     store.changes = "(" +
                     std::string(text->sql).insert(text->tokens[shape.from.first - 1].offset,
@@ -423,12 +457,21 @@ Result<Compilation> compile(clickhouse::Client& client, const std::vector<config
 }
 
 std::set<std::string> tables_needing_changes(const std::vector<config::ModelFile>& files) {
+  std::map<std::string, std::string> texts;
   std::map<std::string, std::vector<std::string>> reads;
-  for (const auto& file : files)
+  for (const auto& file : files) {
+    texts[file.full_name()] = file.sql;
     if (auto names = referenced_tables(file.sql)) reads[file.full_name()] = *names;
+  }
   std::set<std::string> tables;
   for (const auto& file : files) {
-    if (file.kind != "incremental" && file.kind != "keyed") continue;
+    // What an incremental model joins, it joins when it is read.
+    if (file.kind == "incremental")
+      tables.merge(feeding_tables(file.sql, [&](const std::string& name) -> std::optional<std::string> {
+        auto found = texts.find(name);
+        return found == texts.end() ? std::nullopt : std::optional(found->second);
+      }));
+    if (file.kind != "keyed") continue;
     std::set<std::string> seen;
     std::vector<std::string> open{file.full_name()};
     while (!open.empty()) {

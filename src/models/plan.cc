@@ -68,7 +68,7 @@ bool compare_columns(const std::vector<std::string>& before,
 Status read_cost(clickhouse::Client& client, const CompiledModel& model, PlanStep& step) {
   if (model.backfill_statement.empty()) return {};
   std::vector<std::string> names;
-  for (const auto& table : model.tables_in_depth) names.push_back(table.substr(7));
+  for (const auto& table : model.fed_by) names.push_back(table.substr(7));
   Block block =
       TRY(client.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = "
                        "'bronze' AND table IN "
