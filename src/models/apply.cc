@@ -4,6 +4,7 @@
 #include "models/model_source.h"
 #include "models/model_state.h"
 #include "models/plan.h"
+#include "models/query_settings.h"
 
 namespace tidemark::models {
 namespace {
@@ -12,13 +13,11 @@ using clickhouse::quote_identifier;
 
 clickhouse::QueryOptions long_statement() {
   clickhouse::QueryOptions options;
+  options.settings = model_query_settings();
   // Two equal blocks of a backfill are two blocks, not one sent twice.
-  options.settings = {
-      {"insert_deduplicate", "0"},
-      {"max_execution_time", "0"},
-      {"max_partitions_per_insert_block", "0"},
-      {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)},
-      {"max_bytes_before_external_sort", std::to_string(limits::model_query_memory_bytes)}};
+  options.settings["insert_deduplicate"] = "0";
+  options.settings["max_execution_time"] = "0";
+  options.settings["max_partitions_per_insert_block"] = "0";
   options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
   return options;
 }

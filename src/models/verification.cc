@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "models/model_source.h"
+#include "models/query_settings.h"
 
 namespace tidemark::models {
 namespace {
@@ -10,10 +11,8 @@ using clickhouse::quote_identifier;
 
 clickhouse::QueryOptions bounded() {
   clickhouse::QueryOptions options;
-  options.settings = {
-      {"max_execution_time", "0"},
-      {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)},
-      {"max_bytes_before_external_sort", std::to_string(limits::model_query_memory_bytes)}};
+  options.settings = model_query_settings();
+  options.settings["max_execution_time"] = "0";
   options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
   return options;
 }
