@@ -15,6 +15,8 @@ int main(int argc, char** argv) {
           {"status", "what runs and how far it is behind", "tidemark status --json", add_status},
           {"verify", "prove every table and model against its source", "tidemark verify", add_verify},
           {"audit", "ask every audit now", "tidemark audit analytics.mv_campaign_ctr", add_audit},
+          {"refresh", "recompute refresh models now", "tidemark refresh analytics.top_campaigns",
+           add_refresh},
           {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
           {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",
            add_generate},
