@@ -70,6 +70,8 @@ struct RunningProject::State {
   std::unique_ptr<ModelWatch> watch;  // of what is deployed
   models::DictionaryReloads dictionaries;
   std::unique_ptr<models::RefreshService> refreshes;
+  std::set<std::string>
+      streamed;  // sources; only complete() looks at it, which the service calls one at a time
   std::vector<std::unique_ptr<ingest::PostgresPipeline>> pipelines;
   std::unique_ptr<serve::LiveServer> server;
   int lock_fd = -1;
@@ -159,11 +161,16 @@ struct RunningProject::State {
     }
   }
 
-  // A result of half a table is not shown.
-  bool complete(const std::set<std::string>& tables) const {
-    for (const auto& source : status().sources)
+  // A result of half a table is not shown. A source that has streamed is complete, also while Postgres is
+  // away.
+  bool complete(const std::set<std::string>& tables) {
+    for (const auto& source : status().sources) {
+      if (source.state == "streaming") streamed.insert(source.source);
       for (const auto& table : source.tables)
-        if (tables.contains(table.table) && table.state != "live") return false;
+        if (tables.contains(table.table) && table.state != "live" &&
+            (table.state == "copying" || !streamed.contains(source.source)))
+          return false;
+    }
     return true;
   }
 
@@ -297,9 +304,7 @@ struct RunningProject::State {
     for (const auto& status : refreshes->status())
       for (auto& model : list) {
         if (model.model != status.model) continue;
-        // A result that an audit refuses is worse news than one that is being made again.
-        if (status.state == "failed" || (status.state == "refreshing" && model.state == "live"))
-          model.state = status.state;
+        if (status.state == "failed") model.state = status.state;
         if (status.stale_since > 0)
           model.as_of_lag_ms += (system_clock().wall_micros() - status.stale_since) / 1000;
         if (model.state == "live" && model.freshness_ms > 0 && model.as_of_lag_ms > model.freshness_ms) {

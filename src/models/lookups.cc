@@ -307,6 +307,7 @@ void DictionaryReloads::replace(std::vector<Dictionary> dictionaries) {
 
 bool DictionaryReloads::any_over(const std::vector<std::string>& tables) const {
   std::lock_guard lock(mutex_);
+  if (!failing_.empty()) return true;
   for (const auto& dictionary : dictionaries_)
     for (const auto& table : tables)
       if (dictionary.tables.contains(table)) return true;

@@ -57,6 +57,7 @@ class DictionaryReloads {
     std::set<std::string> refresh_models;
   };
   void replace(std::vector<Dictionary> dictionaries);
+  // Would reload() do anything for these?
   bool any_over(const std::vector<std::string>& tables) const;
   // Rows of these tables ("bronze.x") are in. A dictionary that cannot be reloaded keeps what it had, is
   // tried again at the next call for anything, and is named by failing().
