@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
           {"explain", "what a model became, why it is right, where a row came from",
            "tidemark explain model analytics.mv_campaign_ctr --row campaign_id=7", add_explain},
           {"audit", "ask every audit now", "tidemark audit analytics.mv_campaign_ctr", add_audit},
+          {"refresh", "recompute refresh models now", "tidemark refresh analytics.top_campaigns",
+           add_refresh},
           {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
           {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",
            add_generate},

@@ -5,6 +5,7 @@
 #include "ingest/state_store.h"
 #include "models/audits.h"
 #include "models/compiler.h"
+#include "models/lookups.h"
 #include "models/plan.h"
 
 #include <CLI/CLI.hpp>
@@ -21,6 +22,8 @@ Run add_apply(CLI::App& command) {
     if (!TRY(clickhouse::database_exists(client, "bronze")))
       return fail(ErrorKind::refused, "nothing is mirrored yet, so there is nothing to build models on",
                   "run `tidemark up`; its first start makes all models");
+    auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::all));
+    if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
     auto compilation = TRY(models::compile(client, project.models));
     if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
     models::Plan plan = TRY(models::compute_plan(client, compilation.models));

@@ -139,7 +139,9 @@ Result<ExitCode> check(RunningProject& running, Traffic& traffic, const Choice& 
   TRY_VOID(traffic.stop());
   clickhouse::ClientPool pool(running.warehouse(), 2);
   auto parity =
-      TRY(verify_project(running.project(), pool, {.progress = Progress::mode_for(invocation.json)}));
+      TRY(verify_project(running.project(), pool,
+                         {.progress = Progress::mode_for(invocation.json),
+                          .refresh = [&](const std::string& model) { return running.refresh(model); }}));
   if (!invocation.json) TRY_VOID(print_kpis(pool));
   print_out(invocation.json ? parity.to_json() : "\n" + parity.to_text());
   return parity.ok() ? ExitCode::ok : ExitCode::verify_failed;

@@ -11,7 +11,9 @@
 #include "models/audits.h"
 #include "models/compiler.h"
 #include "models/lineage.h"
+#include "models/lookups.h"
 #include "models/plan.h"
+#include "models/refresh_service.h"
 #include "models/runtime.h"
 #include "serve/live_server.h"
 
@@ -22,6 +24,7 @@
 #include <signal.h>
 #include <sstream>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <thread>
 #include <unistd.h>
 
@@ -38,6 +41,22 @@ Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remo
   return clickhouse::Endpoint::parse(remote.url, remote.user, remote.password);
 }
 
+std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
+  std::vector<std::string> names;
+  for (const auto& table : tables) names.push_back("bronze." + table);
+  return names;
+}
+
+// 256 bits, in hexadecimal.
+Result<std::string> random_token() {
+  unsigned char bytes[32];
+  if (getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes))
+    return fail(ErrorKind::internal, "the system gives no random bytes");
+  std::string token;
+  for (unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
+  return token;
+}
+
 }  // namespace
 
 struct RunningProject::State {
@@ -49,6 +68,10 @@ struct RunningProject::State {
   std::unique_ptr<models::Runtime> models;
   models::Lineage lineage;
   std::unique_ptr<ModelWatch> watch;  // of what is deployed
+  models::DictionaryReloads dictionaries;
+  std::unique_ptr<models::RefreshService> refreshes;
+  std::set<std::string>
+      streamed;  // sources; only complete() looks at it, which the service calls one at a time
   std::vector<std::unique_ptr<ingest::PostgresPipeline>> pipelines;
   std::unique_ptr<serve::LiveServer> server;
   int lock_fd = -1;
@@ -101,11 +124,17 @@ struct RunningProject::State {
     ingest::ModelHooks hooks;
     hooks.after_parts = [this](uint64_t cut, Version version,
                                const std::vector<std::string>& tables) -> Status {
-      if (!models->has_keyed_models()) return {};
-      return models->after_cut(*pool->lease(), cut, version, tables);
+      if (models->has_keyed_models()) TRY_VOID(models->after_cut(*pool->lease(), cut, version, tables));
+      std::vector<std::string> names = bronze_names(tables);
+      if (dictionaries.any_over(names)) dictionaries.reload(*pool->lease(), names);
+      return {};
     };
     hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
-      return models->after_copy(*pool->lease(), version, tables);
+      TRY_VOID(models->after_copy(*pool->lease(), version, tables));
+      std::vector<std::string> names = bronze_names(tables);
+      dictionaries.reload(*pool->lease(), names);
+      refreshes->on_copy(names);
+      return {};
     };
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
       return models::reset_stores_of(*pool->lease(), models->models(), {tables.begin(), tables.end()});
@@ -132,12 +161,36 @@ struct RunningProject::State {
     }
   }
 
+  // A result of half a table is not shown. A source that has streamed is complete, also while Postgres is
+  // away.
+  bool complete(const std::set<std::string>& tables) {
+    for (const auto& source : status().sources) {
+      if (source.state == "streaming") streamed.insert(source.source);
+      for (const auto& table : source.tables)
+        if (tables.contains(table.table) && table.state != "live" &&
+            (table.state == "copying" || !streamed.contains(source.source)))
+          return false;
+    }
+    return true;
+  }
+
+  void make_refreshes() {
+    refreshes = std::make_unique<models::RefreshService>(
+        *pool, system_clock(),
+        models::RefreshHooks{.after_swap =
+                                 [this](const models::CompiledModel& model) {
+                                   dictionaries.reload_over(*pool->lease(), model.name);
+                                 }},
+        [this](const std::set<std::string>& tables) { return complete(tables); });
+  }
+
   Status prepare_sources(const RunOptions& options) {
     pipelines.clear();
     std::set<std::string> with_changes = models::tables_needing_changes(project.models);
     for (const auto& source : project.sources) {
       auto on_cut = [this](const ingest::CutEvent& cut) {
         if (watch) watch->on_cut(cut);
+        refreshes->on_cut(cut.tables);
         if (server) server->on_cut(cut);
       };
       auto pipeline = std::make_unique<ingest::PostgresPipeline>(
@@ -204,8 +257,23 @@ struct RunningProject::State {
     return {};
   }
 
+  Status make_lookups(clickhouse::Client& client) {
+    auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::all));
+    if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
+    for (const auto& source : project.sources)
+      for (const auto& table : source.live)
+        log::info("live: {} of source {} is read from Postgres by each query, as of no commit", table,
+                  source.name);
+    for (const auto& dictionary : project.dictionaries)
+      if (dictionary.live())
+        log::info("live: dictionary {} reads {} of source {}, at most {} s old, as of no commit",
+                  dictionary.full_name(), dictionary.table, dictionary.source, dictionary.lifetime_seconds);
+    return {};
+  }
+
   Status deploy_models(const RunOptions& options) {
     auto client = pool->lease();
+    TRY_VOID(make_lookups(*client));
     auto compilation = TRY(models::compile(*client, project.models));
     if (!compilation.ok()) {
       std::string text;
@@ -220,6 +288,8 @@ struct RunningProject::State {
     lineage = models::Lineage(compilation.models);
     if (!watch) watch = std::make_unique<ModelWatch>(endpoint, [this] { return status(); });
     TRY_VOID(watch->follow(*client, compilation.models, project.audits));
+    dictionaries.replace(models::dictionaries_of(project, compilation.models));
+    TRY_VOID(refreshes->replace(compilation.models));
     models = std::make_unique<models::Runtime>(std::move(compilation.models));
     return {};
   }
@@ -228,6 +298,32 @@ struct RunningProject::State {
     ingest::PipelineStatus status;
     for (const auto& pipeline : pipelines) status.sources.push_back(pipeline->status());
     return status;
+  }
+
+  void add_refresh_status(std::vector<serve::ModelStatus>& list) const {
+    for (const auto& status : refreshes->status())
+      for (auto& model : list) {
+        if (model.model != status.model) continue;
+        if (status.state == "failed") model.state = status.state;
+        if (status.stale_since > 0)
+          model.as_of_lag_ms += (system_clock().wall_micros() - status.stale_since) / 1000;
+        if (model.state == "live" && model.freshness_ms > 0 && model.as_of_lag_ms > model.freshness_ms) {
+          model.state = "stale";
+          model.reason =
+              fmt::format("{} ms behind, and it allows {} ms", model.as_of_lag_ms, model.freshness_ms);
+        }
+        model.refresh = serve::RefreshFacts{.runs = status.runs,
+                                            .failed_runs = status.failed_runs,
+                                            .run_micros = status.run_micros,
+                                            .error = status.error,
+                                            .asked = status.asked,
+                                            .answered = status.answered,
+                                            .answer_error = status.answer_error};
+        if (!status.last) continue;
+        model.refresh->as_of_micros = status.last->started_at;
+        model.refresh->rows = status.last->rows;
+        model.refresh->bytes = status.last->bytes;
+      }
   }
 
   Status start_page() {
@@ -239,22 +335,45 @@ struct RunningProject::State {
     options.reader = reader;
     options.warehouse_mode = embedded ? "embedded" : "remote";
     options.pipeline_status = [this] { return status(); };
-    options.model_status = [this] { return watch->models(status()); };
+    options.model_status = [this] {
+      auto list = watch->models(status());
+      add_refresh_status(list);
+      return list;
+    };
     options.audit_status = [this] { return watch->audits(); };
     options.lineage = [this](const std::string& sql) {
       auto tables = lineage.tables_of(sql);
       return std::vector<std::string>(tables.begin(), tables.end());
     };
+    std::string token = TRY(random_token());
+    options.control_token = token;
+    options.refresh = [this](const std::string& model) { return refreshes->ask(model); };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
-    std::ofstream file(run_file(project.root), std::ios::trunc);
-    file << boost::json::serialize(boost::json::object{{"pid", getpid()}, {"url", server->url()}}) << "\n";
+    return write_run_file(token);
+  }
+
+  Status write_run_file(const std::string& token) {
+    std::string text = boost::json::serialize(
+                           boost::json::object{{"pid", getpid()}, {"url", server->url()}, {"token", token}}) +
+                       "\n";
+    auto path = run_file(project.root);
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);  // its mode must be ours from the first byte
+    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool written = fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    if (fd >= 0) close(fd);
+    if (!written)
+      return fail(
+          ErrorKind::refused, fmt::format("cannot write {}", path.string()),
+          "the project's directory must be writable: other verbs find the running project by that file");
     return {};
   }
 
   void stop() {
     if (std::exchange(stopped, true)) return;
     if (watch) watch->stop();
+    if (refreshes) refreshes->stop();
     for (auto& pipeline : pipelines) pipeline->stop();
     if (server) server->stop();
     if (embedded) embedded->stop();
@@ -276,11 +395,13 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   state.project = std::move(project);
   TRY_VOID(state.lock());
   TRY_VOID(state.open_warehouse(options));
+  state.make_refreshes();
   TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
   TRY_VOID(state.start_page());
   for (auto& pipeline : state.pipelines) pipeline->start();
   state.watch->start();
+  state.refreshes->start();
   return running;
 }
 
@@ -299,6 +420,10 @@ ingest::PipelineStatus RunningProject::status() const {
 void RunningProject::stop() {
   state_->stop();
 }
+Status RunningProject::refresh(const std::string& model) {
+  TRY_VOID(state_->refreshes->answer(model, TRY(state_->refreshes->ask(model))));
+  return {};
+}
 
 bool RunningProject::quiet() const {
   for (const auto& source : state_->status().sources)
@@ -313,6 +438,10 @@ std::optional<Error> RunningProject::gave_up() const {
 }
 
 Result<std::string> running_url(const std::filesystem::path& project_directory) {
+  return TRY(running_instance(project_directory)).url;
+}
+
+Result<RunningInstance> running_instance(const std::filesystem::path& project_directory) {
   auto down = fail(ErrorKind::dependency_down,
                    fmt::format("the project in {} is not running", project_directory.string()),
                    "start it with: tidemark up");
@@ -326,7 +455,9 @@ Result<std::string> running_url(const std::filesystem::path& project_directory) 
   if (!object.contains("pid") || !object.contains("url")) return down;
   // The file of a killed instance stays behind; its process does not.
   if (kill(static_cast<pid_t>(object.at("pid").as_int64()), 0) != 0) return down;
-  return std::string(object.at("url").as_string());
+  RunningInstance running{.url = std::string(object.at("url").as_string())};
+  if (const auto* token = object.if_contains("token")) running.token = token->as_string();
+  return running;
 }
 
 void Signals::block() {

@@ -175,7 +175,8 @@ Status reset_stores_of(clickhouse::Client& client, const CompiledModels& models,
     TRY_VOID(state.write(client, record, ""));
   }
   for (const auto& model : models.models) {
-    if (model.store.empty() || !fed(model.fed_by)) continue;
+    // The result of a refresh stays as it is until the run that after_copy() asks for.
+    if (model.store.empty() || model.form == StoreForm::result || !fed(model.fed_by)) continue;
     // A keyed store is only ever replaced row by row: after_copy() rewrites it from all its tables.
     if (model.form == StoreForm::keyed && model.tables_in_depth.size() > 1) continue;
     TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + model.store + " SYNC", long_statement()));

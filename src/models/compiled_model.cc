@@ -10,6 +10,8 @@ const char* name(ModelKind kind) {
       return "incremental";
     case ModelKind::keyed:
       return "keyed";
+    case ModelKind::refresh:
+      return "refresh";
   }
   return "";
 }

@@ -239,7 +239,6 @@ TEST_F(ModelsTest, TrapsAreRefusedWithPlaceAndRemedy) {
        "now()",
        "view",
        {"shop"}},
-      {"refresh", "SELECT 1 AS x", "", "not supported", "view", {}},
   };
   for (const auto& one : cases) {
     Compilation compilation = compiled({model_file("analytics.m", one.kind, one.sql, one.key)});

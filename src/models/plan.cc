@@ -136,6 +136,7 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
       step.change = ChangeClass::repaired;
     }
     step.downstream = models.downstream_of(model.name);
+    step.live.assign(model.live_reads.begin(), model.live_reads.end());
     TRY_VOID(read_cost(client, model, step));
     plan.steps.push_back(std::move(step));
   }
@@ -147,6 +148,7 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
     PlanStep step{.model = record.model, .change = ChangeClass::dropped, .destructive = true};
     if (record.kind == "incremental") step.kind = ModelKind::incremental;
     if (record.kind == "keyed") step.kind = ModelKind::keyed;
+    if (record.kind == "refresh") step.kind = ModelKind::refresh;
     step.reasons.push_back("no longer in the project");
     plan.steps.push_back(std::move(step));
   }

@@ -119,6 +119,19 @@ json::object audit_object(const AuditStatus& audit) {
   return entry;
 }
 
+json::object refresh_object(const RefreshFacts& facts) {
+  return {{"as_of_ms", facts.as_of_micros / 1000},
+          {"rows", facts.rows},
+          {"bytes", facts.bytes},
+          {"runs", facts.runs},
+          {"failed_runs", facts.failed_runs},
+          {"seconds", static_cast<double>(facts.run_micros) / 1e6},
+          {"error", facts.error},
+          {"asked", facts.asked},
+          {"answered", facts.answered},
+          {"answer_error", facts.answer_error}};
+}
+
 json::object model_object(const ModelStatus& model) {
   json::object entry = {{"model", model.model},
                         {"kind", model.kind},
@@ -127,6 +140,7 @@ json::object model_object(const ModelStatus& model) {
   if (!model.reason.empty()) entry["reason"] = model.reason;
   if (model.since_micros > 0) entry["since_ms"] = model.since_micros / 1000;
   if (!model.cuts.empty()) entry["cuts"] = json::value_from(model.cuts);
+  if (model.refresh) entry["refresh"] = refresh_object(*model.refresh);
   if (model.freshness_ms > 0) entry["freshness_ms"] = model.freshness_ms;
   json::array audits;
   for (const auto& audit : model.audits) audits.push_back(audit_object(audit));
@@ -165,6 +179,10 @@ std::string status_document(const StatusInputs& inputs) {
       {"warehouse",
        {{"mode", inputs.warehouse_mode}, {"version", inputs.warehouse_version}, {"up", inputs.warehouse_up}}},
       {"viewers", inputs.viewers}});
+}
+
+std::string refresh_document(const RefreshFacts& facts) {
+  return json::serialize(refresh_object(facts));
 }
 
 std::string readiness_document(const StatusInputs& inputs, bool& ready) {

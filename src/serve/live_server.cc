@@ -10,9 +10,11 @@
 #include "serve/openapi.h"
 #include "serve/page.h"
 #include "serve/query_endpoints.h"
+#include "serve/refresh_metrics.h"
 
 #include <condition_variable>
 #include <mutex>
+#include <openssl/crypto.h>
 #include <thread>
 
 namespace tidemark::serve {
@@ -75,6 +77,7 @@ class LiveServer::Implementation {
   StatusInputs status_inputs() const;
   void probe_warehouse();
   Response ready() const;
+  std::optional<Response> refuse_control(const Request& request) const;
 
   const ServeOptions options_;
   http::Server server_;
@@ -133,6 +136,17 @@ Response LiveServer::Implementation::ready() const {
   return Response::json(std::move(document), ready ? 200 : 503);
 }
 
+// Whoever changes something must have read the token from the project's directory.
+std::optional<Response> LiveServer::Implementation::refuse_control(const Request& request) const {
+  const std::string wanted = "Bearer " + options_.control_token;
+  const std::string_view given = request.header("authorization");
+  if (!options_.control_token.empty() && given.size() == wanted.size() &&
+      CRYPTO_memcmp(given.data(), wanted.data(), wanted.size()) == 0)
+    return std::nullopt;
+  return Response::problem(401, "not allowed", "this request changes something and needs the project's token",
+                           "use the verbs of tidemark in the project's directory");
+}
+
 void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/", [](const Request& request) { return page_file(request, "index.html"); });
   server_.route("GET", "/assets/{file}", [](const Request& request) {
@@ -175,11 +189,27 @@ void LiveServer::Implementation::add_routes() {
                              "/openapi.json lists them");
   });
 
+  server_.route("POST", "/api/models/{name}/refresh", [this](const Request& request) {
+    if (auto refused = refuse_control(request)) return *refused;
+    if (!options_.refresh) return Response::problem(404, "not found", "nothing is refreshed here");
+    auto number = options_.refresh(request.path_parameters.at("name"));
+    if (!number) return Response::problem(404, "not found", number.error().message, number.error().remedy);
+    return Response::json(fmt::format("{{\"asked\":{}}}", *number), 202);
+  });
+  server_.route("GET", "/api/models/{name}/refresh", [this](const Request& request) {
+    if (options_.model_status)
+      for (const auto& model : options_.model_status())
+        if (model.model == request.path_parameters.at("name") && model.refresh)
+          return Response::json(refresh_document(*model.refresh));
+    return Response::problem(404, "not found", "there is no refresh model of that name");
+  });
+
   server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });
   server_.route("GET", "/readyz", [this](const Request&) { return ready(); });
   server_.route("GET", "/metrics", [this](const Request&) {
-    return Response::text(metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters()),
-                          "text/plain; version=0.0.4; charset=utf-8");
+    std::string text = metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters());
+    if (options_.model_status) text += refresh_metrics(options_.model_status());
+    return Response::text(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
   });
   server_.route("GET", "/openapi.json", [this](const Request&) {
     return Response::json(openapi_document(options_.project, options_.endpoints));

@@ -21,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,15 @@ struct AuditStatus {
   int64_t at_micros = 0;  // wall clock of the last answer
 };
 
+// Of a model of kind refresh, since start unless said otherwise.
+struct RefreshFacts {
+  int64_t as_of_micros = 0;  // when the run that made the result began; 0: apply's first fill
+  uint64_t rows = 0, bytes = 0, runs = 0, failed_runs = 0, run_micros = 0;
+  std::string error;                 // of the last run, when it failed
+  uint64_t asked = 0, answered = 0;  // runs asked for, the last of them that is finished
+  std::string answer_error;          // of that one
+};
+
 struct ModelStatus {
   std::string model;                     // "analytics.mv_campaign_ctr"
   std::string kind;                      // view | incremental | keyed | refresh
@@ -47,6 +57,7 @@ struct ModelStatus {
   std::map<std::string, uint64_t> cuts;  // by source: as of which it was found failed
   int64_t freshness_ms = 0;              // the limit it declares; 0: none
   std::vector<AuditStatus> audits;
+  std::optional<RefreshFacts> refresh;
 };
 
 struct ServeOptions {
@@ -59,6 +70,10 @@ struct ServeOptions {
   std::function<ingest::PipelineStatus()> pipeline_status;  // required
   std::function<std::vector<ModelStatus>()> model_status;   // may be empty
   std::function<std::vector<AuditStatus>()> audit_status;   // of models and mirrored tables; may be empty
+  // Requests that change something must bring it as "Authorization: Bearer <token>". Empty: they are refused.
+  std::string control_token;
+  // Begins a run of a refresh model; its number (RefreshFacts::asked). May be empty.
+  std::function<Result<uint64_t>(const std::string& model)> refresh;
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;
