@@ -60,7 +60,9 @@ json::object source_object(const ingest::SourceStatus& source) {
           {"rows_per_second", std::round(source.rows_per_second * 10) / 10},
           {"transactions", source.transactions},
           {"commit_to_queryable_ms",
-           {{"p50", milliseconds(source.queryable_p50_us)}, {"p99", milliseconds(source.queryable_p99_us)}}},
+           {{"p50", milliseconds(source.queryable_p50_us)},
+            {"p99", milliseconds(source.queryable_p99_us)},
+            {"max", milliseconds(source.queryable_max_us)}}},
           {"ladder", ladder_text(source.ladder)},
           {"behind_bytes", ladder_behind(source.ladder)},
           {"tables", std::move(tables)}};
