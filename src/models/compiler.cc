@@ -322,6 +322,7 @@ class Compilation_ {
     if (!Retention::read(source, model.columns, retention)) return {};
     if (retention) {
       mirrored_[name] = TRY(one_line(retention->applied_to(mirrored_only)));
+      compared_[name] = TRY(one_line(retention->applied_to(compared)));
       model.recompute = retention->applied_to(model.recompute);
     }
     bool good = file.kind == "view"          ? TRY(compile_view(model, sql))
