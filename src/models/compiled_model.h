@@ -4,6 +4,8 @@
 // Names in the warehouse, for model analytics.x with fingerprint 0123abcd...:
 //   analytics.x                        the view that carries the public name (every kind)
 //   analytics.x__0123abcd              store: groups with sums, rows, or rows by key
+//   analytics.x__0123abcd_2            the same of a later generation (generation.h)
+//   analytics.x__0123abcd__fill        what a backfill has gathered for a store of sums (backfill.h)
 //   analytics.x__0123abcd__mv          materialized view from bronze.<table>__changes to the store
 //   analytics.x__0123abcd__touched     keyed: the keys that changes touched, by cut
 //   analytics.x__0123abcd__touch_<n>   keyed: materialized views that write them
@@ -73,6 +75,10 @@ struct CompiledModel {
 
   std::string touched;  // keyed only, as all of `keyed`
   KeyedStatements keyed;
+
+  uint32_t generation = 0;  // of the physical tables named above: generation.h
+  // Everything above that may name a physical table.
+  std::vector<std::string*> statements();
 };
 
 struct CompiledModels {

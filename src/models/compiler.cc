@@ -1,6 +1,7 @@
 #include "models/compiler.h"
 
 #include "base/limits.h"
+#include "models/generation.h"
 #include "models/incremental.h"
 #include "models/incremental_traps.h"
 #include "models/keyed.h"
@@ -419,7 +420,9 @@ class Compilation_ {
 }  // namespace
 
 Result<Compilation> compile(clickhouse::Client& client, const std::vector<config::ModelFile>& files) {
-  return Compilation_(client, files).run();
+  Compilation compilation = TRY(Compilation_(client, files).run());
+  adopt_generations(compilation.models, TRY(ModelState::load(client)));
+  return compilation;
 }
 
 std::set<std::string> tables_needing_changes(const std::vector<config::ModelFile>& files) {

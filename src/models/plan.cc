@@ -128,7 +128,7 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
         step.reasons.push_back(fmt::format("kind: {} -> {}", active->kind, name(model.kind)));
       if (step.reasons.empty()) step.reasons.push_back("new definition, same columns");
     } else {
-      std::vector<std::string> parts = model.physical;
+      std::vector<std::string> parts = active->physical;
       parts.push_back(quote_table(model.file.database, model.file.name));
       for (const auto& part : parts)
         if (!existing.has(part)) step.reasons.push_back(part + " is missing");
