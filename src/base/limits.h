@@ -184,6 +184,12 @@ constexpr uint64_t backfill_before_start_rows = 2'000'000;
 // statements (attaching a snapshot, making a view: milliseconds) may take while all sources wait.
 constexpr std::chrono::milliseconds barrier_patience{10'000};
 constexpr std::chrono::milliseconds barrier_statement_time{5'000};
+// A source that has just begun comes to its first fence; then the place between two cuts is given up on.
+constexpr int64_t barrier_wait_us = 60'000'000;
+// A backfill's next chunk waits while a source is this far behind, but no longer than this, or it would never
+// end on a machine that is always busy.
+constexpr int64_t backfill_lag_ms_max = 1'000;
+constexpr int64_t backfill_breath_us_max = 5'000'000;
 // Rows shown of a difference or a failed audit: enough to see the pattern.
 constexpr size_t model_examples_max = 5;
 

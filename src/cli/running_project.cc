@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "cli/live_models.h"
+#include "cli/model_desk.h"
 #include "cli/model_watch.h"
 #include "cli/output.h"
 #include "clickhouse/client_pool.h"
@@ -10,9 +12,8 @@
 #include "ingest/postgres_pipeline.h"
 #include "models/audits.h"
 #include "models/compiler.h"
-#include "models/lineage.h"
+#include "models/model_state.h"
 #include "models/plan.h"
-#include "models/runtime.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -22,6 +23,7 @@
 #include <signal.h>
 #include <sstream>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <thread>
 #include <unistd.h>
 
@@ -38,6 +40,38 @@ Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remo
   return clickhouse::Endpoint::parse(remote.url, remote.user, remote.password);
 }
 
+// 256 bits, in hexadecimal.
+Result<std::string> random_token() {
+  unsigned char bytes[32];
+  if (getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes))
+    return fail(ErrorKind::internal, "the system gives no random bytes");
+  std::string token;
+  for (unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
+  return token;
+}
+
+// Names and contents of the project's files but for its models.
+std::string files_beside_models(const std::filesystem::path& root) {
+  std::map<std::string, std::string> contents;
+  auto read = [&](const std::filesystem::path& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    contents[path.string()] = text.str();
+  };
+  std::error_code ignored;
+  for (const char* file : {"tidemark.yaml", ".env"}) read(root / file);
+  for (const char* folder : {"sources", "dashboards", "endpoints"})
+    for (std::filesystem::recursive_directory_iterator entry(root / folder, ignored), end; entry != end;
+         entry.increment(ignored)) {
+      if (ignored) break;
+      if (entry->is_regular_file(ignored)) read(entry->path());
+    }
+  std::string all;
+  for (const auto& [path, text] : contents) all += path + "\n" + text + "\n";
+  return all;
+}
+
 }  // namespace
 
 struct RunningProject::State {
@@ -46,8 +80,12 @@ struct RunningProject::State {
   clickhouse::Endpoint endpoint;
   clickhouse::Endpoint reader;
   std::unique_ptr<clickhouse::ClientPool> pool;
-  std::unique_ptr<models::Runtime> models;
-  models::Lineage lineage;
+  LiveModels models;
+  ingest::CutBarrier barrier;
+  std::unique_ptr<ModelDesk> desk;
+  std::vector<std::string> for_later;  // models that are filled beside the stream
+  std::string other_files;             // as they were at the start
+  std::atomic<bool> stopping{false};
   std::unique_ptr<ModelWatch> watch;  // of what is deployed
   std::vector<std::unique_ptr<ingest::PostgresPipeline>> pipelines;
   std::unique_ptr<serve::LiveServer> server;
@@ -101,16 +139,81 @@ struct RunningProject::State {
     ingest::ModelHooks hooks;
     hooks.after_parts = [this](uint64_t cut, Version version,
                                const std::vector<std::string>& tables) -> Status {
-      if (!models->has_keyed_models()) return {};
-      return models->after_cut(*pool->lease(), cut, version, tables);
+      auto runtime = models.runtime();
+      if (!runtime->has_keyed_models()) return {};
+      return runtime->after_cut(*pool->lease(), cut, version, tables);
     };
     hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
-      return models->after_copy(*pool->lease(), version, tables);
+      return models.runtime()->after_copy(*pool->lease(), version, tables);
     };
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
-      return models::reset_stores_of(*pool->lease(), models->models(), {tables.begin(), tables.end()});
+      return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
+    };
+    hooks.barrier = &barrier;
+    return hooks;
+  }
+
+  // The place between two cuts of all sources. A source that has just begun has no fence of its own yet: it
+  // is asked for one.
+  Status at_barrier(const std::function<Status()>& action) {
+    int64_t deadline = system_clock().monotonic_micros() + limits::barrier_wait_us;
+    auto at_fence = [this] {
+      return std::all_of(pipelines.begin(), pipelines.end(), [](const auto& one) { return one->at_fence(); });
+    };
+    for (bool asked = false;;) {
+      bool ran = false;
+      Status done = barrier.run(limits::barrier_patience, at_fence, [&] {
+        ran = true;
+        return action();
+      });
+      if (ran) return done;
+      if (stopping) return fail(ErrorKind::cancelled, "stopped");
+      if (system_clock().monotonic_micros() > deadline) return done;
+      if (!std::exchange(asked, true)) (void)ask_for_fences();
+      std::this_thread::sleep_for(limits::fence_poll_every);
+    }
+  }
+
+  models::DeploymentHooks deployment_hooks() {
+    models::DeploymentHooks hooks;
+    hooks.at_barrier = [this](const std::function<Status()>& action) { return at_barrier(action); };
+    hooks.prepare_change_rows = [this](const std::set<std::string>& tables) -> Status {
+      for (auto& pipeline : pipelines) TRY_VOID(pipeline->prepare_change_rows(tables));
+      return {};
+    };
+    hooks.begin_change_rows = [this](const std::set<std::string>& tables) {
+      for (auto& pipeline : pipelines) pipeline->begin_change_rows(tables);
+    };
+    hooks.take_on = [this](const std::vector<models::CompiledModel>& list) { models.take_on(list); };
+    hooks.leave = [this](const std::vector<std::string>& physical, const std::vector<std::string>& gone) {
+      models.leave(physical, gone);
+    };
+    hooks.promoted = [this](const models::CompiledModels& deployed) { models.publish(deployed); };
+    hooks.follow = [this] { return follow(); };
+    // Cuts come first: the next chunk waits for them, but not for ever.
+    hooks.breathe = [this] {
+      int64_t deadline = system_clock().monotonic_micros() + limits::backfill_breath_us_max;
+      auto behind = [this] {
+        for (const auto& source : status().sources)
+          if (source.lag_ms > limits::backfill_lag_ms_max) return true;
+        return false;
+      };
+      while (!stopping && behind() && system_clock().monotonic_micros() < deadline)
+        std::this_thread::sleep_for(limits::fence_poll_every);
     };
     return hooks;
+  }
+
+  // Everything that goes by the project's models goes by these now.
+  Status follow() {
+    if (!watch) watch = std::make_unique<ModelWatch>(endpoint, [this] { return status(); });
+    return watch->follow(*pool->lease(), *models.published(), project.audits);
+  }
+
+  Result<std::vector<config::ModelFile>> load_models() {
+    config::LoadedProject loaded = config::load_project(project.root);
+    if (!loaded.ok()) return fail(ErrorKind::config, config::render(loaded.errors));
+    return std::move(loaded.project.models);
   }
 
   // Before capture starts nothing else repeats what a dying ClickHouse took with it. Each step may be done
@@ -135,6 +238,11 @@ struct RunningProject::State {
   Status prepare_sources(const RunOptions& options) {
     pipelines.clear();
     std::set<std::string> with_changes = models::tables_needing_changes(project.models);
+    // Versions that are kept beside those of the project are fed, too.
+    models::ModelState state = TRY(models::ModelState::load(*pool->lease()));
+    for (const auto& record : state.records())
+      if (record.state != "dropped" && (record.kind == "incremental" || record.kind == "keyed"))
+        for (const auto& table : record.tables) with_changes.insert(table.substr(7));
     for (const auto& source : project.sources) {
       auto on_cut = [this](const ingest::CutEvent& cut) {
         if (watch) watch->on_cut(cut);
@@ -193,7 +301,7 @@ struct RunningProject::State {
     while (TRY(ingest::cut_is_interrupted(client))) {
       log::info("models changed; what a kill interrupted is finished first");
       auto targets = TRY(ask_for_fences());
-      models = std::make_unique<models::Runtime>(kept);
+      models.replace(kept);
       for (auto& pipeline : pipelines) pipeline->start();
       Status waited = wait_for_fences(targets);
       for (auto& pipeline : pipelines) pipeline->stop();
@@ -214,14 +322,29 @@ struct RunningProject::State {
                   fmt::format("{} in the models\n{}", counted(compilation.errors.size(), "error"), text));
     }
     if (!options.recopy) TRY_VOID(finish_interrupted_cut(*client, compilation.models, options));
-    TRY_VOID(models::prepare(*client, compilation.models, [](const models::ApplyProgress& progress) {
-      log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
-    }));
-    lineage = models::Lineage(compilation.models);
-    if (!watch) watch = std::make_unique<ModelWatch>(endpoint, [this] { return status(); });
-    TRY_VOID(watch->follow(*client, compilation.models, project.audits));
-    models = std::make_unique<models::Runtime>(std::move(compilation.models));
-    return {};
+    auto tell = [](const models::ApplyProgress& progress) {
+      if (progress.chunk == 0)
+        log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
+    };
+    for_later = TRY(models::prepare(*client, compilation.models, tell,
+                                    options.recopy ? UINT64_MAX : limits::backfill_before_start_rows));
+    models::CompiledModels deployed = compilation.models;
+    std::erase_if(deployed.models, [&](const auto& model) {
+      return std::find(for_later.begin(), for_later.end(), model.name) != for_later.end();
+    });
+    models.replace(std::move(deployed));
+    return follow();
+  }
+
+  void make_desk() {
+    desk = std::make_unique<ModelDesk>(
+        endpoint, [this] { return load_models(); }, deployment_hooks());
+  }
+
+  void fill_the_rest() {
+    if (for_later.empty()) return;
+    log::info("{} are filled while the stream goes on", counted(for_later.size(), "model"));
+    if (auto begun = desk->begin({.leave_dropped = true}); !begun) log::warn("{}", begun.error().describe());
   }
 
   ingest::PipelineStatus status() const {
@@ -239,21 +362,62 @@ struct RunningProject::State {
     options.reader = reader;
     options.warehouse_mode = embedded ? "embedded" : "remote";
     options.pipeline_status = [this] { return status(); };
-    options.model_status = [this] { return watch->models(status()); };
+    options.model_status = [this] {
+      auto list = watch->models(status());
+      add_building(list);
+      return list;
+    };
     options.audit_status = [this] { return watch->audits(); };
     options.lineage = [this](const std::string& sql) {
-      auto tables = lineage.tables_of(sql);
+      auto tables = models.lineage()->tables_of(sql);
       return std::vector<std::string>(tables.begin(), tables.end());
     };
+    std::string token = TRY(random_token());
+    options.control_token = token;
+    options.deploy = [this](const std::string& request) -> Result<std::string> {
+      uint64_t number = TRY(desk->begin(TRY(DeployRequest::from_json(request))));
+      return fmt::format("{{\"deployment\":{}}}", number);
+    };
+    options.deployment = [this] { return desk->document(); };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
-    std::ofstream file(run_file(project.root), std::ios::trunc);
-    file << boost::json::serialize(boost::json::object{{"pid", getpid()}, {"url", server->url()}}) << "\n";
+    return write_run_file(token);
+  }
+
+  // What is being filled, under the name it will have.
+  void add_building(std::vector<serve::ModelStatus>& list) const {
+    auto building = desk->building();
+    if (!building) return;
+    for (auto& model : list)
+      if (model.model == building->model) {
+        model.state = "building";
+        model.percent = building->percent;
+        return;
+      }
+    list.push_back({.model = building->model, .state = "building", .percent = building->percent});
+  }
+
+  Status write_run_file(const std::string& token) {
+    std::string text = boost::json::serialize(
+                           boost::json::object{{"pid", getpid()}, {"url", server->url()}, {"token", token}}) +
+                       "\n";
+    auto path = run_file(project.root);
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);  // its mode must be ours from the first byte
+    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool written = fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    if (fd >= 0) close(fd);
+    if (!written)
+      return fail(
+          ErrorKind::refused, fmt::format("cannot write {}", path.string()),
+          "the project's directory must be writable: other verbs find the running project by that file");
     return {};
   }
 
   void stop() {
     if (std::exchange(stopped, true)) return;
+    stopping = true;
+    if (desk) desk->stop();
     if (watch) watch->stop();
     for (auto& pipeline : pipelines) pipeline->stop();
     if (server) server->stop();
@@ -274,13 +438,16 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   std::unique_ptr<RunningProject> running(new RunningProject(std::make_unique<State>()));
   State& state = *running->state_;
   state.project = std::move(project);
+  state.other_files = files_beside_models(state.project.root);
   TRY_VOID(state.lock());
   TRY_VOID(state.open_warehouse(options));
   TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
+  state.make_desk();
   TRY_VOID(state.start_page());
   for (auto& pipeline : state.pipelines) pipeline->start();
   state.watch->start();
+  state.fill_the_rest();
   return running;
 }
 
@@ -299,6 +466,12 @@ ingest::PipelineStatus RunningProject::status() const {
 void RunningProject::stop() {
   state_->stop();
 }
+Result<uint64_t> RunningProject::deploy(DeployRequest request) {
+  return state_->desk->begin(std::move(request));
+}
+bool RunningProject::only_models_changed() const {
+  return files_beside_models(state_->project.root) == state_->other_files;
+}
 
 bool RunningProject::quiet() const {
   for (const auto& source : state_->status().sources)
@@ -313,6 +486,10 @@ std::optional<Error> RunningProject::gave_up() const {
 }
 
 Result<std::string> running_url(const std::filesystem::path& project_directory) {
+  return TRY(running_instance(project_directory)).url;
+}
+
+Result<RunningInstance> running_instance(const std::filesystem::path& project_directory) {
   auto down = fail(ErrorKind::dependency_down,
                    fmt::format("the project in {} is not running", project_directory.string()),
                    "start it with: tidemark up");
@@ -326,7 +503,9 @@ Result<std::string> running_url(const std::filesystem::path& project_directory) 
   if (!object.contains("pid") || !object.contains("url")) return down;
   // The file of a killed instance stays behind; its process does not.
   if (kill(static_cast<pid_t>(object.at("pid").as_int64()), 0) != 0) return down;
-  return std::string(object.at("url").as_string());
+  RunningInstance running{.url = std::string(object.at("url").as_string())};
+  if (const auto* token = object.if_contains("token")) running.token = token->as_string();
+  return running;
 }
 
 void Signals::block() {

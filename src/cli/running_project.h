@@ -3,10 +3,11 @@
 //
 // Start order, each step failing with its own clear error before anything later is touched: warehouse; every
 // source's preflight and bronze tables; models compiled and deployed; page; capture. Stop is the reverse. The
-// project's directory holds .tidemark/up.json ({"pid", "url"}) while it runs, which is how other verbs find
-// it. Threads: start and stop from one thread; status() from any.
+// project's directory holds .tidemark/up.json ({"pid", "url", "token"}) while it runs, which is how other
+// verbs find it. Threads: start and stop from one thread; status() from any.
 #pragma once
 
+#include "cli/deploy_request.h"
 #include "clickhouse/endpoint.h"
 #include "config/project.h"
 #include "ingest/pipeline_status.h"
@@ -35,6 +36,11 @@ class RunningProject {
   ingest::PipelineStatus status() const;
   // Every source streams, and nothing it has sent waits to be applied.
   bool quiet() const;
+  // Changes models while everything goes on: returns when it has begun.
+  Result<uint64_t> deploy(DeployRequest request);
+  // The project's files but for its models are what they were at the start, so that deploy() is all a change
+  // needs.
+  bool only_models_changed() const;
   // A source that can never run (wrong password, lost slot): the error to end with.
   std::optional<Error> gave_up() const;
   void stop();
@@ -48,6 +54,12 @@ class RunningProject {
 // The page's address of the instance that runs this project, when there is one. Errors: dependency_down when
 // not.
 Result<std::string> running_url(const std::filesystem::path& project_directory);
+
+// The same with what requests that change something must bring along. The file is its user's alone.
+struct RunningInstance {
+  std::string url, token;
+};
+Result<RunningInstance> running_instance(const std::filesystem::path& project_directory);
 
 // SIGINT, SIGTERM and SIGHUP, as a question. Call block() before any thread is made, so that only wait() sees
 // them.

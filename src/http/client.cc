@@ -7,9 +7,11 @@
 #include <memory>
 
 namespace tidemark::http {
+namespace {
 
-Result<Answer> get(const std::string& url, std::chrono::milliseconds timeout) {
-  std::unique_ptr<CURL, void (*)(CURL*)> handle(curl_easy_init(), curl_easy_cleanup);
+using Handle = std::unique_ptr<CURL, void (*)(CURL*)>;
+
+Result<Answer> perform(Handle& handle, const std::string& url, std::chrono::milliseconds timeout) {
   Answer answer;
   auto sink = +[](char* data, size_t size, size_t count, void* target) -> size_t {
     auto& body = *static_cast<std::string*>(target);
@@ -29,6 +31,25 @@ Result<Answer> get(const std::string& url, std::chrono::milliseconds timeout) {
                 fmt::format("{} does not answer: {}", url, curl_easy_strerror(code)));
   curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &answer.status);
   return answer;
+}
+
+}  // namespace
+
+Result<Answer> get(const std::string& url, std::chrono::milliseconds timeout) {
+  Handle handle(curl_easy_init(), curl_easy_cleanup);
+  return perform(handle, url, timeout);
+}
+
+Result<Answer> post(const std::string& url, const std::string& token, const std::string& body,
+                    std::chrono::milliseconds timeout) {
+  Handle handle(curl_easy_init(), curl_easy_cleanup);
+  std::string authorization = "Authorization: Bearer " + token;
+  std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(
+      token.empty() ? nullptr : curl_slist_append(nullptr, authorization.c_str()), curl_slist_free_all);
+  if (headers) curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
+  curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDS, body.data());
+  return perform(handle, url, timeout);
 }
 
 }  // namespace tidemark::http

@@ -1,4 +1,4 @@
-// A GET over HTTP, for verbs that ask a running instance. One connection a call.
+// Requests over HTTP, for verbs that ask a running instance. One connection a call.
 #pragma once
 
 #include "base/error.h"
@@ -15,5 +15,8 @@ struct Answer {
 
 // Errors: dependency_down when nobody answers in time. A status of 400 or more is an Answer, not an error.
 Result<Answer> get(const std::string& url, std::chrono::milliseconds timeout);
+// The same with a body; `token` goes along as "Authorization: Bearer ..." unless it is empty.
+Result<Answer> post(const std::string& url, const std::string& token, const std::string& body,
+                    std::chrono::milliseconds timeout);
 
 }  // namespace tidemark::http

@@ -35,7 +35,8 @@ Status CutBarrier::run(std::chrono::milliseconds patience, const std::function<b
   if (!quiet)
     done = fail(ErrorKind::limit, "the cut that is being applied did not end in time");
   else if (!at_fence())
-    done = fail(ErrorKind::limit, "a source is not at a fence");
+    done = fail(ErrorKind::limit, "a source has not come to a fence yet",
+                "its initial copy or its catching up must end first; tidemark status shows it");
   else
     done = action();
   lock.lock();

@@ -38,6 +38,13 @@ Status leave_unattended(clickhouse::Client& client, const CompiledModels& models
     record.state = "unattended";
     TRY_VOID(state.write(client, record, ""));
   }
+  // Followed by the process that replaced it, or was filling it, and by nobody since.
+  for (ModelRecord record : std::vector<ModelRecord>(state.records())) {
+    if (record.kind != "keyed" || (record.state != "retired" && record.state != "building")) continue;
+    TRY_VOID(drop_physical(client, record.physical));
+    record.state = "dropped";
+    TRY_VOID(state.write(client, record, ""));
+  }
   return {};
 }
 

@@ -35,62 +35,86 @@ std::set<std::string> mirrored_tables_in(const CompiledModel& model, const std::
   return found;
 }
 
-Backfill::Backfill(const CompiledModel& model, std::string deployment, bool additive)
+Backfill::Backfill(const CompiledModel& model, std::string deployment, bool additive, uint64_t chunk_rows,
+                   std::vector<std::string> partitions)
     : model_(model),
       deployment_(std::move(deployment)),
       additive_(additive),
+      chunk_rows_(chunk_rows),
       tables_(additive ? mirrored_tables_in(model, model.backfill_statement) : std::set<std::string>()),
       snapshots_(deployment_, tables_),
-      statement_(model.backfill_statement) {
+      partitions_(std::move(partitions)) {
+  const std::string into = "INSERT INTO " + model.store;
+  if (model.backfill_statement.starts_with(into)) {
+    into_ = into;
+    select_ = model.backfill_statement.substr(into.size());
+  }
   auto read = mirrored_tables_in(model, model.backfill_statement);
   if (read.size() == 1 && model.form != StoreForm::keyed) ranged_ = {"bronze", read.begin()->substr(7)};
   if (!additive_) return;
   fill_table_ = with_suffix(model.store, "__fill");
+  into_ = "INSERT INTO " + fill_table_;
+  select_ = snapshots_.over(select_);
   if (!ranged_.second.empty()) ranged_ = {"tidemark", snapshots_.name_of(*read.begin())};
-  statement_ = snapshots_.over(statement_);
-  std::string into = "INSERT INTO " + model.store;
-  if (statement_.starts_with(into)) statement_.replace(0, into.size(), "INSERT INTO " + fill_table_);
+}
+
+std::string Backfill::statement() const {
+  if (partitions_.empty()) return into_ + select_;
+  std::vector<std::string> quoted;
+  for (const auto& partition : partitions_) quoted.push_back(quote_string(partition));
+  return into_ + " SELECT * FROM (" + select_ + "\n) WHERE toString(" + model_.file.partition_by + ") IN (" +
+         joined(quoted) + ")";
 }
 
 Status Backfill::make_fill_table(clickhouse::Client& client) const {
-  if (!additive_) return {};
-  if (!statement_.starts_with("INSERT INTO " + fill_table_))
+  if (select_.empty())
     return fail(ErrorKind::internal,
                 fmt::format("the statement that fills {} does not begin with INSERT INTO it", model_.name));
+  if (!additive_) return {};
   return client.execute("CREATE TABLE IF NOT EXISTS " + fill_table_ + " AS " + model_.store);
 }
 
 Status Backfill::record(clickhouse::Client& client, const std::vector<BackfillChunk>& chunks,
                         const char* state) {
-  std::vector<std::string> rows;
+  std::vector<std::string> rows, partitions;
+  for (const auto& partition : partitions_) partitions.push_back(quote_string(partition));
   for (const auto& chunk : chunks)
-    rows.push_back(fmt::format("({}, {}, {}, {}, {}, {}, {})", quote_string(deployment_),
-                               quote_string(model_.name), chunk.number, quote_string(chunk.condition),
-                               quote_string(state), chunk.rows, system_clock().wall_micros()));
+    rows.push_back(fmt::format("({}, {}, {}, {}, {}, {}, {}, CAST([{}] AS Array(String)))",
+                               quote_string(deployment_), quote_string(model_.name), chunk.number,
+                               quote_string(chunk.condition), quote_string(state), chunk.rows,
+                               system_clock().wall_micros(), joined(partitions)));
   return client.execute(
-      "INSERT INTO tidemark.backfills (deployment, model, chunk, condition, state, rows, at) VALUES " +
+      "INSERT INTO tidemark.backfills (deployment, model, chunk, condition, state, rows, at, partitions) "
+      "VALUES " +
       joined(rows));
 }
 
 // What is to do: as it was written down by whoever began, or new.
 Status Backfill::plan(clickhouse::Client& client) {
-  TRY_VOID(
-      client.execute("CREATE TABLE IF NOT EXISTS tidemark.backfills (deployment String, model String, chunk "
-                     "UInt32, condition "
-                     "String, state LowCardinality(String), rows UInt64, at UInt64) ENGINE = "
-                     "ReplacingMergeTree(at) ORDER BY "
-                     "(deployment, model, chunk) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"));
-  Block known = TRY(client.query(
-      "SELECT chunk, condition, rows, state = 'done' FROM tidemark.backfills FINAL WHERE deployment = "
-      "{deployment:String} AND model = {model:String} ORDER BY chunk",
-      {.parameters = {{"deployment", deployment_}, {"model", model_.name}}}));
+  TRY_VOID(client.execute(
+      "CREATE TABLE IF NOT EXISTS tidemark.backfills (deployment String, model String, chunk "
+      "UInt32, condition "
+      "String, state LowCardinality(String), rows UInt64, at UInt64, partitions Array(String)) ENGINE = "
+      "ReplacingMergeTree(at) ORDER BY "
+      "(deployment, model, chunk) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"));
+  Block known =
+      TRY(client.query("SELECT chunk, condition, rows, state = 'done', partitions FROM tidemark.backfills "
+                       "FINAL WHERE deployment = "
+                       "{deployment:String} AND model = {model:String} ORDER BY chunk",
+                       {.parameters = {{"deployment", deployment_}, {"model", model_.name}}}));
   chunks_.clear();
   for (size_t row = 0; row < known.rows(); ++row)
     chunks_.push_back({.number = known.columns[0].get<uint32_t>(row),
                        .condition = std::string(known.columns[1].text(row)),
                        .rows = known.columns[2].get<uint64_t>(row),
                        .done = known.columns[3].get<uint8_t>(row) != 0});
-  if (!chunks_.empty()) return {};
+  if (!chunks_.empty()) {
+    partitions_.clear();
+    const Column& list = known.columns[4];
+    for (size_t index = list.array_begin(0); index < list.array_end(0); ++index)
+      partitions_.emplace_back(list.element().text(index));
+    return {};
+  }
 
   uint64_t rows = 0;
   std::vector<std::string> bounds;  // descending
@@ -101,7 +125,7 @@ Status Backfill::plan(clickhouse::Client& client) {
         {.parameters = {{"table", table.substr(7)}}}));
     rows += parts.columns[0].get<uint64_t>(0);
   }
-  uint64_t pieces = rows / limits::backfill_chunk_rows + 1;
+  uint64_t pieces = rows / chunk_rows_ + 1;
   if (!ranged_.second.empty() && pieces > 1) {
     Block key = TRY(client.query(
         "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String} "
@@ -161,7 +185,7 @@ Status Backfill::fill(clickhouse::Client& client, const BackfillChunk& chunk, co
   Status filled = clickhouse::retry(policy, stop, [&]() -> Status {
     options.query_id =
         fmt::format("{}{}-{}-{}", query_prefix, deployment_, system_clock().wall_micros(), ++attempt);
-    Status sent = client.execute(statement_, options);
+    Status sent = client.execute(statement(), options);
     if (!sent && hooks.stopping && hooks.stopping()) stop = true;
     return sent;
   });

@@ -47,7 +47,10 @@ struct BackfillHooks {
 
 class Backfill {
  public:
-  Backfill(const CompiledModel& model, std::string deployment, bool additive);
+  // `partitions`: only rows of these, as system.parts names them; empty: all. Whoever goes on with a fill
+  // does as was written down when it began.
+  Backfill(const CompiledModel& model, std::string deployment, bool additive, uint64_t chunk_rows,
+           std::vector<std::string> partitions = {});
 
   // Makes the table that an additive store is filled through. Before the barrier.
   Status make_fill_table(clickhouse::Client& client) const;
@@ -64,16 +67,19 @@ class Backfill {
 
  private:
   Status plan(clickhouse::Client& client);
+  std::string statement() const;
   Status record(clickhouse::Client& client, const std::vector<BackfillChunk>& chunks, const char* state);
   Status fill(clickhouse::Client& client, const BackfillChunk& chunk, const BackfillHooks& hooks);
 
   const CompiledModel& model_;
   std::string deployment_;
   bool additive_;
+  uint64_t chunk_rows_;
   std::set<std::string> tables_;
   Snapshots snapshots_;
   std::string fill_table_;
-  std::string statement_;
+  std::string into_, select_;  // the two halves of the statement
+  std::vector<std::string> partitions_;
   // The one table that chunks are ranges of: database, table; empty: no chunks.
   std::pair<std::string, std::string> ranged_;
   std::vector<BackfillChunk> chunks_;

@@ -20,6 +20,10 @@ clickhouse::QueryOptions long_statement() {
   return options;
 }
 
+std::string new_id() {
+  return fmt::format("{:x}", system_clock().wall_micros());
+}
+
 bool feeds(const std::string& statement) {
   return statement.starts_with("CREATE MATERIALIZED VIEW");
 }
@@ -55,11 +59,7 @@ Result<std::map<std::string, std::string>> engines_of(clickhouse::Client& client
 
 Deployment::Deployment(clickhouse::Client& client, const CompiledModels& models, const Plan& plan,
                        const ApplyOptions& options)
-    : client_(client),
-      models_(models),
-      plan_(plan),
-      options_(options),
-      id_(fmt::format("{:x}", system_clock().wall_micros())) {}
+    : client_(client), models_(models), plan_(plan), options_(options), id_(new_id()) {}
 
 size_t Deployment::number_of(const Build& build) const {
   return static_cast<size_t>(build.step - plan_.steps.data()) + 1;
@@ -85,7 +85,9 @@ ModelRecord Deployment::record(const Build& build, std::string state) const {
   ModelRecord record = record_of(*build.model, std::move(state));
   auto resumed = resumed_.find(build.model->name);
   record.deployment = resumed == resumed_.end() ? id_ : resumed->second.deployment;
-  if (record.state != "active" && build.backfill && !build.backfill->fill_table().empty())
+  if (record.state == "preparing")
+    record.physical.push_back(Backfill(*build.model, record.deployment, true, 1).fill_table());
+  else if (record.state != "active" && build.backfill && !build.backfill->fill_table().empty())
     record.physical.push_back(build.backfill->fill_table());
   return record;
 }
@@ -100,11 +102,15 @@ Status Deployment::run() {
   state_ = TRY(ModelState::load(client_));
   TRY_VOID(take_over_or_discard());
   for (auto& wave : waves()) {
+    id_ = new_id();  // a wave has snapshots of its own
     TRY_VOID(make(wave));
     TRY_VOID(begin(wave));
     TRY_VOID(fill(wave));
     TRY_VOID(promote(wave));
   }
+  TRY_VOID(announce());
+  // Only now: what was replaced in one wave is read by what is replaced in the next.
+  TRY_VOID(drop(std::exchange(replaced_, {})));
   for (const auto& step : plan_.steps) {
     if (step.change != ChangeClass::dropped) continue;
     if (options_.progress)
@@ -115,7 +121,7 @@ Status Deployment::run() {
     std::vector<ModelRecord> all;
     for (const auto& record : state_.records())
       if (record.model == step.model && record.state != "dropped") all.push_back(record);
-    Status dropped = drop(std::move(all), {public_view(step.model)});
+    Status dropped = drop(std::move(all), {step.model});
     if (!dropped) return fail(std::move(dropped.error()).in("model " + step.model));
   }
   std::set<std::string> kept;
@@ -146,9 +152,9 @@ Result<bool> Deployment::resumable(const ModelRecord& record, const CompiledMode
   if (record.state != "building" || record.deployment.empty() || record.physical.empty()) return false;
   auto engines = TRY(engines_of(client_, record.physical));
   if (engines.size() != record.physical.size()) return false;
-  CompiledModel same = model;
-  set_generation(same, record.generation);
-  Backfill backfill(same, record.deployment, true);
+  CompiledModels same{.models = {model}};
+  set_generation(same, same.models.front(), record.generation);
+  Backfill backfill(same.models.front(), record.deployment, true, options_.chunk_rows);
   bool additive = std::find(record.physical.begin(), record.physical.end(), backfill.fill_table()) !=
                   record.physical.end();
   return !additive || TRY(Snapshots(record.deployment, backfill.tables()).exist(client_));
@@ -166,10 +172,16 @@ std::vector<Deployment::Wave> Deployment::waves() {
     for (const auto& upstream : model.models) {
       auto found = wave_of.find(upstream);
       if (found == wave_of.end()) continue;
-      bool reads_view = model.backfill_statement.find(public_view(upstream)) != std::string::npos;
-      for (const auto& statement : model.refresh_statements)
-        reads_view |= statement.find(public_view(upstream)) != std::string::npos;
-      wave = std::max(wave, found->second + (reads_view ? 1 : 0));
+      // What keeps it right reads the other one's view or store, which must be whole by then. (A plain view
+      // is only replaced after it.)
+      bool reads = false;
+      const std::string& store = models_.find(upstream)->store;
+      for (const auto* statement : model.statements()) {
+        if (statement == &model.view_statement) continue;
+        reads |= statement->find(public_view(upstream)) != std::string::npos ||
+                 (!store.empty() && statement->find(store) != std::string::npos);
+      }
+      wave = std::max(wave, found->second + (reads ? 1 : 0));
     }
     wave_of[model.name] = wave;
     if (waves.size() <= wave) waves.resize(wave + 1);
@@ -183,7 +195,7 @@ Status Deployment::choose_tables(Build& build) {
   if (!build.stores()) return {};
   auto resumed = resumed_.find(build.model->name);
   if (resumed != resumed_.end()) {
-    set_generation(*build.model, resumed->second.generation);
+    set_generation(models_, *build.model, resumed->second.generation);
     build.resumed = true;
     return {};
   }
@@ -195,7 +207,7 @@ Status Deployment::choose_tables(Build& build) {
     if (record.state != "dropped") same.push_back(record);
   }
   if (online() || options_.new_generation) {
-    if (newest) set_generation(*build.model, std::max<uint32_t>(*newest, 1) + 1);
+    if (newest) set_generation(models_, *build.model, std::max<uint32_t>(*newest, 1) + 1);
     return {};
   }
   // Nobody reads while nothing runs, and the plan says that what is there is not right.
@@ -227,7 +239,8 @@ Status Deployment::make(Wave& wave) {
     auto engines = TRY(engines_of(client_, {model.store}));
     build.additive = !engines.empty() && engines.begin()->second.find("Replacing") == std::string::npos;
     std::string deployment = record(build, "").deployment;
-    build.backfill = std::make_unique<Backfill>(model, deployment, build.additive);
+    build.backfill = std::make_unique<Backfill>(model, deployment, build.additive, options_.chunk_rows,
+                                                build.step->partitions);
     if (build.resumed || model.backfill_statement.empty()) continue;
     if (Status made = build.backfill->make_fill_table(client_); !made)
       return fail(std::move(made.error()).in(where));
@@ -266,6 +279,8 @@ Status Deployment::begin(Wave& wave) {
   Status begun = at_barrier([&]() -> Status {
     started = system_clock().monotonic_micros();
     TRY_VOID(Snapshots(id_, snapshots).take(client_));
+    for (const auto& build : wave)
+      if (!build.step->partitions.empty() && !build.resumed) TRY_VOID(take_over(build));
     for (const auto& build : wave) {
       if (!build.stores() || build.resumed) continue;
       for (const auto& statement : build.model->create_statements)
@@ -292,6 +307,28 @@ Status Deployment::begin(Wave& wave) {
   if (Status dropped = drop(std::move(records)); !dropped)
     log::warn("deployment {}: what it made is left for the next: {}", id_, dropped.error().message);
   return begun;
+}
+
+// The partitions that are not rebuilt, as the active store has them at the barrier.
+Status Deployment::take_over(const Build& build) {
+  const ModelRecord* active = state_.active(build.model->name);
+  if (active == nullptr || active->physical.empty())
+    return fail(ErrorKind::internal, build.model->name + " has no store to take partitions from");
+  const std::string& store = active->physical.back();  // dependents come first
+  auto tokens = TRY(tokenize(store));
+  Block block =
+      TRY(client_.query("SELECT DISTINCT partition, partition_id FROM system.parts WHERE active AND database "
+                        "= {database:String} "
+                        "AND table = {table:String}",
+                        {.parameters = {{"database", tokens.at(0).name}, {"table", tokens.at(2).name}}}));
+  const auto& rebuilt = build.step->partitions;
+  for (size_t row = 0; row < block.rows(); ++row) {
+    if (std::find(rebuilt.begin(), rebuilt.end(), block.columns[0].text(row)) != rebuilt.end()) continue;
+    TRY_VOID(client_.execute("ALTER TABLE " + build.model->store + " ATTACH PARTITION ID " +
+                                 clickhouse::quote_string(block.columns[1].text(row)) + " FROM " + store,
+                             {.timeout = limits::barrier_statement_time}));
+  }
+  return {};
 }
 
 Status Deployment::fill(Wave& wave) {
@@ -329,21 +366,23 @@ Status Deployment::promote(Wave& wave) {
     return good;
   }
 
-  std::vector<std::pair<ModelRecord, std::string>> facts;
-  std::vector<ModelRecord> dropped;
-  for (const auto& build : wave) {
-    tell(build, "publish");
+  for (const auto& build : wave) tell(build, "publish");
+  // One after the other without a break: a view over another one sees both versions for as short as can be.
+  for (const auto& build : wave)
     if (Status replaced = client_.execute(build.model->view_statement); !replaced)
       return fail(std::move(replaced.error()).in("model " + build.model->name));
+  std::vector<std::pair<ModelRecord, std::string>> facts;
+  for (const auto& build : wave) {
     ModelRecord active = record(build, "active");
     const ModelRecord* before = state_.active(build.model->name);
     bool healthy = before != nullptr && build.step->change != ChangeClass::repaired;
     for (const auto& other : state_.records()) {
       if (other.model != active.model || other.same_tables(active) || other.state == "dropped") continue;
-      // Offline nobody goes on with a keyed store after this.
-      bool kept = healthy && &other == before && (online() || other.kind != "keyed");
+      // Offline nobody goes on with a keyed store after this, and nobody refreshes what is not public.
+      bool kept =
+          healthy && &other == before && (online() || other.kind != "keyed") && other.kind != "refresh";
       if (!kept) {
-        dropped.push_back(other);
+        replaced_.push_back(other);
         continue;
       }
       ModelRecord retired = other;
@@ -353,16 +392,31 @@ Status Deployment::promote(Wave& wave) {
     facts.emplace_back(std::move(active), build.model->file.sql);
   }
   TRY_VOID(state_.write(client_, std::move(facts)));
-  if (options_.hooks.promoted) options_.hooks.promoted(models_);
   for (const auto& build : wave)
     if (build.additive && build.backfill && !build.backfill->fill_table().empty())
       TRY_VOID(client_.execute("DROP TABLE IF EXISTS " + build.backfill->fill_table() + " SYNC",
                                long_statement()));
-  return drop(std::move(dropped));
+  return {};
 }
 
-Status Deployment::drop(std::vector<ModelRecord> records, const std::vector<std::string>& public_views) {
-  if (records.empty() && public_views.empty()) return {};
+Status Deployment::announce() {
+  const DeploymentHooks& hooks = options_.hooks;
+  CompiledModels deployed;
+  for (const auto& model : models_.models)
+    if (const ModelRecord* active = state_.active(model.name); active != nullptr &&
+                                                               active->fingerprint == model.fingerprint &&
+                                                               active->generation == model.generation)
+      deployed.models.push_back(model);
+  if (hooks.promoted)
+    TRY_VOID(at_barrier([&]() -> Status {
+      hooks.promoted(deployed);
+      return {};
+    }));
+  return hooks.follow ? hooks.follow() : Status();
+}
+
+Status Deployment::drop(std::vector<ModelRecord> records, const std::vector<std::string>& gone) {
+  if (records.empty() && gone.empty()) return {};
   std::vector<std::string> physical;
   for (const auto& record : records)
     physical.insert(physical.end(), record.physical.begin(), record.physical.end());
@@ -373,12 +427,12 @@ Status Deployment::drop(std::vector<ModelRecord> records, const std::vector<std:
       for (const auto& table : other.physical) std::erase(physical, table);
   auto engines = TRY(engines_of(client_, physical));
   TRY_VOID(at_barrier([&]() -> Status {
-    for (const auto& view : public_views) TRY_VOID(client_.execute("DROP VIEW IF EXISTS " + view));
+    for (const auto& model : gone) TRY_VOID(client_.execute("DROP VIEW IF EXISTS " + public_view(model)));
     for (const auto& table : physical)
       if (auto engine = engines.find(table); engine != engines.end() && engine->second == "MaterializedView")
         TRY_VOID(
             client_.execute("DROP TABLE IF EXISTS " + table, {.timeout = limits::barrier_statement_time}));
-    if (options_.hooks.leave) options_.hooks.leave(physical);
+    if (options_.hooks.leave) options_.hooks.leave(physical, gone);
     return {};
   }));
   for (const auto& table : physical)

@@ -59,10 +59,13 @@ class Deployment {
   Status choose_tables(Build& build);
   Status make(Wave& wave);
   Status begin(Wave& wave);
+  Status take_over(const Build& build);
   Status fill(Wave& wave);
   Status promote(Wave& wave);
   // Takes away what feeds these at a barrier, then drops them.
-  Status drop(std::vector<ModelRecord> records, const std::vector<std::string>& public_views = {});
+  // `gone`: models that are not in the project any more.
+  Status drop(std::vector<ModelRecord> records, const std::vector<std::string>& gone = {});
+  Status announce();
   ModelRecord record(const Build& build, std::string state) const;
   size_t number_of(const Build& build) const;
 
@@ -73,6 +76,7 @@ class Deployment {
   std::string id_;
   ModelState state_;
   std::map<std::string, ModelRecord> resumed_;  // by model
+  std::vector<ModelRecord> replaced_;           // and not kept
 };
 
 // The version of `model` that was replaced last takes the public view back, and the one before is retired in

@@ -21,11 +21,12 @@ void rename(std::string& text, const std::string& from, const std::string& to) {
 
 }  // namespace
 
-void set_generation(CompiledModel& model, uint32_t generation) {
+void set_generation(CompiledModels& models, CompiledModel& model, uint32_t generation) {
   if (model.generation == generation || model.physical.empty()) return;
   // Names are quoted with backslashes before what needs them; identifiers of models need none.
   std::string from = stem(model, model.generation), to = stem(model, generation);
-  for (auto* text : model.statements()) rename(*text, from, to);
+  for (auto& reader : models.models)
+    for (auto* text : reader.statements()) rename(*text, from, to);
   model.generation = generation;
 }
 
@@ -33,7 +34,7 @@ void adopt_generations(CompiledModels& models, const ModelState& state) {
   for (auto& model : models.models) {
     const ModelRecord* active = state.active(model.name);
     if (active != nullptr && active->fingerprint == model.fingerprint)
-      set_generation(model, active->generation);
+      set_generation(models, model, active->generation);
   }
 }
 

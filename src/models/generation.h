@@ -12,8 +12,9 @@
 
 namespace tidemark::models {
 
-// Every statement of `model` names the tables of that generation from here on.
-void set_generation(CompiledModel& model, uint32_t generation);
+// Every statement of `model`, one of `models`, and of those that read it names the tables of that generation
+// from here on.
+void set_generation(CompiledModels& models, CompiledModel& model, uint32_t generation);
 
 // Each model names the tables of the generation the warehouse has active, when its definition is the same.
 void adopt_generations(CompiledModels& models, const ModelState& state);

@@ -11,6 +11,7 @@
 // How a deployment moves a model through these while cuts go on, and goes on after a kill: deployment.h.
 #pragma once
 
+#include "base/limits.h"
 #include "clickhouse/client.h"
 #include "models/compiled_model.h"
 
@@ -27,6 +28,7 @@ enum class ChangeClass {
   breaking,      // a column goes away or changes its type
   forward_only,  // new definition, all old columns stay as they are
   repaired,      // same definition, but a table or view of it is missing or was never finished
+  rebuilt,       // same definition, filled anew beside the one there is (`tidemark backfill`)
   dropped,       // not in the project any more: destructive
 };
 const char* name(ChangeClass change);
@@ -39,10 +41,13 @@ struct PlanStep {
   uint64_t rows = 0, bytes = 0;         // what a backfill reads, from the parts' sizes
   std::vector<std::string> downstream;  // models that read it
   bool destructive = false;
+  // rebuilt: only these partitions of the store, as the server names them; empty: all of it
+  std::vector<std::string> partitions;
 };
 
 struct Plan {
   std::vector<PlanStep> steps;  // in the order apply takes
+  std::string id;               // of these steps over this state of the warehouse
 
   bool empty() const { return steps.empty(); }
   bool destructive() const;
@@ -51,6 +56,13 @@ struct Plan {
 };
 
 Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& models);
+// One model anew, beside the one there is, or only some partitions of it: the others are taken over as they
+// are. Errors: config when there is none or no such partition, refused when it stores nothing or its
+// definition has changed.
+Result<Plan> plan_rebuild(clickhouse::Client& client, const CompiledModels& models, const std::string& model,
+                          const std::vector<std::string>& partitions = {});
+// `wanted` is not the plan's id any more.
+Status stale_plan(const std::string& wanted, const Plan& plan);
 
 struct ApplyProgress {
   std::string model;
@@ -68,11 +80,14 @@ struct DeploymentHooks {
   // These tables ("impressions") get change rows: before the barrier, and from it on.
   std::function<Status(const std::set<std::string>& tables)> prepare_change_rows;
   std::function<void(const std::set<std::string>& tables)> begin_change_rows;
-  // At the barrier: the runtime keeps these right as well; it lets go of models that own one of these tables.
+  // At the barrier: the runtime keeps these right as well; it lets go of models that own or read one of these
+  // tables, and of those of these names.
   std::function<void(const std::vector<CompiledModel>& models)> take_on;
-  std::function<void(const std::vector<std::string>& physical)> leave;
-  // The public views are those of these models from here on.
+  std::function<void(const std::vector<std::string>& physical, const std::vector<std::string>& models)> leave;
+  // At a barrier: the public views of these models are theirs from here on.
   std::function<void(const CompiledModels& models)> promoted;
+  // After it: for whoever looks at models from outside.
+  std::function<Status()> follow;
   std::function<bool()> stopping;
   std::function<void()> breathe;  // between two chunks: waits while the cuts are behind
 };
@@ -82,6 +97,7 @@ struct ApplyOptions {
   std::function<void(const ApplyProgress&)> progress;
   DeploymentHooks hooks;
   bool new_generation = false;  // builds beside what is there even when nothing runs
+  uint64_t chunk_rows = limits::backfill_chunk_rows;
 };
 
 Status apply_plan(clickhouse::Client& client, const CompiledModels& models, const Plan& plan,

@@ -44,7 +44,8 @@ std::string Plan::to_text() const {
     if (step.rows > 0) out += fmt::format("    reads {} rows, {}\n", step.rows, amount(step.bytes));
     if (!step.downstream.empty()) out += "    read by " + joined(step.downstream) + "\n";
   }
-  return out + fmt::format("{} change{}\n", steps.size(), steps.size() == 1 ? "" : "s");
+  out += fmt::format("{} change{}\n", steps.size(), steps.size() == 1 ? "" : "s");
+  return id.empty() ? out : out + fmt::format("plan {}: tidemark apply --plan {}\n", id, id);
 }
 
 std::string Plan::to_json() const {
@@ -56,7 +57,7 @@ std::string Plan::to_json() const {
         "\"destructive\": {}}}",
         text_of(step.model), text_of(models::name(step.kind)), text_of(models::name(step.change)),
         list_of(step.reasons), step.rows, step.bytes, list_of(step.downstream), step.destructive));
-  return "{\"steps\": [" + joined(list) + "]}";
+  return "{\"plan\": " + text_of(id) + ", \"steps\": [" + joined(list) + "]}";
 }
 
 }  // namespace tidemark::models

@@ -13,6 +13,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <openssl/crypto.h>
 #include <thread>
 
 namespace tidemark::serve {
@@ -75,6 +76,7 @@ class LiveServer::Implementation {
   StatusInputs status_inputs() const;
   void probe_warehouse();
   Response ready() const;
+  std::optional<Response> refuse_control(const Request& request) const;
 
   const ServeOptions options_;
   http::Server server_;
@@ -133,6 +135,17 @@ Response LiveServer::Implementation::ready() const {
   return Response::json(std::move(document), ready ? 200 : 503);
 }
 
+// Whoever changes something must have read the token from the project's directory.
+std::optional<Response> LiveServer::Implementation::refuse_control(const Request& request) const {
+  const std::string wanted = "Bearer " + options_.control_token;
+  const std::string_view given = request.header("authorization");
+  if (!options_.control_token.empty() && given.size() == wanted.size() &&
+      CRYPTO_memcmp(given.data(), wanted.data(), wanted.size()) == 0)
+    return std::nullopt;
+  return Response::problem(401, "not allowed", "this request changes something and needs the project's token",
+                           "use the verbs of tidemark in the project's directory");
+}
+
 void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/", [](const Request& request) { return page_file(request, "index.html"); });
   server_.route("GET", "/assets/{file}", [](const Request& request) {
@@ -173,6 +186,16 @@ void LiveServer::Implementation::add_routes() {
         return answer_endpoint(endpoint, request, pool_);
     return Response::problem(404, "not found", "there is no endpoint of that name",
                              "/openapi.json lists them");
+  });
+
+  server_.route("POST", "/api/deployment", [this](const Request& request) {
+    if (auto refused = refuse_control(request)) return *refused;
+    if (!options_.deploy) return Response::problem(404, "not found", "nothing is deployed here");
+    auto begun = options_.deploy(request.body);
+    return begun ? Response::json(std::move(*begun), 202) : Response::problem(begun.error());
+  });
+  server_.route("GET", "/api/deployment", [this](const Request&) {
+    return Response::json(options_.deployment ? options_.deployment() : "{}");
   });
 
   server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });

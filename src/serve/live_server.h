@@ -47,6 +47,7 @@ struct ModelStatus {
   std::map<std::string, uint64_t> cuts;  // by source: as of which it was found failed
   int64_t freshness_ms = 0;              // the limit it declares; 0: none
   std::vector<AuditStatus> audits;
+  int percent = -1;  // building: of its rows; -1: not building
 };
 
 struct ServeOptions {
@@ -59,6 +60,11 @@ struct ServeOptions {
   std::function<ingest::PipelineStatus()> pipeline_status;  // required
   std::function<std::vector<ModelStatus>()> model_status;   // may be empty
   std::function<std::vector<AuditStatus>()> audit_status;   // of models and mirrored tables; may be empty
+  // Requests that change something must bring it as "Authorization: Bearer <token>". Empty: they are refused.
+  std::string control_token;
+  // Begins a deployment of models; both speak JSON (cli/model_desk.h). May be empty.
+  std::function<Result<std::string>(const std::string& request)> deploy;
+  std::function<std::string()> deployment;  // how it gets on
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;
