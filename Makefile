@@ -32,7 +32,7 @@ demo: programs ## everything at http://127.0.0.1:8088 until Ctrl-C; CHECK=1 prov
 	@$(if $(CHECK),rm -rf build/demo-check)
 	@exec $(RELEASE)/tidemark demo $(PACK) $(if $(CHECK),--check --dir build/demo-check,--dir build/demo)
 
-test: build ## all tests, or type=unit|integration|schema|streaming|web|torture
+test: build ## all tests, or type=unit|property|integration|schema|streaming|web|torture
 	@scripts/test $(type)
 
 bench: build ## Tidemark against its peers and limits (docs/BENCHMARKS.md); args="--only stream --write"

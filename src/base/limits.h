@@ -208,6 +208,24 @@ constexpr int audit_confirmations_max = 8;
 constexpr int64_t audit_settle_us_max = 30'000'000;
 // History of results.
 constexpr int audit_history_days = 30;
+// Refresh models. One at a time: on two cores a second one would only take the core that cuts need. Past the
+// memory bound the run fails and the result before stays; past model_query_memory_bytes it spills. An hour is
+// far beyond what should be recomputed as a whole.
+constexpr size_t refresh_concurrency = 1;
+constexpr size_t refresh_memory_bytes = size_t{1} << 30;
+constexpr int64_t refresh_ms_max = 3'600'000;
+// A failed run is tried again after pauses that double between these.
+constexpr int64_t refresh_backoff_min_us = 1'000'000;
+constexpr int64_t refresh_backoff_max_us = 300'000'000;
+// How often a due model that something holds back (its table is being copied) is looked at again.
+constexpr int64_t refresh_held_poll_us = 500'000;
+// Cuts wait while a run takes hold of what it reads: a few milliseconds of planning. Past this they go on.
+constexpr std::chrono::milliseconds refresh_hold_max{1'000};
+constexpr std::chrono::milliseconds refresh_poll_every{2};
+// The wall clock may be set, so the schedule is looked at this often though nothing is due.
+constexpr int64_t refresh_idle_poll_us = 1'000'000;
+// The facts of runs are kept this long.
+constexpr int refresh_facts_days = 30;
 
 // What a verb reads from a running instance: status of thousands of tables fits.
 constexpr size_t http_answer_bytes_max = 32 << 20;

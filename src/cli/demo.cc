@@ -1,8 +1,8 @@
-// tidemark demo: a private Postgres with realistic traffic, an embedded ClickHouse, the whole adtech project
+// tidemark demo: a private Postgres with realistic traffic, an embedded ClickHouse, a whole project
 // live on a page. --check runs it up to the first proof and ends.
 #include "base/limits.h"
 #include "base/log.h"
-#include "cli/generate_adtech.h"
+#include "cli/demo_pack.h"
 #include "cli/output.h"
 #include "cli/pack.h"
 #include "cli/private_postgres.h"
@@ -12,6 +12,7 @@
 #include "cli/verb.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/ranges.h>
 #include <stdlib.h>
 
 namespace tidemark::cli {
@@ -25,46 +26,30 @@ struct Choice {
   bool check = false;
   bool free_ports = false;
   uint16_t postgres_port = 54329;
-  int64_t history = 250'000;  // impressions that are there before the capture starts
-  int64_t rows = 1'000'000;   // --check: impressions that arrive while it runs
-  double rate = 200;          // otherwise: impressions a second
+  std::optional<int64_t> history, rows;  // the pack's own when not given
+  std::optional<double> rate;
   uint64_t seed = 1;
 };
-
-constexpr const char* kpis[] = {"mv_campaign_ctr", "mv_daily_performance", "mv_campaign_daily_performance",
-                                "mv_campaign_efficiency", "mv_advertiser_performance"};
 
 // The traffic of the demo, in a thread of its own.
 class Traffic {
  public:
-  Status open(const std::string& url, const Choice& choice, Progress::Mode mode) {
-    generator_.emplace(
-        TRY(AdtechGenerator::open({.url = url, .application_name = "tidemark demo"}, choice.seed, stop_)));
-    if (generator_->has_campaigns() && !choice.check) return {};
-    AdtechPlan plan;
-    plan.rows = choice.history;
-    Progress progress("writing history into Postgres", "impressions", static_cast<uint64_t>(choice.history),
-                      mode);
-    generator_->on_progress = [&](const AdtechCounts& counts) {
-      progress.set(static_cast<uint64_t>(counts.impressions));
-    };
-    Status written = generate_adtech(*generator_, plan, stop_);
-    generator_->on_progress = nullptr;
-    return written;
+  Status open(const DemoPack& pack, const std::string& url, const Choice& choice, Progress::Mode mode) {
+    traffic_ = TRY(pack.open(url, choice.seed, stop_));
+    if (traffic_->has_history() && !choice.check) return {};
+    Pace pace;
+    pace.rows = choice.history.value_or(pack.history);
+    Progress progress("writing history into Postgres", pack.rows, static_cast<uint64_t>(*pace.rows), mode);
+    return traffic_->run(pace, [&](uint64_t rows) { progress.set(rows); });
   }
-  void start(const AdtechPlan& plan) {
-    thread_ = std::thread([this, plan] {
-      result_ = generate_adtech(*generator_, plan, stop_);
+  void start(const Pace& pace) {
+    thread_ = std::thread([this, pace] {
+      result_ = traffic_->run(pace, [this](uint64_t rows) { rows_ = rows; });
       finished_ = true;
     });
   }
-  uint64_t impressions() const { return impressions_; }
+  uint64_t rows() const { return rows_; }
   bool finished() const { return finished_; }
-  void on_impressions() {
-    generator_->on_progress = [this](const AdtechCounts& counts) {
-      impressions_ = static_cast<uint64_t>(counts.impressions);
-    };
-  }
   Status stop() {
     stop_ = true;
     if (thread_.joinable()) thread_.join();
@@ -78,8 +63,8 @@ class Traffic {
  private:
   std::atomic<bool> stop_{false};
   std::atomic<bool> finished_{false};
-  std::atomic<uint64_t> impressions_{0};
-  std::optional<AdtechGenerator> generator_;
+  std::atomic<uint64_t> rows_{0};
+  std::unique_ptr<DemoTraffic> traffic_;
   Status result_;
   std::thread thread_;
 };
@@ -105,53 +90,67 @@ Status wait_for_first_copy(RunningProject& running) {
   return {};
 }
 
-Status print_kpis(clickhouse::ClientPool& pool) {
-  for (const char* kpi : kpis) {
-    std::string tsv = TRY(pool.lease()->query_text(fmt::format(
-        "SELECT * FROM analytics.{} ORDER BY ALL LIMIT 10 FORMAT TabSeparatedWithNamesAndTypes", kpi)));
-    std::string rows =
-        TRY(pool.lease()->query_text(fmt::format("SELECT count() FROM analytics.{} FORMAT TSV", kpi)));
+Status print_kpis(const DemoPack& pack, clickhouse::ClientPool& pool) {
+  for (const std::string& table : pack.tables) {
+    std::string tsv = TRY(pool.lease()->query_text(
+        fmt::format("SELECT * FROM {} ORDER BY ALL LIMIT 10 FORMAT TabSeparatedWithNamesAndTypes", table)));
+    std::string rows = TRY(pool.lease()->query_text(fmt::format("SELECT count() FROM {} FORMAT TSV", table)));
     while (!rows.empty() && rows.back() == '\n') rows.pop_back();
-    print_out(fmt::format("\nanalytics.{} ({} rows)\n", kpi, rows));
+    print_out(fmt::format("\n{} ({} rows)\n", table, rows));
     print_out(table_of_tsv(tsv, 10).render(table_style()));
   }
   return {};
 }
 
-Result<ExitCode> check(RunningProject& running, Traffic& traffic, const Choice& choice,
+// How far behind the source every model was, keyed ones included: a transaction counts as queryable when what
+// its rows touch has been recomputed.
+std::string behind_text(const ingest::PipelineStatus& status) {
+  std::string text;
+  for (const auto& source : status.sources)
+    text += fmt::format(
+        "\n{}: models behind the commit by p50 {} ms, p99 {} ms, max {} ms over {} transactions\n",
+        source.source, source.queryable_p50_us / 1000, source.queryable_p99_us / 1000,
+        source.queryable_max_us / 1000, with_commas(source.transactions));
+  return text;
+}
+
+Result<ExitCode> check(const DemoPack& pack, RunningProject& running, Traffic& traffic, const Choice& choice,
                        const Invocation& invocation) {
   TRY_VOID(wait_for_first_copy(running));
-  AdtechPlan plan;
-  plan.rows = choice.rows;
+  Pace pace = pack.check;
+  if (choice.rows) pace.rows = *choice.rows;
   {
-    Progress progress("impressions with clicks, updates and deletes while the stream runs", "impressions",
-                      static_cast<uint64_t>(choice.rows), Progress::mode_for(invocation.json));
-    traffic.on_impressions();
-    traffic.start(plan);
+    Progress progress(fmt::format("{} with updates and deletes while the stream runs", pack.rows), pack.rows,
+                      pace.continuous() ? 0 : static_cast<uint64_t>(*pace.rows),
+                      Progress::mode_for(invocation.json));
+    traffic.start(pace);
     while (!traffic.finished()) {
       if (Signals::wait(std::chrono::milliseconds(100)) != 0) return ExitCode::interrupted;
-      uint64_t written = traffic.impressions();
-      progress.set(written > static_cast<uint64_t>(choice.history)
-                       ? written - static_cast<uint64_t>(choice.history)
-                       : 0);
+      if (auto error = running.gave_up()) return fail(std::move(*error));
+      progress.set(traffic.rows());
     }
   }
   TRY_VOID(traffic.stop());
   clickhouse::ClientPool pool(running.warehouse(), 2);
   auto parity =
-      TRY(verify_project(running.project(), pool, {.progress = Progress::mode_for(invocation.json)}));
-  if (!invocation.json) TRY_VOID(print_kpis(pool));
+      TRY(verify_project(running.project(), pool,
+                         {.progress = Progress::mode_for(invocation.json),
+                          .refresh = [&](const std::string& model) { return running.refresh(model); }}));
+  if (!invocation.json) {
+    TRY_VOID(print_kpis(pack, pool));
+    print_out(behind_text(running.status()));
+  }
   print_out(invocation.json ? parity.to_json() : "\n" + parity.to_text());
   return parity.ok() ? ExitCode::ok : ExitCode::verify_failed;
 }
 
-Result<ExitCode> watch(RunningProject& running, Traffic& traffic, const Choice& choice) {
-  print_err(fmt::format(
-      "\n  {}\n\n  live: {} impressions a second with clicks, updates and deletes; Ctrl-C ends it\n\n",
-      running.url(), choice.rate));
-  AdtechPlan plan;
-  plan.rate = choice.rate;
-  traffic.start(plan);
+Result<ExitCode> watch(const DemoPack& pack, RunningProject& running, Traffic& traffic,
+                       const Choice& choice) {
+  Pace pace;
+  pace.rate = choice.rate.value_or(pack.rate);
+  print_err(fmt::format("\n  {}\n\n  live: {} {} a second with updates and deletes; Ctrl-C ends it\n\n",
+                        running.url(), pace.rate, pack.rows));
+  traffic.start(pace);
   while (Signals::wait(std::chrono::milliseconds(200)) == 0) {
     if (auto error = running.gave_up()) return fail(std::move(*error));
     if (traffic.finished()) {
@@ -162,21 +161,36 @@ Result<ExitCode> watch(RunningProject& running, Traffic& traffic, const Choice& 
   return ExitCode::ok;
 }
 
+Result<const DemoPack*> pack_of(const std::string& name) {
+  std::vector<std::string> names;
+  for (const DemoPack& pack : demo_packs()) {
+    if (pack.name == name) return &pack;
+    names.push_back("tidemark demo " + pack.name);
+  }
+  return fail(ErrorKind::usage, fmt::format("there is no demo of pack {}", name),
+              fmt::format("this version has: {}", fmt::join(names, ", ")));
+}
+
+// Each pack has a place of its own, so that one demo does not show the other's project.
+fs::path demo_directory(const Choice& choice) {
+  fs::path directory = fs::absolute(choice.directory);
+  return choice.pack == "adtech" ? directory : directory / choice.pack;
+}
+
 Result<ExitCode> demo(const Choice& choice, const Invocation& invocation) {
   Signals::block();
-  if (choice.pack != "adtech")
-    return fail(ErrorKind::usage, fmt::format("there is no demo of pack {}", choice.pack),
-                "this version has: tidemark demo adtech");
-  fs::path directory = fs::absolute(choice.directory);
+  const DemoPack& pack = *TRY(pack_of(choice.pack));
+  fs::path directory = demo_directory(choice);
   auto postgres =
       TRY(PrivatePostgres::start(directory / "postgres", choice.free_ports ? 0 : choice.postgres_port));
-  std::string url = TRY(postgres->database("ads"));
-  setenv("ADS_DATABASE_URL", url.c_str(), 1);
+  std::string url = TRY(postgres->database(pack.database));
+  setenv(pack.url_variable.c_str(), url.c_str(), 1);
   config::Project project = TRY(demo_project(choice, directory / "project"));
   Traffic traffic;
-  TRY_VOID(traffic.open(url, choice, Progress::mode_for(invocation.json)));
+  TRY_VOID(traffic.open(pack, url, choice, Progress::mode_for(invocation.json)));
   auto running = TRY(RunningProject::start(std::move(project), {.program = invocation.program}));
-  auto ended = choice.check ? check(*running, traffic, choice, invocation) : watch(*running, traffic, choice);
+  auto ended = choice.check ? check(pack, *running, traffic, choice, invocation)
+                            : watch(pack, *running, traffic, choice);
   Status traffic_ended = traffic.stop();
   running->stop();
   postgres->stop();
@@ -188,7 +202,7 @@ Result<ExitCode> demo(const Choice& choice, const Invocation& invocation) {
 
 Run add_demo(CLI::App& command) {
   auto choice = std::make_shared<Choice>();
-  command.add_option("pack", choice->pack, "which pack (adtech)");
+  command.add_option("pack", choice->pack, "which pack (adtech); or finance");
   command.add_option("--dir", choice->directory,
                      "where its Postgres, project and data live (./tidemark-demo)");
   command.add_flag("--check", choice->check,
@@ -196,11 +210,13 @@ Run add_demo(CLI::App& command) {
   command.add_flag("--free-ports", choice->free_ports,
                    "take any free ports instead of 54329, 8123, 9000 and 8088");
   command.add_option("--postgres-port", choice->postgres_port, "port of the private Postgres (54329)");
-  command.add_option("--history", choice->history, "impressions before the capture starts (250000)")
+  command.add_option("--history", choice->history, "rows before the capture starts (250000)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--rows", choice->rows, "--check: impressions while it runs (1000000)")
+  command
+      .add_option("--rows", choice->rows,
+                  "--check: rows while it runs; finance: in each of three batches (1000000; 123456)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--rate", choice->rate, "impressions a second (200)")->check(CLI::PositiveNumber);
+  command.add_option("--rate", choice->rate, "rows a second (200; finance 500)")->check(CLI::PositiveNumber);
   command.add_option("--seed", choice->seed, "of the traffic (1)");
   return [choice](const Invocation& invocation) { return demo(*choice, invocation); };
 }

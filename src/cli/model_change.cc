@@ -7,6 +7,7 @@
 #include "ingest/state_store.h"
 #include "models/compiler.h"
 #include "models/deployment.h"
+#include "models/lookups.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -58,6 +59,8 @@ Result<ModelChange> change_here(const Invocation& invocation, const config::Proj
     TRY_VOID(models::rollback(client, request.model));
     return ModelChange();
   }
+  auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::all));
+  if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
   auto compilation = TRY(models::compile(client, project.models));
   if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
   bool rebuild = request.action == DeployRequest::Action::backfill;

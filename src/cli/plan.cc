@@ -5,6 +5,7 @@
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "models/compiler.h"
+#include "models/lookups.h"
 
 #include <CLI/CLI.hpp>
 
@@ -18,6 +19,7 @@ models::Plan first_plan(const config::Project& project) {
     models::PlanStep step{.model = file.full_name()};
     if (file.kind == "incremental") step.kind = models::ModelKind::incremental;
     if (file.kind == "keyed") step.kind = models::ModelKind::keyed;
+    if (file.kind == "refresh") step.kind = models::ModelKind::refresh;
     step.reasons.push_back("made by the first `tidemark up`, which mirrors the tables it reads");
     plan.steps.push_back(std::move(step));
   }
@@ -35,6 +37,8 @@ Run add_plan(CLI::App&) {
     if (!TRY(clickhouse::database_exists(client, "bronze"))) {
       plan = first_plan(project);
     } else {
+      auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::missing));
+      if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
       auto compilation = TRY(models::compile(client, project.models));
       if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
       plan = TRY(models::compute_plan(client, compilation.models));

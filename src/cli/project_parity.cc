@@ -17,6 +17,11 @@ bool wanted(const std::vector<std::string>& only, const std::string& name) {
   return only.empty() || std::find(only.begin(), only.end(), name) != only.end();
 }
 
+bool is_dictionary(const config::Project& project, const std::string& name) {
+  return std::any_of(project.dictionaries.begin(), project.dictionaries.end(),
+                     [&](const auto& dictionary) { return dictionary.full_name() == name; });
+}
+
 // Moves whenever a cut is fenced.
 Result<std::string> fences(clickhouse::ClientPool& pool) {
   return pool.lease()->query_text(
@@ -32,13 +37,57 @@ Result<models::ModelParity> verify_at_rest(clickhouse::ClientPool& pool, const m
   }
 }
 
+// Moves whenever rows of a table that the model reads change.
+Result<std::string> newest_rows(clickhouse::ClientPool& pool, const models::CompiledModel& model) {
+  std::string newest;
+  for (const auto& table : model.tables_in_depth)
+    newest += TRY(pool.lease()->query_text("SELECT max(_version) FROM " +
+                                           clickhouse::quote_table("bronze", table.substr(7))));
+  return newest;
+}
+
+// A result is as of its last run. When it differs it is made again before it is compared again, so that an
+// old result never passes for a wrong one; when changes come faster than that, the difference is called
+// moving.
+Result<models::ModelParity> verify_result(clickhouse::ClientPool& pool, const models::CompiledModel& model,
+                                          const ProjectParityOptions& options) {
+  bool still = false;
+  for (int attempt = 1;; ++attempt) {
+    auto parity = TRY_IN(models::verify_model(*pool.lease(), model), "model " + model.name);
+    if (parity.different == 0) return parity;
+    if (!options.refresh || still || attempt == limits::model_parity_attempts) {
+      parity.moving = !still && options.refresh;
+      if (!parity.moving) TRY_VOID(models::judge_difference(*pool.lease(), model, parity));
+      return parity;
+    }
+    std::string before = TRY(newest_rows(pool, model));
+    TRY_VOID(options.refresh(model.name));
+    parity = TRY(models::verify_model(*pool.lease(), model));
+    still = before == TRY(newest_rows(pool, model));
+    if (parity.different == 0) return parity;
+  }
+}
+
+Result<models::DictionaryParity> verify_at_rest(clickhouse::ClientPool& pool,
+                                                const config::DictionaryFile& dictionary) {
+  for (int attempt = 1;; ++attempt) {
+    std::string before = TRY(fences(pool));
+    auto parity =
+        TRY_IN(models::verify_dictionary(*pool.lease(), dictionary), "dictionary " + dictionary.full_name());
+    if (parity.different == 0 || before == TRY(fences(pool)) || attempt == limits::model_parity_attempts)
+      return parity;
+  }
+}
+
 }  // namespace
 
 bool ProjectParity::ok() const {
   for (const auto& table : tables)
     if (!table.equal()) return false;
   for (const auto& model : models)
-    if (model.different > 0) return false;
+    if (model.different > 0 && !model.moving) return false;
+  for (const auto& dictionary : dictionaries)
+    if (dictionary.different > 0) return false;
   for (const auto& audit : audits)
     if (audit.fails()) return false;
   return true;
@@ -66,8 +115,17 @@ std::string ProjectParity::to_json() const {
                                       {"kind", models::name(model.kind)},
                                       {"rows", model.rows},
                                       {"different", model.different},
+                                      {"moving", model.moving},
+                                      {"unrepeatable", model.unrepeatable},
+                                      {"live", json::value_from(model.live)},
                                       {"examples", json::value_from(model.examples)}});
   document["models"] = model_list;
+  json::array dictionary_list;
+  for (const auto& dictionary : dictionaries)
+    dictionary_list.push_back(json::object{{"dictionary", dictionary.dictionary},
+                                           {"rows", dictionary.rows},
+                                           {"different", dictionary.different}});
+  document["dictionaries"] = dictionary_list;
   json::array audit_list;
   for (const auto& audit : audits)
     audit_list.push_back(json::object{{"model", audit.model},
@@ -103,6 +161,20 @@ std::string ProjectParity::to_text() const {
   if (!models.empty()) text += "\n" + model_rows.render(style);
   for (const auto& table : tables)
     for (const auto& example : table.examples) text += fmt::format("  {} {}\n", table.table, example);
+  for (const auto& dictionary : dictionaries)
+    text += fmt::format("  dictionary {}: {} rows, {} different\n", dictionary.dictionary,
+                        with_commas(dictionary.rows), with_commas(dictionary.different));
+  for (const auto& model : models) {
+    if (model.moving)
+      text += fmt::format("  {} changes faster than it can be compared; its difference proves nothing\n",
+                          model.model);
+    for (const auto& live : model.live)
+      text += fmt::format("  {} was left out: it reads {}, which is live\n", model.model, live);
+    if (model.unrepeatable)
+      text += fmt::format(
+          "  {} gives another answer each time it is computed; its rows were counted, not compared\n",
+          model.model);
+  }
   for (const auto& model : models)
     for (const auto& example : model.examples) text += fmt::format("  {} {}\n", model.model, example);
   size_t failing = 0;
@@ -135,7 +207,8 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
   });
   std::vector<std::string> tables_only;
   for (const auto& name : options.only)
-    if (compilation.models.find(name) == nullptr) tables_only.push_back(name);
+    if (compilation.models.find(name) == nullptr && !is_dictionary(project, name))
+      tables_only.push_back(name);
   if (options.only.empty() || !tables_only.empty()) {
     for (const auto& source : project.sources) {
       Progress progress("verify " + source.name, "rows", 0, options.progress);
@@ -161,13 +234,18 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
   uint64_t done = 0;
   for (const auto& model : compilation.models.models) {
     if (!wanted(options.only, model.name)) continue;
-    parity.models.push_back(TRY(verify_at_rest(pool, model)));
+    parity.models.push_back(model.kind == models::ModelKind::refresh
+                                ? TRY(verify_result(pool, model, options))
+                                : TRY(verify_at_rest(pool, model)));
     progress.set(++done);
   }
   progress.finish();
+  for (const auto& dictionary : project.dictionaries)
+    if (!dictionary.live() && wanted(options.only, dictionary.full_name()))
+      parity.dictionaries.push_back(TRY(verify_at_rest(pool, dictionary)));
   if (options.only.empty())
     parity.audits = TRY(models::run_audits(*pool.lease(), compilation.models, project.audits));
-  if (parity.tables.empty() && parity.models.empty() && !options.only.empty())
+  if (parity.tables.empty() && parity.models.empty() && parity.dictionaries.empty() && !options.only.empty())
     return fail(ErrorKind::config, fmt::format("there is no table or model called {}", options.only.front()),
                 "tidemark status lists both");
   parity.seconds = static_cast<double>(system_clock().monotonic_micros() - started) / 1e6;

@@ -6,6 +6,7 @@
 #include "clickhouse/client_pool.h"
 #include "ingest/parity.h"
 #include "models/audits.h"
+#include "models/lookups.h"
 #include "models/verification.h"
 
 namespace tidemark::cli {
@@ -14,6 +15,7 @@ struct ProjectParity {
   std::map<std::string, postgres::Lsn> as_of;  // by source
   std::vector<ingest::TableParity> tables;
   std::vector<models::ModelParity> models;
+  std::vector<models::DictionaryParity> dictionaries;
   std::vector<models::AuditResult> audits;
   double seconds = 0;
 
@@ -26,11 +28,15 @@ struct ProjectParityOptions {
   std::vector<std::string> only;  // tables and models; empty: all
   std::chrono::milliseconds fence_timeout{60'000};
   Progress::Mode progress = Progress::Mode::silent;
+  // Runs a refresh model and waits for it. A result is compared when it is as of now.
+  std::function<Status(const std::string& model)> refresh;
 };
 
 // A model is compared with what its tables hold in one query, which is not one moment: when it differs and a
-// fence was written meanwhile it is compared again, limits::model_parity_attempts times. Errors: as
-// ingest::verify_tables; config when `only` names nothing.
+// fence was written meanwhile it is compared again, limits::model_parity_attempts times. A refresh model that
+// differs is refreshed before it is compared again, so that what is left is a wrong result and not an old
+// one; when changes go on without a pause its numbers are `moving`. Errors: as ingest::verify_tables; config
+// when `only` names nothing.
 Result<ProjectParity> verify_project(const config::Project& project, clickhouse::ClientPool& pool,
                                      const ProjectParityOptions& options);
 

@@ -12,8 +12,11 @@
 #include "ingest/postgres_pipeline.h"
 #include "models/audits.h"
 #include "models/compiler.h"
+#include "models/generation.h"
+#include "models/lookups.h"
 #include "models/model_state.h"
 #include "models/plan.h"
+#include "models/refresh_service.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -40,6 +43,12 @@ Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remo
   return clickhouse::Endpoint::parse(remote.url, remote.user, remote.password);
 }
 
+std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
+  std::vector<std::string> names;
+  for (const auto& table : tables) names.push_back("bronze." + table);
+  return names;
+}
+
 // 256 bits, in hexadecimal.
 Result<std::string> random_token() {
   unsigned char bytes[32];
@@ -61,7 +70,7 @@ std::string files_beside_models(const std::filesystem::path& root) {
   };
   std::error_code ignored;
   for (const char* file : {"tidemark.yaml", ".env"}) read(root / file);
-  for (const char* folder : {"sources", "dashboards", "endpoints"})
+  for (const char* folder : {"sources", "dashboards", "endpoints", "dictionaries", "audits"})
     for (std::filesystem::recursive_directory_iterator entry(root / folder, ignored), end; entry != end;
          entry.increment(ignored)) {
       if (ignored) break;
@@ -87,6 +96,10 @@ struct RunningProject::State {
   std::string other_files;             // as they were at the start
   std::atomic<bool> stopping{false};
   std::unique_ptr<ModelWatch> watch;  // of what is deployed
+  models::DictionaryReloads dictionaries;
+  std::unique_ptr<models::RefreshService> refreshes;
+  std::set<std::string>
+      streamed;  // sources; only complete() looks at it, which the service calls one at a time
   std::vector<std::unique_ptr<ingest::PostgresPipeline>> pipelines;
   std::unique_ptr<serve::LiveServer> server;
   int lock_fd = -1;
@@ -140,11 +153,17 @@ struct RunningProject::State {
     hooks.after_parts = [this](uint64_t cut, Version version,
                                const std::vector<std::string>& tables) -> Status {
       auto runtime = models.runtime();
-      if (!runtime->has_keyed_models()) return {};
-      return runtime->after_cut(*pool->lease(), cut, version, tables);
+      if (runtime->has_keyed_models()) TRY_VOID(runtime->after_cut(*pool->lease(), cut, version, tables));
+      std::vector<std::string> names = bronze_names(tables);
+      if (dictionaries.any_over(names)) dictionaries.reload(*pool->lease(), names);
+      return {};
     };
     hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
-      return models.runtime()->after_copy(*pool->lease(), version, tables);
+      TRY_VOID(models.runtime()->after_copy(*pool->lease(), version, tables));
+      std::vector<std::string> names = bronze_names(tables);
+      dictionaries.reload(*pool->lease(), names);
+      refreshes->on_copy(names);
+      return {};
     };
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
       return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
@@ -207,12 +226,18 @@ struct RunningProject::State {
   // Everything that goes by the project's models goes by these now.
   Status follow() {
     if (!watch) watch = std::make_unique<ModelWatch>(endpoint, [this] { return status(); });
-    return watch->follow(*pool->lease(), *models.published(), project.audits);
+    auto published = models.published();
+    TRY_VOID(watch->follow(*pool->lease(), *published, project.audits));
+    dictionaries.replace(models::dictionaries_of(project, *published));
+    return refreshes->replace(*published);
   }
 
   Result<std::vector<config::ModelFile>> load_models() {
     config::LoadedProject loaded = config::load_project(project.root);
     if (!loaded.ok()) return fail(ErrorKind::config, config::render(loaded.errors));
+    auto mistakes =
+        TRY(models::prepare_lookups(*pool->lease(), loaded.project, models::LookupChanges::missing));
+    if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
     return std::move(loaded.project.models);
   }
 
@@ -235,6 +260,29 @@ struct RunningProject::State {
     }
   }
 
+  // A result of half a table is not shown. A source that has streamed is complete, also while Postgres is
+  // away.
+  bool complete(const std::set<std::string>& tables) {
+    for (const auto& source : status().sources) {
+      if (source.state == "streaming") streamed.insert(source.source);
+      for (const auto& table : source.tables)
+        if (tables.contains(table.table) && table.state != "live" &&
+            (table.state == "copying" || !streamed.contains(source.source)))
+          return false;
+    }
+    return true;
+  }
+
+  void make_refreshes() {
+    refreshes = std::make_unique<models::RefreshService>(
+        *pool, system_clock(),
+        models::RefreshHooks{.after_swap =
+                                 [this](const models::CompiledModel& model) {
+                                   dictionaries.reload_over(*pool->lease(), model.name);
+                                 }},
+        [this](const std::set<std::string>& tables) { return complete(tables); });
+  }
+
   Status prepare_sources(const RunOptions& options) {
     pipelines.clear();
     std::set<std::string> with_changes = models::tables_needing_changes(project.models);
@@ -246,6 +294,7 @@ struct RunningProject::State {
     for (const auto& source : project.sources) {
       auto on_cut = [this](const ingest::CutEvent& cut) {
         if (watch) watch->on_cut(cut);
+        refreshes->on_cut(cut.tables);
         if (server) server->on_cut(cut);
       };
       auto pipeline = std::make_unique<ingest::PostgresPipeline>(
@@ -312,8 +361,23 @@ struct RunningProject::State {
     return {};
   }
 
+  Status make_lookups(clickhouse::Client& client) {
+    auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::all));
+    if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
+    for (const auto& source : project.sources)
+      for (const auto& table : source.live)
+        log::info("live: {} of source {} is read from Postgres by each query, as of no commit", table,
+                  source.name);
+    for (const auto& dictionary : project.dictionaries)
+      if (dictionary.live())
+        log::info("live: dictionary {} reads {} of source {}, at most {} s old, as of no commit",
+                  dictionary.full_name(), dictionary.table, dictionary.source, dictionary.lifetime_seconds);
+    return {};
+  }
+
   Status deploy_models(const RunOptions& options) {
     auto client = pool->lease();
+    TRY_VOID(make_lookups(*client));
     auto compilation = TRY(models::compile(*client, project.models));
     if (!compilation.ok()) {
       std::string text;
@@ -328,7 +392,8 @@ struct RunningProject::State {
     };
     for_later = TRY(models::prepare(*client, compilation.models, tell,
                                     options.recopy ? UINT64_MAX : limits::backfill_before_start_rows));
-    models::CompiledModels deployed = compilation.models;
+    models::CompiledModels deployed = std::move(compilation.models);
+    models::adopt_generations(deployed, TRY(models::ModelState::load(*client)));
     std::erase_if(deployed.models, [&](const auto& model) {
       return std::find(for_later.begin(), for_later.end(), model.name) != for_later.end();
     });
@@ -353,6 +418,32 @@ struct RunningProject::State {
     return status;
   }
 
+  void add_refresh_status(std::vector<serve::ModelStatus>& list) const {
+    for (const auto& status : refreshes->status())
+      for (auto& model : list) {
+        if (model.model != status.model) continue;
+        if (status.state == "failed") model.state = status.state;
+        if (status.stale_since > 0)
+          model.as_of_lag_ms += (system_clock().wall_micros() - status.stale_since) / 1000;
+        if (model.state == "live" && model.freshness_ms > 0 && model.as_of_lag_ms > model.freshness_ms) {
+          model.state = "stale";
+          model.reason =
+              fmt::format("{} ms behind, and it allows {} ms", model.as_of_lag_ms, model.freshness_ms);
+        }
+        model.refresh = serve::RefreshFacts{.runs = status.runs,
+                                            .failed_runs = status.failed_runs,
+                                            .run_micros = status.run_micros,
+                                            .error = status.error,
+                                            .asked = status.asked,
+                                            .answered = status.answered,
+                                            .answer_error = status.answer_error};
+        if (!status.last) continue;
+        model.refresh->as_of_micros = status.last->started_at;
+        model.refresh->rows = status.last->rows;
+        model.refresh->bytes = status.last->bytes;
+      }
+  }
+
   Status start_page() {
     serve::ServeOptions options;
     options.project = project.name;
@@ -364,6 +455,7 @@ struct RunningProject::State {
     options.pipeline_status = [this] { return status(); };
     options.model_status = [this] {
       auto list = watch->models(status());
+      add_refresh_status(list);
       add_building(list);
       return list;
     };
@@ -379,6 +471,7 @@ struct RunningProject::State {
       return fmt::format("{{\"deployment\":{}}}", number);
     };
     options.deployment = [this] { return desk->document(); };
+    options.refresh = [this](const std::string& model) { return refreshes->ask(model); };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_run_file(token);
@@ -419,6 +512,7 @@ struct RunningProject::State {
     stopping = true;
     if (desk) desk->stop();
     if (watch) watch->stop();
+    if (refreshes) refreshes->stop();
     for (auto& pipeline : pipelines) pipeline->stop();
     if (server) server->stop();
     if (embedded) embedded->stop();
@@ -441,12 +535,14 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   state.other_files = files_beside_models(state.project.root);
   TRY_VOID(state.lock());
   TRY_VOID(state.open_warehouse(options));
+  state.make_refreshes();
   TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
   state.make_desk();
   TRY_VOID(state.start_page());
   for (auto& pipeline : state.pipelines) pipeline->start();
   state.watch->start();
+  state.refreshes->start();
   state.fill_the_rest();
   return running;
 }
@@ -471,6 +567,10 @@ Result<uint64_t> RunningProject::deploy(DeployRequest request) {
 }
 bool RunningProject::only_models_changed() const {
   return files_beside_models(state_->project.root) == state_->other_files;
+}
+Status RunningProject::refresh(const std::string& model) {
+  TRY_VOID(state_->refreshes->answer(model, TRY(state_->refreshes->ask(model))));
+  return {};
 }
 
 bool RunningProject::quiet() const {

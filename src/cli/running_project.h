@@ -41,6 +41,8 @@ class RunningProject {
   // The project's files but for its models are what they were at the start, so that deploy() is all a change
   // needs.
   bool only_models_changed() const;
+  // Runs a refresh model and waits for the end of a run that begins after this call.
+  Status refresh(const std::string& model);
   // A source that can never run (wrong password, lost slot): the error to end with.
   std::optional<Error> gave_up() const;
   void stop();

@@ -87,6 +87,9 @@ std::string render(const json::object& status) {
                   audits_of(model)});
       if (std::string reason = text_of(model, "reason"); !reason.empty())
         reasons += fmt::format("  {}: {}\n", text_of(model, "model"), reason);
+      if (const auto* refresh = model.if_contains("refresh"); refresh != nullptr)
+        if (std::string error = text_of(refresh->as_object(), "error"); !error.empty())
+          reasons += fmt::format("  {} shows its last good result: {}\n", text_of(model, "model"), error);
     }
   if (models.rows() > 0) text += models.render(style) + reasons + "\n";
   text += failing_audits(status);

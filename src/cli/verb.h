@@ -72,6 +72,8 @@ Run add_demo(CLI::App& command);
 Run add_status(CLI::App& command);
 Run add_verify(CLI::App& command);
 Run add_audit(CLI::App& command);
+Run add_explain(CLI::App& command);
+Run add_refresh(CLI::App& command);
 Run add_doctor(CLI::App& command);
 Run add_version(CLI::App& command);
 

@@ -1,6 +1,7 @@
 // tidemark verify: the proof, printed.
 #include "cli/output.h"
 #include "cli/project_parity.h"
+#include "cli/refresh_request.h"
 #include "cli/running_project.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
@@ -23,12 +24,16 @@ Run add_verify(CLI::App& command) {
   return [only, timeout_s](const Invocation& invocation) -> Result<ExitCode> {
     config::Project project = TRY(invocation.load_project());
     // Fails here, with the remedy, when nothing would move the stream to the snapshot.
-    TRY(running_url(project.root));
+    RunningInstance running = TRY(running_instance(project.root));
     auto warehouse = TRY(WarehouseAccess::open(project, WarehouseAccess::Start::never));
     clickhouse::ClientPool pool(warehouse.endpoint(clickhouse::Account::tidemark), verify_connections);
     ProjectParityOptions options{.only = *only,
                                  .fence_timeout = std::chrono::seconds(*timeout_s),
-                                 .progress = Progress::mode_for(invocation.json)};
+                                 .progress = Progress::mode_for(invocation.json),
+                                 .refresh = [&](const std::string& model) -> Status {
+                                   TRY(await_refresh(running, TRY(ask_refresh(running, model))));
+                                   return {};
+                                 }};
     auto parity = TRY(verify_project(project, pool, options));
     print_out(invocation.json ? parity.to_json() : parity.to_text());
     return parity.ok() ? ExitCode::ok : ExitCode::verify_failed;

@@ -245,6 +245,9 @@ struct Client::Connection {
     std::string text = endpoint.base_url() + "/?";
     append_field(text, "database", endpoint.database);
     if (!options.query_id.empty()) append_field(text, "query_id", options.query_id);
+    // Days of times without a zone: the same for the statement that stores them and the one that checks them,
+    // whatever zone a server stands in.
+    if (!options.settings.contains("session_timezone")) append_field(text, "session_timezone", "UTC");
     for (const auto& [name, value] : options.settings) append_field(text, name, value);
     // A token without this would be carried in vain.
     if (options.settings.contains("insert_deduplication_token") &&

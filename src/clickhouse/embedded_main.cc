@@ -84,6 +84,8 @@ int main(int argc, char** argv) {
     }
     pthread_detach(watcher);
   }
+  // Days of times without a zone are days of UTC, wherever the machine stands.
+  setenv("TZ", "UTC", 1);
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (handle == nullptr) {
     std::fprintf(stderr, "tidemark-clickhouse: cannot load the ClickHouse library: %s\n", dlerror());

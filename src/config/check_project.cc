@@ -59,10 +59,48 @@ void check_tiles(Report& report, const Project& project) {
     }
 }
 
+std::string live_name(const std::string& table) {
+  return table.starts_with("public.") ? table.substr(7) : table;
+}
+
+void check_live_tables(Report& report, const Project& project) {
+  Names names(report, "live table");
+  for (const PostgresSource& source : project.sources)
+    for (const std::string& table : source.live) names.add(live_name(table), source.where);
+}
+
+void check_dictionaries(Report& report, const Project& project) {
+  Names names(report, "dictionary");
+  std::vector<std::string> models, sources;
+  for (const ModelFile& model : project.models) models.push_back(model.full_name());
+  for (const PostgresSource& source : project.sources) sources.push_back(source.name);
+  for (const DictionaryFile& dictionary : project.dictionaries) {
+    names.add(dictionary.full_name(), dictionary.where);
+    auto has = [](const std::vector<std::string>& list, const std::string& name) {
+      return std::find(list.begin(), list.end(), name) != list.end();
+    };
+    if (has(models, dictionary.full_name()))
+      report.error(dictionary.where, fmt::format("there is a model `{}` too", dictionary.full_name()),
+                   "Give one of them another name.");
+    if (!dictionary.over.empty() && !dictionary.over.starts_with("bronze.") && !has(models, dictionary.over))
+      report.error(
+          dictionary.where,
+          fmt::format("there is no model `{}`{}", dictionary.over, did_you_mean(dictionary.over, models)),
+          "Name bronze.<table> or a model of this project.");
+    if (!dictionary.source.empty() && !has(sources, dictionary.source))
+      report.error(dictionary.where,
+                   fmt::format("there is no source `{}`{}", dictionary.source,
+                               did_you_mean(dictionary.source, sources)),
+                   "Name a source of this project; its credentials are used.");
+  }
+}
+
 }  // namespace
 
 void check_project(Report& report, const Project& project) {
   check_sources(report, project);
+  check_live_tables(report, project);
+  check_dictionaries(report, project);
   Names dashboards(report, "dashboard");
   for (const Dashboard& dashboard : project.dashboards) dashboards.add(dashboard.name, dashboard.where);
   check_tiles(report, project);

@@ -7,11 +7,12 @@
 namespace tidemark::config {
 namespace {
 
-const std::vector<std::string> header_keys = {"kind",         "description", "audit", "key",      "order_by",
-                                              "partition_by", "ttl",         "every", "freshness"};
+const std::vector<std::string> header_keys = {"kind",      "description",    "audit",    "key",
+                                              "order_by",  "partition_by",   "ttl",      "every",
+                                              "on_change", "not_more_often", "freshness"};
 const std::vector<std::string> kinds = {"view", "incremental", "keyed", "refresh"};
-const std::vector<std::string> reserved_databases = {"tidemark", "system", "information_schema",
-                                                     "INFORMATION_SCHEMA", "bronze"};
+const std::vector<std::string> reserved_databases = {"tidemark",           "system", "information_schema",
+                                                     "INFORMATION_SCHEMA", "bronze", "live"};
 
 std::string words(const std::vector<std::string>& list) {
   return fmt::format("`{}`", fmt::join(list, "`, `"));
@@ -30,11 +31,16 @@ void read_kind(Report& report, const HeaderEntry& entry, ModelFile& model) {
     report.error(entry.value_where,
                  fmt::format("`kind` cannot be `{}`{}", entry.value, did_you_mean(entry.value, kinds)),
                  fmt::format("Allowed: {}.", words(kinds)));
-  else if (entry.value == "refresh")
-    report.error(entry.value_where, "`kind: refresh` is not yet supported in this version",
-                 "Use `view` (computed when read) or `keyed` (recomputed for the keys a change touched).");
   else
     model.kind = entry.value;
+}
+
+int64_t read_duration(Report& report, const HeaderEntry& entry) {
+  auto seconds = parse_duration_seconds(entry.value);
+  if (seconds && *seconds > 0) return *seconds;
+  report.error(entry.value_where, fmt::format("`{}` must be a duration, not `{}`", entry.key, entry.value),
+               "Write a whole number and one of s, m, h, d, w: 30s, 5m, 24h.");
+  return 1;
 }
 
 void read_header(Report& report, const SqlFile& parsed, ModelFile& model) {
@@ -77,31 +83,45 @@ void read_header(Report& report, const SqlFile& parsed, ModelFile& model) {
         report.error(entry.value_where, fmt::format("`freshness` must be a duration, not `{}`", entry.value),
                      "Write a whole number and one of s, m, h, d, w: 30s, 5m, 24h.");
     }
-    if (entry.key == "every") {
-      model.every = entry.value;
-      if (!parse_duration_seconds(entry.value))
-        report.error(entry.value_where, fmt::format("`every` must be a duration, not `{}`", entry.value),
-                     "Write a whole number and one of s, m, h, d, w: 30s, 5m, 24h.");
+    if (entry.key == "every") model.every_seconds = read_duration(report, entry);
+    if (entry.key == "not_more_often") model.not_more_often_seconds = read_duration(report, entry);
+    if (entry.key == "on_change") {
+      model.on_change = entry.value == "true";
+      if (entry.value != "true" && entry.value != "false")
+        report.error(entry.value_where, fmt::format("`on_change` is true or false, not `{}`", entry.value));
     }
   }
   for (const ParameterLine& line : parsed.parameters)
     report.error(line.where, "a model has no parameters", "Parameters belong to endpoints/*.sql.");
 }
 
-void check_header(Report& report, const ModelFile& model, const std::string& written_kind) {
+void check_header(Report& report, const ModelFile& model) {
   auto where = [&](const char* key) { return model.header_locations.at(key); };
   auto given = [&](const char* key) { return model.header_locations.contains(key); };
   if (model.kind == "keyed" && !given("key"))
     report.error(given("kind") ? where("kind") : Location{model.file},
                  "a keyed model needs the columns that name a row", "Add a header line: -- key: campaign_id");
-  if (model.kind == "view" && written_kind != "refresh")
+  if (model.kind == "view")
     for (const char* key : {"key", "order_by", "partition_by", "ttl"})
       if (given(key))
         report.error(where(key), fmt::format("`{}` has no meaning for a view, which stores nothing", key),
                      "Leave it out, or use `kind: incremental` or `kind: keyed`.");
-  if (given("every") && written_kind != "refresh")
-    report.error(where("every"), "`every` belongs to `kind: refresh`",
-                 "Leave it out: this kind is always up to date.");
+  if (model.kind != "refresh") {
+    for (const char* key : {"every", "on_change", "not_more_often"})
+      if (given(key))
+        report.error(where(key), fmt::format("`{}` belongs to `kind: refresh`", key),
+                     "Leave it out: this kind is always up to date.");
+  } else {
+    if (model.every_seconds == 0 && !model.on_change)
+      report.error(where("kind"), "a refresh model needs to know when: `every` or `on_change`",
+                   "Add a header line: -- every: 5m, or -- on_change: true");
+    if (given("not_more_often") && !model.on_change)
+      report.error(where("not_more_often"), "`not_more_often` bounds `on_change: true`, which is not given",
+                   "Leave it out, or add -- on_change: true");
+    if (given("ttl"))
+      report.error(where("ttl"), "`ttl` has no meaning for a refresh model, which is written anew each time",
+                   "Filter by time in the SELECT.");
+  }
   if (given("key"))
     for (const std::string& column : model.key)
       if (!is_identifier(column))
@@ -150,10 +170,7 @@ void load_model(Reader reader, const std::filesystem::path& file, Project& proje
   if (!read_place(report, file, model)) return;
   SqlFile parsed = parse_sql_file(report, file, *text);
   read_header(report, parsed, model);
-  std::string written_kind;
-  for (const HeaderEntry& entry : parsed.header)
-    if (entry.key == "kind") written_kind = entry.value;
-  check_header(report, model, written_kind);
+  check_header(report, model);
   for (const Placeholder& placeholder : parsed.placeholders)
     report.error(placeholder.where,
                  fmt::format("a model has no parameters, and this is one: {{{}:{}}}", placeholder.name,

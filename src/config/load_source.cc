@@ -88,6 +88,11 @@ void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) 
       "mode", {{"cdc", PostgresSource::Mode::cdc}, {"batch", PostgresSource::Mode::batch}},
       PostgresSource::Mode::cdc);
   read_tables(mapping, source);
+  source.live = mapping.texts("live");
+  for (const std::string& table : source.live)
+    if (table.find('*') != std::string::npos)
+      mapping.error("live", fmt::format("`live` names tables, and `{}` is a pattern", table),
+                    "Every query of a live table goes to Postgres: name those that are needed.");
   std::string default_name = "tidemark_" + source.name;
   source.slot = mapping.text("slot", default_name);
   source.publication = mapping.text("publication", default_name);

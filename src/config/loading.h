@@ -15,6 +15,7 @@ namespace tidemark::config {
 void load_settings(Reader reader, const std::filesystem::path& file, Project& project);
 void load_source(Reader reader, const std::filesystem::path& file, Project& project);
 void load_model(Reader reader, const std::filesystem::path& file, Project& project);
+void load_dictionary(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project);
 void load_audit(Reader reader, const std::filesystem::path& file, Project& project);
 void load_endpoint(Reader reader, const std::filesystem::path& file, Project& project);

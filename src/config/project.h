@@ -63,6 +63,7 @@ struct PostgresSource {
   std::vector<std::string> tables;  // name | schema.name | patterns with *; without a schema: public
   std::string slot;                 // default tidemark_<name>
   std::string publication;          // default tidemark_<name>
+  std::vector<std::string> live;  // name | schema.name: tables live.<name>, read from Postgres by each query
   std::vector<TableOptions> options;
   Location where;
 };
@@ -107,15 +108,35 @@ struct ModelFile {
   std::vector<std::string> order_by;  // expressions
   std::string partition_by;           // expression
   std::string ttl;                    // expression
-  std::string every;                  // refresh: "5m"
   int64_t freshness_seconds = 0;      // further behind than this is `stale`; 0: no limit
-  std::string sql;                    // the SELECT, without the header and without a trailing semicolon
-  int sql_first_line = 1;             // the file's line on which `sql` starts
+  // refresh: when. 0: no schedule.
+  int64_t every_seconds = 0;
+  bool on_change = false;
+  int64_t not_more_often_seconds = 10;  // bounds on_change
+  std::string sql;                      // the SELECT, without the header and without a trailing semicolon
+  int sql_first_line = 1;               // the file's line on which `sql` starts
   std::map<std::string, Location> header_locations;  // of each header key, its first line
 
   std::string full_name() const { return database + "." + name; }
   // Line `line` (1-based) and column of `sql` as a place in the file.
   Location location_in_sql(int line, int column) const;
+};
+
+// dictionaries/<any name>.yaml: a table held in memory for look-ups by key.
+struct DictionaryFile {
+  std::string database, name;
+  std::filesystem::path file;  // relative to the project
+  // Exactly one: a mirrored table or model (database.name), or a table of a source that is read live.
+  std::string over;
+  std::string source, table;
+  std::vector<std::string> key;
+  std::vector<std::string> attributes;  // empty: all other columns
+  std::string layout;                   // empty: hashed; flat | hashed | sparse_hashed | hashed_array
+  int64_t lifetime_seconds = 60;        // live: how old it may become
+  Location where;
+
+  std::string full_name() const { return database + "." + name; }
+  bool live() const { return over.empty(); }
 };
 
 enum class Chart { number, line, area, bar, table, top };
@@ -218,6 +239,7 @@ struct Project {
   std::vector<PostgresSource> sources;  // by file name, as all of these
   std::vector<ModelFile> models;
   std::vector<AuditFile> audits;
+  std::vector<DictionaryFile> dictionaries;
   std::vector<Dashboard> dashboards;
   std::vector<EndpointFile> endpoints;
 };

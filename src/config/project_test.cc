@@ -301,7 +301,7 @@ TEST_F(ProjectTest, ModelsAreChecked) {
   write("models/analytics/ddl.sql", "CREATE TABLE x (a Int8)\n");
   write("models/analytics/keyed.sql", "-- kind: keyed\nSELECT 1 AS a\n");
   write("models/analytics/ttl.sql", "-- ttl: day + 1\nSELECT 1 AS a\n");
-  write("models/analytics/refresh.sql", "-- kind: refresh\n-- every: 5m\nSELECT 1 AS a\n");
+  write("models/analytics/refresh.sql", "-- kind: refresh\nSELECT 1 AS a\n");
   write("models/analytics/twice.sql", "-- kind: view\n-- kind: view\nSELECT 1 AS a\n");
   write("models/analytics/audit.sql", "-- audit: not_null\nSELECT {x:Int8} AS a\n");
   std::string text = errors();
@@ -318,7 +318,7 @@ TEST_F(ProjectTest, ModelsAreChecked) {
   EXPECT_THAT(text,
               HasSubstr("models/analytics/keyed.sql:1:10: a keyed model needs the columns that name a row"));
   EXPECT_THAT(text, HasSubstr("models/analytics/ttl.sql:1:9: `ttl` has no meaning for a view"));
-  EXPECT_THAT(text, HasSubstr("models/analytics/refresh.sql:1:10: `kind: refresh` is not yet supported"));
+  EXPECT_THAT(text, HasSubstr("models/analytics/refresh.sql:1:10: a refresh model needs to know when"));
   EXPECT_THAT(text, HasSubstr("models/analytics/twice.sql:2:4: `kind` is given twice; first in line 1"));
   EXPECT_THAT(text, HasSubstr("models/analytics/audit.sql:1:11: `not_null` is not an audit"));
   EXPECT_THAT(

@@ -43,6 +43,7 @@ struct SourceStatus {
   uint64_t transactions = 0;
   uint64_t queryable_p50_us = 0;  // commit -> queryable, since start
   uint64_t queryable_p99_us = 0;
+  uint64_t queryable_max_us = 0;
   Ladder ladder;
   std::vector<TableStatus> tables;
 };

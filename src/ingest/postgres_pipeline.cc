@@ -503,6 +503,7 @@ SourceStatus PostgresPipeline::status() const {
   status.transactions = applied_.transactions;
   status.queryable_p50_us = applied_.queryable_us.quantile(0.5);
   status.queryable_p99_us = applied_.queryable_us.quantile(0.99);
+  status.queryable_max_us = applied_.queryable_us.quantile(1);
   status.ladder = {.server = std::max(read_.server_lsn.load(), read_.received_lsn.load()),
                    .received = read_.received_lsn,
                    .cut = read_.cut_lsn,

@@ -4,6 +4,7 @@
 #include "models/model_source.h"
 #include "models/model_state.h"
 #include "models/plan.h"
+#include "models/query_settings.h"
 
 namespace tidemark::models {
 namespace {
@@ -12,13 +13,11 @@ using clickhouse::quote_identifier;
 
 clickhouse::QueryOptions long_statement() {
   clickhouse::QueryOptions options;
+  options.settings = model_query_settings();
   // Two equal blocks of a backfill are two blocks, not one sent twice.
-  options.settings = {
-      {"insert_deduplicate", "0"},
-      {"max_execution_time", "0"},
-      {"max_partitions_per_insert_block", "0"},
-      {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)},
-      {"max_bytes_before_external_sort", std::to_string(limits::model_query_memory_bytes)}};
+  options.settings["insert_deduplicate"] = "0";
+  options.settings["max_execution_time"] = "0";
+  options.settings["max_partitions_per_insert_block"] = "0";
   options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
   return options;
 }
@@ -107,7 +106,8 @@ Status reset_stores_of(clickhouse::Client& client, const CompiledModels& models,
   for (ModelRecord record : std::vector<ModelRecord>(state.records())) {
     bool current = false;
     for (const auto& model : models.models)
-      current |= model.name == record.model && model.fingerprint == record.fingerprint;
+      current |= model.name == record.model && model.fingerprint == record.fingerprint &&
+                 model.generation == record.generation;
     if (current || record.state == "dropped" || !fed(record.tables)) continue;
     // A retired store would need the same care and nobody reads it.
     TRY_VOID(drop_physical(client, record.physical));
@@ -115,12 +115,16 @@ Status reset_stores_of(clickhouse::Client& client, const CompiledModels& models,
     TRY_VOID(state.write(client, record, ""));
   }
   for (const auto& model : models.models) {
-    if (model.store.empty() || !fed(model.tables_in_depth)) continue;
+    // The result of a refresh stays as it is until the run that after_copy() asks for.
+    if (model.store.empty() || model.form == StoreForm::result || !fed(model.fed_by)) continue;
     // A keyed store is only ever replaced row by row: after_copy() rewrites it from all its tables.
     if (model.form == StoreForm::keyed && model.tables_in_depth.size() > 1) continue;
     TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + model.store + " SYNC", long_statement()));
     for (const auto& [table, mirrored] : model.keyed.cut_tables)
       TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + table + " SYNC", long_statement()));
+    // What the other tables of a UNION ALL brought is not copied again.
+    for (const auto& [table, statement] : model.feed_statements)
+      if (!fed(std::set<std::string>{table})) TRY_VOID(client.execute(statement, long_statement()));
   }
   return {};
 }

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "clickhouse/retry.h"
 #include "models/model_source.h"
+#include "models/query_settings.h"
 
 #include <atomic>
 
@@ -161,9 +162,10 @@ Status Backfill::plan(clickhouse::Client& client) {
 
 Status Backfill::fill(clickhouse::Client& client, const BackfillChunk& chunk, const BackfillHooks& hooks) {
   clickhouse::QueryOptions options;
+  options.settings = model_query_settings();
   std::string token = fmt::format("backfill:{}:{}:{}", deployment_, model_.name, chunk.number);
   if (additive_) {
-    options.settings = clickhouse::exactly_once_settings(token);
+    for (const auto& [name, value] : clickhouse::exactly_once_settings(token)) options.settings[name] = value;
     // One block a partition, however much comes out: that is what the token stands for.
     options.settings["min_insert_block_size_rows"] = "1000000000";
     options.settings["min_insert_block_size_bytes"] = "0";
@@ -173,8 +175,6 @@ Status Backfill::fill(clickhouse::Client& client, const BackfillChunk& chunk, co
   }
   options.settings["max_execution_time"] = "0";
   options.settings["max_partitions_per_insert_block"] = "0";
-  options.settings["max_bytes_before_external_group_by"] = std::to_string(limits::model_query_memory_bytes);
-  options.settings["max_bytes_before_external_sort"] = std::to_string(limits::model_query_memory_bytes);
   if (!chunk.condition.empty())
     options.settings["additional_table_filters"] = filter_setting(ranged_, chunk.condition);
   options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);

@@ -6,6 +6,7 @@
 //   analytics.x__0123abcd              store: groups with sums, rows, or rows by key
 //   analytics.x__0123abcd_2            the same of a later generation (generation.h)
 //   analytics.x__0123abcd__fill        what a backfill has gathered for a store of sums (backfill.h)
+//   analytics.x__0123abcd__next        refresh: what the next run fills before both change places
 //   analytics.x__0123abcd__mv          materialized view from bronze.<table>__changes to the store
 //   analytics.x__0123abcd__touched     keyed: the keys that changes touched, by cut
 //   analytics.x__0123abcd__touch_<n>   keyed: materialized views that write them
@@ -24,7 +25,7 @@
 
 namespace tidemark::models {
 
-enum class ModelKind { view, incremental, keyed };
+enum class ModelKind { view, incremental, keyed, refresh };
 const char* name(ModelKind kind);
 
 // How the store holds the model.
@@ -33,6 +34,7 @@ enum class StoreForm {
   groups,  // incremental with aggregates: sums of signed deltas by group
   rows,    // incremental without: one row per source row, newest version wins
   keyed,   // rows recomputed for touched keys, newest version wins
+  result,  // refresh: the rows of the last run, replaced as a whole
 };
 
 // What keeps a keyed model right; runtime.h runs them. Query parameters: {cut:UInt64}; of `refresh` also
@@ -62,20 +64,35 @@ struct CompiledModel {
   std::vector<std::string> tables;                     // "bronze.x" read directly
   std::vector<std::string> models;                     // models read directly
   std::set<std::string> tables_in_depth;               // "bronze.x" read directly or through models
+  std::set<std::string> fed_by;                        // "bronze.x" whose rows its store is made of
   std::vector<clickhouse::ColumnDescription> columns;  // of the public view
 
-  std::string recompute;  // the plain SELECT over bronze.*__current, every model inlined
+  // What a change of makes this model's answer another one at once: everything it reads, but nothing that
+  // lies behind a refresh model, which holds back changes until its next run.
+  std::set<std::string> immediate_tables;
+  std::set<std::string> refresh_models;
+  // Tables and dictionaries that are read from Postgres by the query itself: no fence, so no proof.
+  std::set<std::string> live_reads;
+
+  // The plain SELECT over bronze.*__current, every model inlined but refresh models. Those of kind refresh
+  // have the parameter {refresh_at:Int64} where they read the clock (refresh_model.h).
+  std::string recompute;
 
   // In order; each may be run again. store, when there is one, is "`analytics`.`x__0123abcd`".
   std::string store;
   std::vector<std::string> create_statements;
-  std::string backfill_statement;     // fills an empty store from the current rows; empty for views
+  std::string backfill_statement;  // fills an empty store from the current rows; empty for views
+  // incremental: the same for each of fed_by alone, ("bronze.x", statement).
+  std::vector<std::pair<std::string, std::string>> feed_statements;
   std::string view_statement;         // CREATE OR REPLACE VIEW of the public name
   std::vector<std::string> physical;  // tables and views it owns without the public one, dependents first
 
   std::string touched;  // keyed only, as all of `keyed`
   KeyedStatements keyed;
 
+  // refresh only: `next` (quoted) gets the rows of fill_select, then it and `store` change places.
+  std::string next;
+  std::string fill_select;
   uint32_t generation = 0;  // of the physical tables named above: generation.h
   // Everything above that may name a physical table.
   std::vector<std::string*> statements();

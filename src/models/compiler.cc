@@ -1,6 +1,7 @@
 #include "models/compiler.h"
 
 #include "base/limits.h"
+#include "models/dictionary_calls.h"
 #include "models/generation.h"
 #include "models/incremental.h"
 #include "models/incremental_traps.h"
@@ -8,6 +9,8 @@
 #include "models/keyed_statements.h"
 #include "models/model_source.h"
 #include "models/references.h"
+#include "models/refresh_model.h"
+#include "models/retention.h"
 
 #include <map>
 
@@ -17,13 +20,15 @@ namespace {
 using clickhouse::quote_table;
 
 // Changes when the same SQL would be compiled to something else, so that stores are built again.
-constexpr std::string_view compiler_version = "2";
+constexpr std::string_view compiler_version = "3";
 
 struct Draft {
   const config::ModelFile* file = nullptr;
   std::unique_ptr<SqlText> text;
   std::vector<TableReference> references;  // table positions only
   std::vector<std::string> tables, models, foreign;
+  std::vector<std::string> through_dictionaries;  // models and tables that only dictionaries bring in
+  std::set<std::string> live;
 };
 
 void add_once(std::vector<std::string>& list, const std::string& value) {
@@ -37,6 +42,7 @@ class Compilation_ {
 
   Result<Compilation> run() {
     for (const auto& file : files_) names_.push_back(file.full_name());
+    lookups_ = TRY(Lookups::load(client_));
     for (const auto& file : files_) read(file);
     functions_ = TRY(FunctionCatalog::load(client_));
     TRY_VOID(load_tables());
@@ -64,9 +70,24 @@ class Compilation_ {
         add_once(draft.models, name);
       else
         add_once(draft.foreign, name);
+      if (lookups_.live_tables.contains(name)) draft.live.insert(name);
+      if (lookups_.dictionaries.contains(name)) follow_dictionary(draft, name);
       draft.references.push_back(std::move(reference));
     }
+    Complaints complain = complaints(file);
+    for (const auto& name : dictionaries_called(*draft.text, file.kind, lookups_, complain))
+      follow_dictionary(draft, name);
+    if (complain.any()) broken_.insert(file.full_name());
     drafts_.emplace(file.full_name(), std::move(draft));
+  }
+
+  // What a dictionary is over is read, too, but never put in for it.
+  void follow_dictionary(Draft& draft, const std::string& name) {
+    const std::string& over = lookups_.dictionaries.at(name);
+    if (over.empty())
+      draft.live.insert(name);
+    else
+      add_once(draft.through_dictionaries, over);
   }
 
   // Mirrored tables that any model names, and the names of all there are.
@@ -129,6 +150,7 @@ class Compilation_ {
           }
           state[name] = 1;
           for (const auto& upstream : draft->second.models) visit(upstream, path);
+          for (const auto& upstream : draft->second.through_dictionaries) visit(upstream, path);
           path.pop_back();
           state[name] = 2;
           ordered.push_back(&draft->second);
@@ -166,6 +188,22 @@ class Compilation_ {
         continue;
       }
       if (std::find(names_.begin(), names_.end(), name) != names_.end()) continue;
+      if (reference.database == "live") {
+        if (!lookups_.live_tables.contains(name))
+          complain.at(reference.offset,
+                      fmt::format("unknown live table {}{}", name,
+                                  config::did_you_mean(
+                                      name, {lookups_.live_tables.begin(), lookups_.live_tables.end()})),
+                      "list it under `live:` of a source");
+        else if (draft.file->kind == "incremental" || draft.file->kind == "keyed")
+          complain.at(
+              reference.offset,
+              fmt::format("{} is read from Postgres by the query itself: its changes never arrive as change "
+                          "rows",
+                          name),
+              "mirror the table, or use `-- kind: view` or `-- kind: refresh`");
+        continue;
+      }
       // x IN a.b and a.b of an alias look alike; only FROM is certain to be a table.
       if (reference.in_set) continue;
       if (TRY(clickhouse::table_exists(client_, reference.database, reference.table))) continue;
@@ -176,6 +214,23 @@ class Compilation_ {
                   "models are named database.name, mirrored tables bronze.<table>");
     }
     return !complain.any();
+  }
+
+  // Stores are kept right by change rows; the result of a refresh model has none.
+  static bool check_refresh_models(const Draft& draft, const CompiledModel& model, Complaints& complain) {
+    if (model.refresh_models.empty() || draft.file->kind == "view" || draft.file->kind == "refresh")
+      return true;
+    size_t place = 0;
+    for (const auto& reference : draft.references)
+      if (model.refresh_models.contains(reference.name())) place = reference.offset;
+    complain.at(
+        place,
+        fmt::format("{} is a refresh model, replaced as a whole: it has no change rows that {} {} model "
+                    "could follow",
+                    *model.refresh_models.begin(), draft.file->kind == "incremental" ? "an" : "a",
+                    draft.file->kind),
+        "use `-- kind: refresh` with `-- on_change: true`, or `-- kind: view`");
+    return false;
   }
 
   Status compile(const Draft& draft) {
@@ -191,15 +246,13 @@ class Compilation_ {
                   "move the file to models/<another database>/");
       return {};
     }
-    if (file.kind == "refresh") {
-      complain.in_header("kind", "kind `refresh` is not supported in this version",
-                         "use `-- kind: view`, or `-- kind: keyed` when it is a row for each key");
-      return {};
-    }
-    if (!file.ttl.empty()) {
-      complain.in_header("ttl",
-                         "ttl is not supported in this version: the model would differ from its recompute",
-                         "filter by time in a `-- kind: view` model on top");
+    if (!file.ttl.empty() && file.kind != "incremental") {
+      complain.in_header(
+          "ttl",
+          fmt::format("ttl belongs to `-- kind: incremental`: rows of a {} model do not grow old one "
+                      "by one",
+                      file.kind),
+          "filter by time in a `-- kind: view` model on top");
       return {};
     }
     if (!TRY(check_references(draft, complain))) return {};
@@ -224,14 +277,40 @@ class Compilation_ {
     model.tables = draft.tables;
     model.models = draft.models;
     model.tables_in_depth.insert(draft.tables.begin(), draft.tables.end());
-    for (const auto& upstream : draft.models) {
-      const auto& depth = result_.models.find(upstream)->tables_in_depth;
-      model.tables_in_depth.insert(depth.begin(), depth.end());
+    model.live_reads = draft.live;
+    std::vector<std::string> upstreams = draft.models;
+    for (const auto& name_over : draft.through_dictionaries) {
+      if (name_over.starts_with("bronze.")) model.tables_in_depth.insert(name_over);
+      if (result_.models.find(name_over) != nullptr) upstreams.push_back(name_over);
     }
-    std::string mirrored_only = TRY(inlined(sql));
+    model.immediate_tables = model.tables_in_depth;
+    for (const auto& upstream_name : upstreams) {
+      const CompiledModel& upstream = *result_.models.find(upstream_name);
+      model.live_reads.insert(upstream.live_reads.begin(), upstream.live_reads.end());
+      model.tables_in_depth.insert(upstream.tables_in_depth.begin(), upstream.tables_in_depth.end());
+      if (upstream.kind == ModelKind::refresh) {
+        model.refresh_models.insert(upstream_name);
+        continue;
+      }
+      model.immediate_tables.insert(upstream.immediate_tables.begin(), upstream.immediate_tables.end());
+      model.refresh_models.insert(upstream.refresh_models.begin(), upstream.refresh_models.end());
+    }
+    if (!check_refresh_models(draft, model, complain)) return {};
+    if (file.kind == "refresh" && file.every_seconds == 0 && !model.live_reads.empty()) {
+      complain.in_header(
+          "on_change",
+          fmt::format("{} is live: its changes are not seen, and this model is refreshed only on change",
+                      *model.live_reads.begin()),
+          "add a header line that says how old it may become: -- every: 1m");
+      return {};
+    }
+    std::string mirrored_only = TRY(inlined(sql, mirrored_));
     mirrored_[name] = TRY(one_line(mirrored_only));
-    model.recompute = TRY(over_current(mirrored_only));
-    auto columns = clickhouse::describe_select(client_, "\n" + model.recompute);
+    std::string compared = TRY(inlined(sql, compared_));
+    if (file.kind != "refresh") compared_[name] = TRY(one_line(compared));
+    if (file.kind == "view") views_[name] = TRY(one_line(TRY(inlined(sql, views_))));
+    model.recompute = TRY(over_current(compared));
+    auto columns = clickhouse::describe_select(client_, "\n" + TRY(over_current(mirrored_only)));
     if (!columns) {
       if (columns.error().kind != ErrorKind::refused) return fail(std::move(columns.error()));
       complain.refused(columns.error(), "", 1);
@@ -239,22 +318,29 @@ class Compilation_ {
     }
     model.columns = std::move(*columns);
 
-    ModelSource source{file, functions_, tables_, client_, complain};
+    ModelSource source{file, functions_, tables_, client_, complain, result_.models, mirrored_};
+    std::optional<Retention> retention;
+    if (!Retention::read(source, model.columns, retention)) return {};
+    if (retention) {
+      mirrored_[name] = TRY(one_line(retention->applied_to(mirrored_only)));
+      model.recompute = retention->applied_to(model.recompute);
+    }
     bool good = file.kind == "view"          ? TRY(compile_view(model, sql))
-                : file.kind == "incremental" ? compile_deltas(model, source, *draft.text)
+                : file.kind == "incremental" ? compile_deltas(model, source, *draft.text, retention)
+                : file.kind == "refresh"     ? TRY(compile_result(model, source, *draft.text))
                                              : TRY(compile_keys(model, source, sql, mirrored_only));
     if (!good) return {};
-    TRY_VOID(offer_to_keyed(model, sql));
+    TRY_VOID(offer_to_keyed(model, retention ? retention->applied_to(sql) : sql));
     result_.models.models.push_back(std::move(model));
     return {};
   }
 
   // The SQL with every model it reads put in, over bronze.<table>. Each model put in is one line, so that
   // line numbers stay those of the file.
-  Result<std::string> inlined(const std::string& sql) {
+  Result<std::string> inlined(const std::string& sql, const std::map<std::string, std::string>& models) {
     return replace_references(sql, [&](const TableReference& reference) -> std::optional<std::string> {
-      auto model = mirrored_.find(reference.name());
-      if (model == mirrored_.end()) return std::nullopt;
+      auto model = models.find(reference.name());
+      if (model == models.end()) return std::nullopt;
       return "(" + model->second + ")";
     });
   }
@@ -301,30 +387,75 @@ class Compilation_ {
     return true;
   }
 
+  Result<bool> compile_result(CompiledModel& model, const ModelSource& source, const SqlText& text) {
+    model.kind = ModelKind::refresh;
+    model.form = StoreForm::result;
+    std::string own(text.text({0, text.tokens.size()}));
+    std::string filled = TRY(over_current(TRY(inlined(own, views_))));
+    auto compiled = compile_refresh(source, text, filled, model.recompute, model.columns);
+    if (!compiled) return false;
+    model.recompute = std::move(compiled->recompute);
+    model.fill_select = std::move(compiled->fill_select);
+    model.fingerprint =
+        fingerprint(model, {compiled->store_columns, compiled->engine, TRY(one_line(model.fill_select))});
+    model.store = physical_name(model.file, model.fingerprint);
+    model.next = physical_name(model.file, model.fingerprint, "__next");
+    for (const auto& table : {model.store, model.next})
+      model.create_statements.push_back("CREATE TABLE IF NOT EXISTS " + table + " (" +
+                                        compiled->store_columns + ") ENGINE = " + compiled->engine +
+                                        " SETTINGS " + clickhouse::merge_tree_settings(true) +
+                                        ", allow_nullable_key = 1");
+    std::vector<std::string> names;
+    for (const auto& column : model.columns) names.push_back(clickhouse::quote_identifier(column.name));
+    std::string columns = joined(names);
+    model.backfill_statement = "INSERT INTO " + model.store + " (" + columns + ") SELECT " + columns +
+                               " FROM (" + at_fill(model.fill_select, model.store) + "\n)";
+    model.view_statement = create_view(model, "SELECT " + columns + " FROM " + model.store);
+    model.physical = {model.next, model.store};
+    return true;
+  }
+
   std::string create_store(const CompiledModel& model, const std::string& columns,
                            const std::string& engine) {
     return "CREATE TABLE IF NOT EXISTS " + model.store + " (" + columns + ") ENGINE = " + engine +
            " SETTINGS " + clickhouse::merge_tree_settings(true) + ", allow_nullable_key = 1";
   }
 
-  bool compile_deltas(CompiledModel& model, const ModelSource& source, const SqlText& text) {
+  bool compile_deltas(CompiledModel& model, const ModelSource& source, const SqlText& text,
+                      const std::optional<Retention>& retention) {
     model.kind = ModelKind::incremental;
     auto compiled = compile_incremental(source, text, model.columns);
     if (!compiled) return false;
+    if (retention) {
+      compiled->engine += retention->clause();
+      compiled->view_select = retention->applied_to(compiled->view_select);
+    }
     model.form = compiled->form;
-    model.fingerprint = fingerprint(
-        model, {compiled->store_columns, compiled->engine, compiled->delta_select, compiled->view_select});
+    std::vector<std::string> parts{compiled->store_columns, compiled->engine, compiled->view_select};
+    for (const auto& feed : compiled->feeds)
+      parts.push_back(over_rows(feed.delta_select, feed.table->changes()));
+    model.fingerprint = fingerprint(model, parts);
     model.store = physical_name(model.file, model.fingerprint);
-    std::string trigger = physical_name(model.file, model.fingerprint, "__mv");
     model.create_statements = {create_store(model, compiled->store_columns, compiled->engine) +
-                                   (compiled->form == StoreForm::rows ? ", index_granularity = 256" : ""),
-                               "CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " + model.store +
-                                   " AS " + compiled->delta_select};
-    model.backfill_statement = "INSERT INTO " + model.store + " " + compiled->backfill_select;
+                               (compiled->form == StoreForm::rows ? ", index_granularity = 256" : "")};
+    std::vector<std::string> existing;
+    for (const auto& feed : compiled->feeds) {
+      std::string suffix = existing.empty() ? "__mv" : fmt::format("__mv_{}", existing.size() + 1);
+      std::string trigger = physical_name(model.file, model.fingerprint, suffix);
+      model.create_statements.push_back("CREATE MATERIALIZED VIEW IF NOT EXISTS " + trigger + " TO " +
+                                        model.store + " AS " +
+                                        over_rows(feed.delta_select, feed.table->changes()));
+      model.physical.push_back(trigger);
+      model.fed_by.insert("bronze." + feed.table->name);
+      existing.push_back(over_rows(feed.delta_select, feed.table->rows_as_changes()));
+      model.feed_statements.emplace_back("bronze." + feed.table->name,
+                                         "INSERT INTO " + model.store + " " + existing.back());
+    }
+    model.backfill_statement = "INSERT INTO " + model.store + " " + joined(existing, " UNION ALL ");
     std::string view = compiled->view_select;
     view.replace(view.find(store_placeholder), store_placeholder.size(), model.store);
     model.view_statement = create_view(model, view);
-    model.physical = {trigger, model.store};
+    model.physical.push_back(model.store);
     return true;
   }
 
@@ -332,6 +463,7 @@ class Compilation_ {
                             const std::string& mirrored_only) {
     model.kind = ModelKind::keyed;
     model.form = StoreForm::keyed;
+    model.fed_by = model.tables_in_depth;
     auto compiled = TRY(compile_over_stores(model, source, written));
     if (!compiled) {
       std::unique_ptr<SqlText> text = TRY(SqlText::read(mirrored_only));
@@ -354,7 +486,8 @@ class Compilation_ {
     if (!any) return std::optional<KeyedModel>();
     std::vector<config::Diagnostic> ignored;
     Complaints complain(source.file, ignored);
-    ModelSource quiet{source.file, source.functions, source.tables, source.client, complain};
+    ModelSource quiet{source.file, source.functions, source.tables,        source.client,
+                      complain,    source.models,    source.inlined_models};
     std::unique_ptr<SqlText> text = TRY(SqlText::read(std::move(sql)));
     return compile_keyed(quiet, keyed_tables_, *text, true, model.columns);
   }
@@ -389,7 +522,12 @@ class Compilation_ {
     std::unique_ptr<SqlText> text = TRY(SqlText::read(TRY(replace_references(
         mirrored_.at(model.name), [&](const TableReference&) { return table.changes(); }))));
     SelectShape shape = shape_of(*text, {0, text->tokens.size()});
-    if (shape.from.empty()) return {};
+    // FROM `bronze`.`t__changes` AS alias and nothing else; a store of anything more is put in instead.
+    std::optional<size_t> set_operation;
+    union_branches(*text, {0, text->tokens.size()}, set_operation);
+    if (set_operation || (shape.from.size() != 4 && shape.from.size() != 5) ||
+        text->tokens[shape.from.first].is("("))
+      return {};
     std::string alias = clickhouse::quote_identifier(text->tokens[shape.from.last - 1].name);
     store.changes = "(" +
                     std::string(text->sql).insert(text->tokens[shape.from.first - 1].offset,
@@ -409,12 +547,15 @@ class Compilation_ {
   std::map<std::string, MirroredTable> known_tables_;
   MirroredTables tables_;
   std::set<std::string> broken_;
-  std::map<std::string, std::string> mirrored_;  // model -> its SQL over bronze.<table>, one line
   // The same down to the stores that keyed models can read, and these with the mirrored tables.
   std::map<std::string, std::string> over_stores_;
   std::set<std::string> stores_;
   KeyedTables keyed_tables_;
   std::map<std::string, std::string> flattened_;  // view model -> its statement as a subquery, one line
+  Lookups lookups_;
+  // Model -> its SQL in one line: over bronze.<table>; the same, and over refresh models; only views, with
+  // what they read put in as far as that is views.
+  std::map<std::string, std::string> mirrored_, compared_, views_;
 };
 
 }  // namespace
@@ -426,12 +567,21 @@ Result<Compilation> compile(clickhouse::Client& client, const std::vector<config
 }
 
 std::set<std::string> tables_needing_changes(const std::vector<config::ModelFile>& files) {
+  std::map<std::string, std::string> texts;
   std::map<std::string, std::vector<std::string>> reads;
-  for (const auto& file : files)
+  for (const auto& file : files) {
+    texts[file.full_name()] = file.sql;
     if (auto names = referenced_tables(file.sql)) reads[file.full_name()] = *names;
+  }
   std::set<std::string> tables;
   for (const auto& file : files) {
-    if (file.kind != "incremental" && file.kind != "keyed") continue;
+    // What an incremental model joins, it joins when it is read.
+    if (file.kind == "incremental")
+      tables.merge(feeding_tables(file.sql, [&](const std::string& name) -> std::optional<std::string> {
+        auto found = texts.find(name);
+        return found == texts.end() ? std::nullopt : std::optional(found->second);
+      }));
+    if (file.kind != "keyed") continue;
     std::set<std::string> seen;
     std::vector<std::string> open{file.full_name()};
     while (!open.empty()) {

@@ -124,6 +124,7 @@ Status Deployment::run() {
     Status dropped = drop(std::move(all), {step.model});
     if (!dropped) return fail(std::move(dropped.error()).in("model " + step.model));
   }
+  if (options_.hooks.follow && plan_.destructive()) TRY_VOID(options_.hooks.follow());
   std::set<std::string> kept;
   for (const auto& record : state_.records())
     if (unfinished(record)) kept.insert(record.deployment);

@@ -4,20 +4,26 @@
 #include "models/model_source.h"
 
 #include <optional>
+#include <set>
 
 namespace tidemark::models {
 
-// The one mirrored table an incremental model reads, when nothing in the model is a trap; otherwise nullptr
-// and complaints.
-const MirroredTable* check_incremental(const ModelSource& source, const SqlText& text);
+// What the text of an incremental model says about its form.
+struct IncrementalForm {
+  std::set<size_t> feeding;  // offsets of the references at the left end of FROM
+  bool united = false;       // a UNION ALL of SELECTs
+  size_t from = 0;           // offset of the first FROM: where to complain about what feeds the model
+};
 
-// Functions that give another answer each time: complained about wherever they stand.
-void refuse_changing_functions(const ModelSource& source, const SqlText& text, std::string_view kind);
+// nullopt, and complaints, when something in the model is a trap.
+std::optional<IncrementalForm> check_incremental(const ModelSource& source, const SqlText& text);
 
-// First token of a SELECT in brackets behind token `from`, outside of FROM when `outside_from` is set.
-std::optional<size_t> find_subquery(const SqlText& text, size_t from);
+// Functions that give another answer each time: complained about wherever they stand. Reading dictionaries is
+// allowed where `dictionaries` is set.
+void refuse_changing_functions(const ModelSource& source, const SqlText& text, std::string_view kind,
+                               bool dictionaries = false);
 
-// "max", when the call at `index` is an aggregate that cannot be kept by adding change rows up.
+// Whether an aggregate can be kept by adding change rows up.
 bool additive_aggregate(std::string_view function);
 
 }  // namespace tidemark::models

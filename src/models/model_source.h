@@ -60,12 +60,16 @@ class Complaints {
   size_t count_ = 0;
 };
 
+struct CompiledModels;
+
 struct ModelSource {
   const config::ModelFile& file;
   const FunctionCatalog& functions;
   const MirroredTables& tables;
   clickhouse::Client& client;
   Complaints& complaints;
+  const CompiledModels& models;                              // those compiled before
+  const std::map<std::string, std::string>& inlined_models;  // their SQL over bronze.<table>, one line each
 };
 
 // "`analytics`.`x__0123abcd<suffix>`"

@@ -68,7 +68,7 @@ bool compare_columns(const std::vector<std::string>& before,
 Status read_cost(clickhouse::Client& client, const CompiledModel& model, PlanStep& step) {
   if (model.backfill_statement.empty()) return {};
   std::vector<std::string> names;
-  for (const auto& table : model.tables_in_depth) names.push_back(table.substr(7));
+  for (const auto& table : model.fed_by) names.push_back(table.substr(7));
   Block block =
       TRY(client.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = "
                        "'bronze' AND table IN "
@@ -160,6 +160,7 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
       if (step.reasons.empty()) continue;
     }
     step.downstream = models.downstream_of(model.name);
+    step.live.assign(model.live_reads.begin(), model.live_reads.end());
     TRY_VOID(read_cost(client, model, step));
     plan.steps.push_back(std::move(step));
   }
@@ -171,6 +172,7 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
     PlanStep step{.model = record.model, .change = ChangeClass::dropped, .destructive = true};
     if (record.kind == "incremental") step.kind = ModelKind::incremental;
     if (record.kind == "keyed") step.kind = ModelKind::keyed;
+    if (record.kind == "refresh") step.kind = ModelKind::refresh;
     step.reasons.push_back("no longer in the project");
     plan.steps.push_back(std::move(step));
   }

@@ -40,6 +40,7 @@ struct PlanStep {
   std::vector<std::string> reasons;     // "column ctr: Float64 -> Float32"
   uint64_t rows = 0, bytes = 0;         // what a backfill reads, from the parts' sizes
   std::vector<std::string> downstream;  // models that read it
+  std::vector<std::string> live;        // what it reads that is as of no commit
   bool destructive = false;
   // rebuilt: only these partitions of the store, as the server names them; empty: all of it
   std::vector<std::string> partitions;

@@ -1,6 +1,7 @@
 #include "models/runtime.h"
 
 #include "base/limits.h"
+#include "models/query_settings.h"
 #include "models/sql_tokens.h"
 
 namespace tidemark::models {
@@ -37,7 +38,8 @@ bool any_of(const Names& names, const std::vector<std::string>& tables) {
 
 clickhouse::QueryOptions options_for(uint64_t cut) {
   clickhouse::QueryOptions options;
-  options.settings = {
+  options.settings = model_query_settings();
+  const std::map<std::string, std::string> own = {
       // A refresh is right however often it runs (versions decide), so the server must not take two equal
       // blocks for one block sent twice.
       {"insert_deduplicate", "0"},
@@ -45,9 +47,8 @@ clickhouse::QueryOptions options_for(uint64_t cut) {
       // One part a partition: rows and tombstones of a slice appear together.
       {"max_insert_threads", "1"},
       {"min_insert_block_size_rows", std::to_string(4 * limits::keyed_keys_a_slice)},
-      {"min_insert_block_size_bytes", "0"},
-      {"max_bytes_before_external_group_by", std::to_string(limits::model_query_memory_bytes)},
-      {"max_bytes_before_external_sort", std::to_string(limits::model_query_memory_bytes)}};
+      {"min_insert_block_size_bytes", "0"}};
+  options.settings.insert(own.begin(), own.end());
   options.parameters = {{"cut", std::to_string(cut)}};
   options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
   return options;

@@ -60,7 +60,9 @@ json::object source_object(const ingest::SourceStatus& source) {
           {"rows_per_second", std::round(source.rows_per_second * 10) / 10},
           {"transactions", source.transactions},
           {"commit_to_queryable_ms",
-           {{"p50", milliseconds(source.queryable_p50_us)}, {"p99", milliseconds(source.queryable_p99_us)}}},
+           {{"p50", milliseconds(source.queryable_p50_us)},
+            {"p99", milliseconds(source.queryable_p99_us)},
+            {"max", milliseconds(source.queryable_max_us)}}},
           {"ladder", ladder_text(source.ladder)},
           {"behind_bytes", ladder_behind(source.ladder)},
           {"tables", std::move(tables)}};
@@ -119,6 +121,19 @@ json::object audit_object(const AuditStatus& audit) {
   return entry;
 }
 
+json::object refresh_object(const RefreshFacts& facts) {
+  return {{"as_of_ms", facts.as_of_micros / 1000},
+          {"rows", facts.rows},
+          {"bytes", facts.bytes},
+          {"runs", facts.runs},
+          {"failed_runs", facts.failed_runs},
+          {"seconds", static_cast<double>(facts.run_micros) / 1e6},
+          {"error", facts.error},
+          {"asked", facts.asked},
+          {"answered", facts.answered},
+          {"answer_error", facts.answer_error}};
+}
+
 json::object model_object(const ModelStatus& model) {
   json::object entry = {{"model", model.model},
                         {"kind", model.kind},
@@ -128,6 +143,7 @@ json::object model_object(const ModelStatus& model) {
   if (model.since_micros > 0) entry["since_ms"] = model.since_micros / 1000;
   if (!model.cuts.empty()) entry["cuts"] = json::value_from(model.cuts);
   if (model.percent >= 0) entry["percent"] = model.percent;
+  if (model.refresh) entry["refresh"] = refresh_object(*model.refresh);
   if (model.freshness_ms > 0) entry["freshness_ms"] = model.freshness_ms;
   json::array audits;
   for (const auto& audit : model.audits) audits.push_back(audit_object(audit));
@@ -166,6 +182,10 @@ std::string status_document(const StatusInputs& inputs) {
       {"warehouse",
        {{"mode", inputs.warehouse_mode}, {"version", inputs.warehouse_version}, {"up", inputs.warehouse_up}}},
       {"viewers", inputs.viewers}});
+}
+
+std::string refresh_document(const RefreshFacts& facts) {
+  return json::serialize(refresh_object(facts));
 }
 
 std::string readiness_document(const StatusInputs& inputs, bool& ready) {

@@ -25,6 +25,9 @@ struct StatusInputs {
 
 std::string status_document(const StatusInputs& inputs);
 
+// What `tidemark refresh` reads.
+std::string refresh_document(const RefreshFacts& facts);
+
 // {"ready":bool,"reasons":[...]}; `ready` is false until every source streams and the warehouse answers.
 std::string readiness_document(const StatusInputs& inputs, bool& ready);
 

@@ -10,6 +10,7 @@
 #include "serve/openapi.h"
 #include "serve/page.h"
 #include "serve/query_endpoints.h"
+#include "serve/refresh_metrics.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -197,12 +198,27 @@ void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/api/deployment", [this](const Request&) {
     return Response::json(options_.deployment ? options_.deployment() : "{}");
   });
+  server_.route("POST", "/api/models/{name}/refresh", [this](const Request& request) {
+    if (auto refused = refuse_control(request)) return *refused;
+    if (!options_.refresh) return Response::problem(404, "not found", "nothing is refreshed here");
+    auto number = options_.refresh(request.path_parameters.at("name"));
+    if (!number) return Response::problem(404, "not found", number.error().message, number.error().remedy);
+    return Response::json(fmt::format("{{\"asked\":{}}}", *number), 202);
+  });
+  server_.route("GET", "/api/models/{name}/refresh", [this](const Request& request) {
+    if (options_.model_status)
+      for (const auto& model : options_.model_status())
+        if (model.model == request.path_parameters.at("name") && model.refresh)
+          return Response::json(refresh_document(*model.refresh));
+    return Response::problem(404, "not found", "there is no refresh model of that name");
+  });
 
   server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });
   server_.route("GET", "/readyz", [this](const Request&) { return ready(); });
   server_.route("GET", "/metrics", [this](const Request&) {
-    return Response::text(metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters()),
-                          "text/plain; version=0.0.4; charset=utf-8");
+    std::string text = metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters());
+    if (options_.model_status) text += refresh_metrics(options_.model_status());
+    return Response::text(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
   });
   server_.route("GET", "/openapi.json", [this](const Request&) {
     return Response::json(openapi_document(options_.project, options_.endpoints));

@@ -21,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,15 @@ struct AuditStatus {
   int64_t at_micros = 0;  // wall clock of the last answer
 };
 
+// Of a model of kind refresh, since start unless said otherwise.
+struct RefreshFacts {
+  int64_t as_of_micros = 0;  // when the run that made the result began; 0: apply's first fill
+  uint64_t rows = 0, bytes = 0, runs = 0, failed_runs = 0, run_micros = 0;
+  std::string error;                 // of the last run, when it failed
+  uint64_t asked = 0, answered = 0;  // runs asked for, the last of them that is finished
+  std::string answer_error;          // of that one
+};
+
 struct ModelStatus {
   std::string model;                     // "analytics.mv_campaign_ctr"
   std::string kind;                      // view | incremental | keyed | refresh
@@ -48,6 +58,7 @@ struct ModelStatus {
   int64_t freshness_ms = 0;              // the limit it declares; 0: none
   std::vector<AuditStatus> audits;
   int percent = -1;  // building: of its rows; -1: not building
+  std::optional<RefreshFacts> refresh;
 };
 
 struct ServeOptions {
@@ -65,6 +76,8 @@ struct ServeOptions {
   // Begins a deployment of models; both speak JSON (cli/model_desk.h). May be empty.
   std::function<Result<std::string>(const std::string& request)> deploy;
   std::function<std::string()> deployment;  // how it gets on
+  // Begins a run of a refresh model; its number (RefreshFacts::asked). May be empty.
+  std::function<Result<uint64_t>(const std::string& model)> refresh;
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;

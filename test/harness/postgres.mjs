@@ -63,6 +63,15 @@ export class Postgres {
     return parse_tsv(await this.sql(database, `COPY (${query}) TO STDOUT;`));
   }
 
+  // Several queries' rows, in one session after `statements` (temporary tables, for example): computed once, used by all.
+  async rows_of(database, statements, queries) {
+    const { parse_tsv } = await import('./compare.mjs');
+    const mark = `--- ${Math.random()} ---`;
+    const copies = queries.map((query) => `\\echo '${mark}'\nCOPY (${query}\n) TO STDOUT;`);
+    const answer = await this.sql(database, `SET client_min_messages = error;\n${statements}\n${copies.join('\n')}\n`);
+    return `${answer}\n`.split(`${mark}\n`).slice(1).map(parse_tsv);
+  }
+
   async create_database(name) {
     await this.sql('postgres', `CREATE DATABASE ${name}`);
     return this.url(name);

@@ -1,9 +1,9 @@
 -- What every model of the finance pack must show, computed in Postgres from the source tables alone and written
--- independently of the models: a rate is looked up for each payment, nothing is kept or added up twice. One query per
--- model, after its name; columns in the model's order. test/harness/pack.mjs compares by value.
+-- independently of the models: a rate is looked up for each payment, nothing is kept by changes. One query per model,
+-- after its name; columns in the model's order. test/harness/pack.mjs compares by value.
 
--- shared: in front of every query
-WITH iso (spelling, code) AS (
+-- shared: temporary tables, made once
+CREATE TEMP TABLE iso (spelling, code) AS (
   SELECT unnest(ARRAY[upper(name), alpha3, code]), code FROM (VALUES
     ('Germany', 'DEU', 'DE'), ('France', 'FRA', 'FR'), ('United Kingdom', 'GBR', 'GB'), ('United States', 'USA', 'US'),
     ('Spain', 'ESP', 'ES'), ('Italy', 'ITA', 'IT'), ('Netherlands', 'NLD', 'NL'), ('Switzerland', 'CHE', 'CH'),
@@ -11,10 +11,12 @@ WITH iso (spelling, code) AS (
     ('Denmark', 'DNK', 'DK'), ('Canada', 'CAN', 'CA'), ('Japan', 'JPN', 'JP'), ('Brazil', 'BRA', 'BR'),
     ('India', 'IND', 'IN'), ('Nigeria', 'NGA', 'NG'), ('Singapore', 'SGP', 'SG'), ('Romania', 'ROU', 'RO')
   ) AS countries (name, alpha3, code)
-), holder AS (
+);
+CREATE TEMP TABLE holder AS (
   SELECT account_id, user_name, email, signup_date, (SELECT code FROM iso WHERE spelling = upper(btrim(country, ' ')) LIMIT 1) AS country
   FROM raw_accounts
-), fact AS (
+);
+CREATE TEMP TABLE fact AS (
   SELECT payment.*, payment.timestamp::date AS date, date_trunc('minute', payment.timestamp) AS minute, rate.rate,
          amount * rate.rate AS amount_eur, holder.country AS account_country, geo.country AS ip_country, geo.city, geo.is_proxy_or_vpn
   FROM raw_transactions AS payment
@@ -25,13 +27,15 @@ WITH iso (spelling, code) AS (
       ORDER BY published.date DESC LIMIT 1) END AS rate) AS rate ON true
   LEFT JOIN holder ON holder.account_id = payment.account_id
   LEFT JOIN raw_ip_geo AS geo ON geo.ip = payment.ip
-), features AS (
+);
+CREATE TEMP TABLE features AS (
   SELECT account_id, date, count(*) AS num_txn, sum(amount_eur) AS daily_volume, max(amount_eur) AS max_txn,
          count(DISTINCT ip_country) AS countries, count(DISTINCT device_id) AS devices,
          count(*) FILTER (WHERE ip_country <> account_country) AS mismatches, count(*) FILTER (WHERE amount_eur > 1000) AS high,
          count(*) FILTER (WHERE is_proxy_or_vpn) AS proxies, count(*) FILTER (WHERE status = 'failed') AS failures
   FROM fact GROUP BY account_id, date
-), rules AS (
+);
+CREATE TEMP TABLE rules AS (
   SELECT account_id, date, num_txn, daily_volume, max_txn, points, reason, place
   FROM features CROSS JOIN LATERAL (VALUES
     (1, high >= 3 AND high * 5 > num_txn, 25, high || ' of ' || num_txn || ' over 1000 EUR'),
@@ -41,13 +45,15 @@ WITH iso (spelling, code) AS (
     (5, devices >= 4, 10, 'with ' || devices || ' devices'),
     (6, failures >= 3 AND failures * 10 > num_txn * 3, 20, failures || ' failed')
   ) AS rule (place, holds, points, reason) WHERE holds
-), risk AS (
+);
+CREATE TEMP TABLE risk AS (
   SELECT features.account_id, features.date, least(100, coalesce(sum(points), 0)) AS score,
          array_remove(array_agg(reason ORDER BY place), NULL) AS reasons,
          features.num_txn, features.daily_volume, features.max_txn
   FROM features LEFT JOIN rules USING (account_id, date)
   GROUP BY features.account_id, features.date, features.num_txn, features.daily_volume, features.max_txn
-), velocity AS (
+);
+CREATE TEMP TABLE velocity AS (
   SELECT account_id, as_of, count(*) FILTER (WHERE recent) AS txn_1h, count(*) AS txn_24h,
          sum(amount_eur) FILTER (WHERE recent) AS volume_1h, sum(amount_eur) AS volume_24h,
          count(*) FILTER (WHERE recent AND status = 'failed') AS failed_1h
@@ -55,7 +61,7 @@ WITH iso (spelling, code) AS (
         CROSS JOIN (SELECT max(minute) AS as_of FROM fact WHERE minute <= now() AT TIME ZONE 'utc') AS newest
         WHERE minute <= as_of AND minute > as_of - interval '24 hours') AS last_day
   GROUP BY account_id, as_of
-)
+);
 
 -- model: streams.transactions_raw
 SELECT * FROM raw_transactions

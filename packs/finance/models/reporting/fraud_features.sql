@@ -1,4 +1,6 @@
--- kind: view
+-- kind: keyed
+-- key: account_id, date
+-- order_by: date, account_id
 -- description: what an account did on a UTC day, attempts that failed included: a card is tested with attempts
 -- audit: unique(account_id, date)
 SELECT

@@ -1,0 +1,100 @@
+#include "cli/demo_pack.h"
+
+#include "cli/generate_adtech.h"
+#include "cli/generate_finance.h"
+
+namespace tidemark::cli {
+
+namespace {
+
+// Generator: AdtechGenerator and its like. Plan: its plan, a Pace. `rows_of` names the count to show.
+template <class Generator, class Plan, class Counts>
+class PackTraffic : public DemoTraffic {
+ public:
+  using Generate = Status (*)(Generator&, const Plan&, const std::atomic<bool>&);
+
+  PackTraffic(Generator generator, Generate generate, int64_t Counts::*rows,
+              bool (Generator::*has_history)() const, const std::atomic<bool>& stop)
+      : generator_(std::move(generator)),
+        generate_(generate),
+        rows_(rows),
+        has_history_(has_history),
+        stop_(stop) {}
+
+  static Result<std::unique_ptr<DemoTraffic>> open(const std::string& url, uint64_t seed,
+                                                   const std::atomic<bool>& stop, Generate generate,
+                                                   int64_t Counts::*rows,
+                                                   bool (Generator::*has_history)() const) {
+    Generator generator = TRY(Generator::open({.url = url, .application_name = "tidemark demo"}, seed, stop));
+    return std::make_unique<PackTraffic>(std::move(generator), generate, rows, has_history, stop);
+  }
+
+  bool has_history() const override { return (generator_.*has_history_)(); }
+
+  Status run(const Pace& pace, const std::function<void(uint64_t)>& progress) override {
+    int64_t before = generator_.counts().*rows_;
+    generator_.on_progress = [&](const Counts& counts) {
+      progress(static_cast<uint64_t>(counts.*rows_ - before));
+    };
+    Plan plan;
+    static_cast<Pace&>(plan) = pace;
+    Status written = generate_(generator_, plan, stop_);
+    generator_.on_progress = nullptr;
+    return written;
+  }
+
+ private:
+  Generator generator_;
+  Generate generate_;
+  int64_t Counts::*rows_;
+  bool (Generator::*has_history_)() const;
+  const std::atomic<bool>& stop_;
+};
+
+using AdtechTraffic_ = PackTraffic<AdtechGenerator, AdtechPlan, AdtechCounts>;
+using FinanceTraffic_ = PackTraffic<FinanceGenerator, FinancePlan, FinanceCounts>;
+
+// The original's batches: one is written every 24 s, three are enough to see whether the next finds the
+// warehouse waiting.
+constexpr int64_t finance_batches = 3;
+
+}  // namespace
+
+const std::vector<DemoPack>& demo_packs() {
+  static const std::vector<DemoPack> packs = {
+      {.name = "adtech",
+       .database = "ads",
+       .url_variable = "ADS_DATABASE_URL",
+       .rows = "impressions",
+       .tables = {"analytics.mv_campaign_ctr", "analytics.mv_daily_performance",
+                  "analytics.mv_campaign_daily_performance", "analytics.mv_campaign_efficiency",
+                  "analytics.mv_advertiser_performance"},
+       .history = 250'000,
+       .rate = 200,
+       .check = {.rows = 1'000'000},
+       .open =
+           [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
+             return AdtechTraffic_::open(url, seed, stop, generate_adtech, &AdtechCounts::impressions,
+                                         &AdtechGenerator::has_campaigns);
+           }},
+      {.name = "finance",
+       .database = "bank",
+       .url_variable = "FINANCE_DATABASE_URL",
+       .rows = "payments",
+       .tables = {"reporting.daily_kpis", "reporting.merchant_metrics", "reporting.fraud_features",
+                  "reporting.category_daily", "reporting.country_daily", "reporting.suspicious_accounts"},
+       .history = 250'000,
+       .rate = 500,
+       .check = {.rows = finance_pace.round_rows,
+                 .every_seconds = finance_round_seconds,
+                 .duration_seconds = finance_round_seconds * (finance_batches - 1) + 1},
+       .open =
+           [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
+             return FinanceTraffic_::open(url, seed, stop, generate_finance, &FinanceCounts::transactions,
+                                          &FinanceGenerator::has_transactions);
+           }},
+  };
+  return packs;
+}
+
+}  // namespace tidemark::cli

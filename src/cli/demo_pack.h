@@ -1,0 +1,42 @@
+// What `tidemark demo` knows of a pack: its traffic, and what it prints at the end of --check.
+#pragma once
+
+#include "base/error.h"
+#include "cli/generator_pace.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tidemark::cli {
+
+// A pack's generator on one database. Threads: one at a time.
+class DemoTraffic {
+ public:
+  virtual ~DemoTraffic() = default;
+  virtual bool has_history() const = 0;
+  // Writes at the pack's own shares of updates and deletes until the pace ends or the generator is stopped.
+  // `progress` gets the rows this run has written.
+  virtual Status run(const Pace& pace, const std::function<void(uint64_t)>& progress) = 0;
+};
+
+struct DemoPack {
+  std::string name;
+  std::string database;
+  std::string url_variable;
+  std::string rows;                 // what its rows are called
+  std::vector<std::string> tables;  // printed by --check
+  int64_t history = 0;              // rows before the capture starts
+  double rate = 0;                  // rows a second, watched
+  Pace check;                       // while the stream runs, --check; `rows` of it may be chosen
+  std::function<Result<std::unique_ptr<DemoTraffic>>(const std::string& url, uint64_t seed,
+                                                     const std::atomic<bool>& stop)>
+      open;
+};
+
+const std::vector<DemoPack>& demo_packs();
+
+}  // namespace tidemark::cli
