@@ -175,6 +175,21 @@ constexpr uint64_t keyed_keys_a_slice = 250'000;
 constexpr size_t flattened_view_bytes_max = 32 << 10;
 // A backfill reads whole tables; six hours are far beyond any that should not be done in pieces.
 constexpr int64_t model_statement_ms_max = 6 * 3'600'000;
+// A backfill's piece: about a second of one core, so that cuts are hardly held up and little is done twice
+// after a kill.
+constexpr uint64_t backfill_chunk_rows = 1'000'000;
+// `up` fills models that read less than this before it streams (a second or two), others beside the stream.
+constexpr uint64_t backfill_before_start_rows = 2'000'000;
+// What a deployment does between two cuts: how long it waits for the cuts to end, and how long one of its
+// statements (attaching a snapshot, making a view: milliseconds) may take while all sources wait.
+constexpr std::chrono::milliseconds barrier_patience{10'000};
+constexpr std::chrono::milliseconds barrier_statement_time{5'000};
+// A source that has just begun comes to its first fence; then the place between two cuts is given up on.
+constexpr int64_t barrier_wait_us = 60'000'000;
+// A backfill's next chunk waits while a source is this far behind, but no longer than this, or it would never
+// end on a machine that is always busy.
+constexpr int64_t backfill_lag_ms_max = 1'000;
+constexpr int64_t backfill_breath_us_max = 5'000'000;
 // Rows shown of a difference or a failed audit: enough to see the pattern.
 constexpr size_t model_examples_max = 5;
 

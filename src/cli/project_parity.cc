@@ -4,6 +4,7 @@
 #include "cli/output.h"
 #include "cli/table.h"
 #include "models/compiler.h"
+#include "models/model_state.h"
 
 #include <boost/json.hpp>
 
@@ -195,6 +196,15 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
   int64_t started = system_clock().monotonic_micros();
   ProjectParity parity;
   auto compilation = TRY(models::compile(*pool.lease(), project.models));
+  // A definition that is not deployed yet is not what its public view shows.
+  models::ModelState state = TRY(models::ModelState::load(*pool.lease()));
+  std::erase_if(compilation.models.models, [&](const auto& model) {
+    const auto* active = state.active(model.name);
+    bool deployed = active != nullptr && active->fingerprint == model.fingerprint;
+    if (!deployed)
+      print_err(fmt::format("model {} is not compared: its definition is not deployed (yet)\n", model.name));
+    return !deployed;
+  });
   std::vector<std::string> tables_only;
   for (const auto& name : options.only)
     if (compilation.models.find(name) == nullptr && !is_dictionary(project, name))

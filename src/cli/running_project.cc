@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "cli/live_models.h"
+#include "cli/model_desk.h"
 #include "cli/model_watch.h"
 #include "cli/output.h"
 #include "clickhouse/client_pool.h"
@@ -10,11 +12,11 @@
 #include "ingest/postgres_pipeline.h"
 #include "models/audits.h"
 #include "models/compiler.h"
-#include "models/lineage.h"
+#include "models/generation.h"
 #include "models/lookups.h"
+#include "models/model_state.h"
 #include "models/plan.h"
 #include "models/refresh_service.h"
-#include "models/runtime.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -57,6 +59,28 @@ Result<std::string> random_token() {
   return token;
 }
 
+// Names and contents of the project's files but for its models.
+std::string files_beside_models(const std::filesystem::path& root) {
+  std::map<std::string, std::string> contents;
+  auto read = [&](const std::filesystem::path& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    contents[path.string()] = text.str();
+  };
+  std::error_code ignored;
+  for (const char* file : {"tidemark.yaml", ".env"}) read(root / file);
+  for (const char* folder : {"sources", "dashboards", "endpoints", "dictionaries", "audits"})
+    for (std::filesystem::recursive_directory_iterator entry(root / folder, ignored), end; entry != end;
+         entry.increment(ignored)) {
+      if (ignored) break;
+      if (entry->is_regular_file(ignored)) read(entry->path());
+    }
+  std::string all;
+  for (const auto& [path, text] : contents) all += path + "\n" + text + "\n";
+  return all;
+}
+
 }  // namespace
 
 struct RunningProject::State {
@@ -65,8 +89,12 @@ struct RunningProject::State {
   clickhouse::Endpoint endpoint;
   clickhouse::Endpoint reader;
   std::unique_ptr<clickhouse::ClientPool> pool;
-  std::unique_ptr<models::Runtime> models;
-  models::Lineage lineage;
+  LiveModels models;
+  ingest::CutBarrier barrier;
+  std::unique_ptr<ModelDesk> desk;
+  std::vector<std::string> for_later;  // models that are filled beside the stream
+  std::string other_files;             // as they were at the start
+  std::atomic<bool> stopping{false};
   std::unique_ptr<ModelWatch> watch;  // of what is deployed
   models::DictionaryReloads dictionaries;
   std::unique_ptr<models::RefreshService> refreshes;
@@ -124,22 +152,93 @@ struct RunningProject::State {
     ingest::ModelHooks hooks;
     hooks.after_parts = [this](uint64_t cut, Version version,
                                const std::vector<std::string>& tables) -> Status {
-      if (models->has_keyed_models()) TRY_VOID(models->after_cut(*pool->lease(), cut, version, tables));
+      auto runtime = models.runtime();
+      if (runtime->has_keyed_models()) TRY_VOID(runtime->after_cut(*pool->lease(), cut, version, tables));
       std::vector<std::string> names = bronze_names(tables);
       if (dictionaries.any_over(names)) dictionaries.reload(*pool->lease(), names);
       return {};
     };
     hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
-      TRY_VOID(models->after_copy(*pool->lease(), version, tables));
+      TRY_VOID(models.runtime()->after_copy(*pool->lease(), version, tables));
       std::vector<std::string> names = bronze_names(tables);
       dictionaries.reload(*pool->lease(), names);
       refreshes->on_copy(names);
       return {};
     };
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
-      return models::reset_stores_of(*pool->lease(), models->models(), {tables.begin(), tables.end()});
+      return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
+    };
+    hooks.barrier = &barrier;
+    return hooks;
+  }
+
+  // The place between two cuts of all sources. A source that has just begun has no fence of its own yet: it
+  // is asked for one.
+  Status at_barrier(const std::function<Status()>& action) {
+    int64_t deadline = system_clock().monotonic_micros() + limits::barrier_wait_us;
+    auto at_fence = [this] {
+      return std::all_of(pipelines.begin(), pipelines.end(), [](const auto& one) { return one->at_fence(); });
+    };
+    for (bool asked = false;;) {
+      bool ran = false;
+      Status done = barrier.run(limits::barrier_patience, at_fence, [&] {
+        ran = true;
+        return action();
+      });
+      if (ran) return done;
+      if (stopping) return fail(ErrorKind::cancelled, "stopped");
+      if (system_clock().monotonic_micros() > deadline) return done;
+      if (!std::exchange(asked, true)) (void)ask_for_fences();
+      std::this_thread::sleep_for(limits::fence_poll_every);
+    }
+  }
+
+  models::DeploymentHooks deployment_hooks() {
+    models::DeploymentHooks hooks;
+    hooks.at_barrier = [this](const std::function<Status()>& action) { return at_barrier(action); };
+    hooks.prepare_change_rows = [this](const std::set<std::string>& tables) -> Status {
+      for (auto& pipeline : pipelines) TRY_VOID(pipeline->prepare_change_rows(tables));
+      return {};
+    };
+    hooks.begin_change_rows = [this](const std::set<std::string>& tables) {
+      for (auto& pipeline : pipelines) pipeline->begin_change_rows(tables);
+    };
+    hooks.take_on = [this](const std::vector<models::CompiledModel>& list) { models.take_on(list); };
+    hooks.leave = [this](const std::vector<std::string>& physical, const std::vector<std::string>& gone) {
+      models.leave(physical, gone);
+    };
+    hooks.promoted = [this](const models::CompiledModels& deployed) { models.publish(deployed); };
+    hooks.follow = [this] { return follow(); };
+    // Cuts come first: the next chunk waits for them, but not for ever.
+    hooks.breathe = [this] {
+      int64_t deadline = system_clock().monotonic_micros() + limits::backfill_breath_us_max;
+      auto behind = [this] {
+        for (const auto& source : status().sources)
+          if (source.lag_ms > limits::backfill_lag_ms_max) return true;
+        return false;
+      };
+      while (!stopping && behind() && system_clock().monotonic_micros() < deadline)
+        std::this_thread::sleep_for(limits::fence_poll_every);
     };
     return hooks;
+  }
+
+  // Everything that goes by the project's models goes by these now.
+  Status follow() {
+    if (!watch) watch = std::make_unique<ModelWatch>(endpoint, [this] { return status(); });
+    auto published = models.published();
+    TRY_VOID(watch->follow(*pool->lease(), *published, project.audits));
+    dictionaries.replace(models::dictionaries_of(project, *published));
+    return refreshes->replace(*published);
+  }
+
+  Result<std::vector<config::ModelFile>> load_models() {
+    config::LoadedProject loaded = config::load_project(project.root);
+    if (!loaded.ok()) return fail(ErrorKind::config, config::render(loaded.errors));
+    auto mistakes =
+        TRY(models::prepare_lookups(*pool->lease(), loaded.project, models::LookupChanges::missing));
+    if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
+    return std::move(loaded.project.models);
   }
 
   // Before capture starts nothing else repeats what a dying ClickHouse took with it. Each step may be done
@@ -187,6 +286,11 @@ struct RunningProject::State {
   Status prepare_sources(const RunOptions& options) {
     pipelines.clear();
     std::set<std::string> with_changes = models::tables_needing_changes(project.models);
+    // Versions that are kept beside those of the project are fed, too.
+    models::ModelState state = TRY(models::ModelState::load(*pool->lease()));
+    for (const auto& record : state.records())
+      if (record.state != "dropped" && (record.kind == "incremental" || record.kind == "keyed"))
+        for (const auto& table : record.tables) with_changes.insert(table.substr(7));
     for (const auto& source : project.sources) {
       auto on_cut = [this](const ingest::CutEvent& cut) {
         if (watch) watch->on_cut(cut);
@@ -246,7 +350,7 @@ struct RunningProject::State {
     while (TRY(ingest::cut_is_interrupted(client))) {
       log::info("models changed; what a kill interrupted is finished first");
       auto targets = TRY(ask_for_fences());
-      models = std::make_unique<models::Runtime>(kept);
+      models.replace(kept);
       for (auto& pipeline : pipelines) pipeline->start();
       Status waited = wait_for_fences(targets);
       for (auto& pipeline : pipelines) pipeline->stop();
@@ -282,16 +386,30 @@ struct RunningProject::State {
                   fmt::format("{} in the models\n{}", counted(compilation.errors.size(), "error"), text));
     }
     if (!options.recopy) TRY_VOID(finish_interrupted_cut(*client, compilation.models, options));
-    TRY_VOID(models::prepare(*client, compilation.models, [](const models::ApplyProgress& progress) {
-      log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
-    }));
-    lineage = models::Lineage(compilation.models);
-    if (!watch) watch = std::make_unique<ModelWatch>(endpoint, [this] { return status(); });
-    TRY_VOID(watch->follow(*client, compilation.models, project.audits));
-    dictionaries.replace(models::dictionaries_of(project, compilation.models));
-    TRY_VOID(refreshes->replace(compilation.models));
-    models = std::make_unique<models::Runtime>(std::move(compilation.models));
-    return {};
+    auto tell = [](const models::ApplyProgress& progress) {
+      if (progress.chunk == 0)
+        log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
+    };
+    for_later = TRY(models::prepare(*client, compilation.models, tell,
+                                    options.recopy ? UINT64_MAX : limits::backfill_before_start_rows));
+    models::CompiledModels deployed = std::move(compilation.models);
+    models::adopt_generations(deployed, TRY(models::ModelState::load(*client)));
+    std::erase_if(deployed.models, [&](const auto& model) {
+      return std::find(for_later.begin(), for_later.end(), model.name) != for_later.end();
+    });
+    models.replace(std::move(deployed));
+    return follow();
+  }
+
+  void make_desk() {
+    desk = std::make_unique<ModelDesk>(
+        endpoint, [this] { return load_models(); }, deployment_hooks());
+  }
+
+  void fill_the_rest() {
+    if (for_later.empty()) return;
+    log::info("{} are filled while the stream goes on", counted(for_later.size(), "model"));
+    if (auto begun = desk->begin({.leave_dropped = true}); !begun) log::warn("{}", begun.error().describe());
   }
 
   ingest::PipelineStatus status() const {
@@ -338,19 +456,38 @@ struct RunningProject::State {
     options.model_status = [this] {
       auto list = watch->models(status());
       add_refresh_status(list);
+      add_building(list);
       return list;
     };
     options.audit_status = [this] { return watch->audits(); };
     options.lineage = [this](const std::string& sql) {
-      auto tables = lineage.tables_of(sql);
+      auto tables = models.lineage()->tables_of(sql);
       return std::vector<std::string>(tables.begin(), tables.end());
     };
     std::string token = TRY(random_token());
     options.control_token = token;
+    options.deploy = [this](const std::string& request) -> Result<std::string> {
+      uint64_t number = TRY(desk->begin(TRY(DeployRequest::from_json(request))));
+      return fmt::format("{{\"deployment\":{}}}", number);
+    };
+    options.deployment = [this] { return desk->document(); };
     options.refresh = [this](const std::string& model) { return refreshes->ask(model); };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_run_file(token);
+  }
+
+  // What is being filled, under the name it will have.
+  void add_building(std::vector<serve::ModelStatus>& list) const {
+    auto building = desk->building();
+    if (!building) return;
+    for (auto& model : list)
+      if (model.model == building->model) {
+        model.state = "building";
+        model.percent = building->percent;
+        return;
+      }
+    list.push_back({.model = building->model, .state = "building", .percent = building->percent});
   }
 
   Status write_run_file(const std::string& token) {
@@ -372,6 +509,8 @@ struct RunningProject::State {
 
   void stop() {
     if (std::exchange(stopped, true)) return;
+    stopping = true;
+    if (desk) desk->stop();
     if (watch) watch->stop();
     if (refreshes) refreshes->stop();
     for (auto& pipeline : pipelines) pipeline->stop();
@@ -393,15 +532,18 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   std::unique_ptr<RunningProject> running(new RunningProject(std::make_unique<State>()));
   State& state = *running->state_;
   state.project = std::move(project);
+  state.other_files = files_beside_models(state.project.root);
   TRY_VOID(state.lock());
   TRY_VOID(state.open_warehouse(options));
   state.make_refreshes();
   TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
+  state.make_desk();
   TRY_VOID(state.start_page());
   for (auto& pipeline : state.pipelines) pipeline->start();
   state.watch->start();
   state.refreshes->start();
+  state.fill_the_rest();
   return running;
 }
 
@@ -419,6 +561,12 @@ ingest::PipelineStatus RunningProject::status() const {
 }
 void RunningProject::stop() {
   state_->stop();
+}
+Result<uint64_t> RunningProject::deploy(DeployRequest request) {
+  return state_->desk->begin(std::move(request));
+}
+bool RunningProject::only_models_changed() const {
+  return files_beside_models(state_->project.root) == state_->other_files;
 }
 Status RunningProject::refresh(const std::string& model) {
   TRY_VOID(state_->refreshes->answer(model, TRY(state_->refreshes->ask(model))));

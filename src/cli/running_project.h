@@ -7,6 +7,7 @@
 // verbs find it. Threads: start and stop from one thread; status() from any.
 #pragma once
 
+#include "cli/deploy_request.h"
 #include "clickhouse/endpoint.h"
 #include "config/project.h"
 #include "ingest/pipeline_status.h"
@@ -35,6 +36,11 @@ class RunningProject {
   ingest::PipelineStatus status() const;
   // Every source streams, and nothing it has sent waits to be applied.
   bool quiet() const;
+  // Changes models while everything goes on: returns when it has begun.
+  Result<uint64_t> deploy(DeployRequest request);
+  // The project's files but for its models are what they were at the start, so that deploy() is all a change
+  // needs.
+  bool only_models_changed() const;
   // Runs a refresh model and waits for the end of a run that begins after this call.
   Status refresh(const std::string& model);
   // A source that can never run (wrong password, lost slot): the error to end with.

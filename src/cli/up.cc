@@ -9,14 +9,23 @@
 namespace tidemark::cli {
 namespace {
 
-// SIGHUP: the project's files are read again. A project with mistakes changes nothing; one without is started
-// in the place of the old, from the same fence, so that nothing is lost in between. When the new one does not
-// start, the old one does.
+// SIGHUP: the project's files are read again. A project with mistakes changes nothing; when only models
+// changed they are deployed under way (models that are gone stay until `tidemark apply --yes`); else it is
+// started in the place of the old, from the same fence, so that nothing is lost in between. When the new one
+// does not start, the old one does.
 Status reload(const Invocation& invocation, const RunOptions& options,
               std::unique_ptr<RunningProject>& running) {
   auto project = invocation.load_project();
   if (!project) {
     log::error("not reloaded, the project as it was goes on: {}", project.error().describe());
+    return {};
+  }
+  if (running->only_models_changed()) {
+    auto begun = running->deploy({.leave_dropped = true});
+    if (begun)
+      log::info("only models changed: they are deployed while everything goes on");
+    else
+      log::error("not reloaded: {}", begun.error().describe());
     return {};
   }
   config::Project before = running->project();

@@ -63,6 +63,8 @@ Run add_new(CLI::App& command);
 Run add_check(CLI::App& command);
 Run add_plan(CLI::App& command);
 Run add_apply(CLI::App& command);
+Run add_backfill(CLI::App& command);
+Run add_rollback(CLI::App& command);
 Run add_generate(CLI::App& command);
 Run add_sql(CLI::App& command);
 Run add_up(CLI::App& command);

@@ -74,8 +74,13 @@ Status Applier::run() {
   bool planned = false;
   while (cut) {
     std::shared_ptr<Cut> next;
-    Status applied = apply(*cut, planned, next);
+    enter_cut();
+    // The wait may have been for somebody who ended this life of the stream.
+    Status applied =
+        handoff_.closed() ? fail(ErrorKind::cancelled, "the stream begins anew") : apply(*cut, planned, next);
     if (!applied) {
+      leave_cut();
+      if (handoff_.closed() && applied.error().kind == ErrorKind::cancelled) return {};
       cut->abort();
       handoff_.close();
       if (stop_) return {};
@@ -84,6 +89,15 @@ Status Applier::run() {
     cut = next ? std::move(next) : handoff_.take();
   }
   return {};
+}
+
+void Applier::enter_cut() {
+  if (hooks_.barrier == nullptr || std::exchange(in_cut_, true)) return;
+  hooks_.barrier->begin_cut();
+}
+
+void Applier::leave_cut() {
+  if (std::exchange(in_cut_, false)) hooks_.barrier->end_cut();
 }
 
 // `planned`: the cut's boundaries are written; afterwards: those of `next` are, when there is one.
@@ -119,7 +133,8 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   // several cuts.
   bool later = next != nullptr && !planned && cut.plan() == Plan::unnecessary &&
                next->plan() == Plan::unnecessary &&
-               clock_.monotonic_micros() - fenced_at_micros_ < limits::fence_distance_us;
+               clock_.monotonic_micros() - fenced_at_micros_ < limits::fence_distance_us &&
+               !(hooks_.barrier != nullptr && hooks_.barrier->wanted());
   if (!later) {
     CutRecord next_record = planned ? next->record() : CutRecord();
     TRY_VOID(state_.fence(record, planned ? &next_record : nullptr));
@@ -128,6 +143,7 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
     counters_.in_doubt = false;
     fenced_at_micros_ = clock_.monotonic_micros();
     handoff_.settled();
+    leave_cut();
   }
   for (auto& table : touched) table = "bronze." + table;
   if (on_cut_ && !touched.empty())

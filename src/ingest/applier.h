@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "ingest/cut.h"
+#include "ingest/cut_barrier.h"
 #include "ingest/image_reader.h"
 #include "ingest/pipeline_status.h"
 
@@ -29,6 +30,8 @@ struct ModelHooks {
   // The initial copy of these tables ("impressions") starts over: whatever was derived from them must be
   // emptied.
   std::function<Status(const std::vector<std::string>& tables)> reset;
+  // Where models are deployed between two cuts; shared by all sources of the project.
+  CutBarrier* barrier = nullptr;
 };
 
 // Counters of one table, shared by everyone who moves its rows.
@@ -61,6 +64,8 @@ class Applier {
 
  private:
   Status apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next);
+  void enter_cut();
+  void leave_cut();
   Status send_parts(Cut& cut, std::vector<std::string>& touched);
   Status send(Part& part, const CutRecord& record, Plan plan);
   Status put_away(const Part& part, const std::string& source, const std::vector<RefusedUpdate>& refused);
@@ -79,6 +84,7 @@ class Applier {
   clickhouse::RetryPolicy policy_;
   ImageReader images_;
   int64_t fenced_at_micros_ = 0;
+  bool in_cut_ = false;  // as the barrier counts it: until the fence
 };
 
 // Sends a part of new rows only: the change rows are the rows themselves, so the columns are lent from one

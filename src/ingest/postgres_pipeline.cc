@@ -251,7 +251,29 @@ Status PostgresPipeline::run_once() {
     epoch_ = record->epoch;
   }
   TRY_VOID(check_published(connection));
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& table : tables_) table.has_changes |= pending_change_rows_.contains(table.name);
+  }
   return stream(record->epoch);
+}
+
+Status PostgresPipeline::prepare_change_rows(const std::set<std::string>& tables) {
+  for (CapturedTable table : tables_) {
+    if (table.has_changes || !tables.contains(table.name)) continue;
+    table.has_changes = true;
+    for (const auto& statement : create_statements(table)) TRY_VOID(pool_.lease()->execute(statement));
+  }
+  return {};
+}
+
+void PostgresPipeline::begin_change_rows(const std::set<std::string>& tables) {
+  std::lock_guard lock(mutex_);
+  bool news = false;
+  for (const auto& table : tables_)
+    if (!table.has_changes && tables.contains(table.name))
+      news |= pending_change_rows_.insert(table.name).second;
+  if (news && handoff_ != nullptr) handoff_->close();
 }
 
 // A table that the publication did not have all the time has changes we never saw.
@@ -360,7 +382,9 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   }
   applied_.fenced_lsn = applied_.queryable_lsn = fenced->end_lsn;
   applied_.cut = fenced->cut;
-  applied_.in_doubt = true;  // until the first fence of this life
+  // Until the first fence of this life, unless the last one ended in peace.
+  applied_.in_doubt = !TRY(state_store_.ended_in_peace(options_.source.name, epoch));
+  TRY_VOID(state_store_.began(*fenced));
   if (applied_.as_of_micros == 0) applied_.as_of_micros = fenced->committed_at;
 
   EventFd wake;
@@ -375,6 +399,10 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   {
     std::lock_guard lock(mutex_);
     streamed_ = true;
+    handoff_ = &handoff;
+    // Asked for while this stream was being set up.
+    for (const auto& table : tables_)
+      if (!table.has_changes && pending_change_rows_.contains(table.name)) handoff.close();
   }
   // The applier finishes what it has when we are told to stop; everything else stops at once.
   StateStore fences(pool_, apply_policy("state"), stop_now_);
@@ -392,6 +420,7 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   ended = true;
   {
     std::lock_guard lock(mutex_);
+    handoff_ = nullptr;
     wake_.notify_all();
   }
   // Whatever is still being applied had its time in drain(); the next start replays it.

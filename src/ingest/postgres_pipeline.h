@@ -49,6 +49,15 @@ class PostgresPipeline {
   // Set when it gave up before it ever streamed: the error to end the program with.
   std::optional<Error> gave_up() const;
 
+  // Everything this source has sent is fenced; what comes next is a new cut. Asked at the barrier.
+  bool at_fence() const { return streamed_ && !applied_.in_doubt; }
+  // From the next cut on these tables ("impressions"; those of other sources are passed over) have change
+  // rows. Before the barrier: makes the tables that models hang on.
+  Status prepare_change_rows(const std::set<std::string>& tables);
+  // At the barrier: what was read and not applied was read without old images, so the stream begins anew
+  // from the fence.
+  void begin_change_rows(const std::set<std::string>& tables);
+
  private:
   struct Attempt;
   postgres::ConnectionOptions connection_options() const;
@@ -90,7 +99,9 @@ class PostgresPipeline {
   std::string error_;
   std::optional<Error> gave_up_;
   uint16_t epoch_ = 0;
-  bool streamed_ = false;
+  std::atomic<bool> streamed_{false};
+  CutHandoff* handoff_ = nullptr;              // of the stream that runs
+  std::set<std::string> pending_change_rows_;  // for the next one
   mutable int64_t sampled_at_ = 0;
   mutable uint64_t sampled_rows_ = 0;
   mutable double rate_ = 0;

@@ -177,14 +177,30 @@ Result<std::map<std::string, uint64_t>> StateStore::quarantined(const std::strin
   return counts;
 }
 
+namespace {
+
+// Sources and epochs that did not end in peace behind their newest fence.
+constexpr std::string_view interrupted =
+    "(SELECT source, epoch, maxIf(sequence, state = 'stopped') AS stopped, maxIf(sequence, state = 'fenced') "
+    "AS fenced, maxIf(written_at, state = 'stopped') AS stopped_at, maxIf(written_at, state = 'began') AS "
+    "began_at FROM tidemark.cuts GROUP BY source, epoch HAVING stopped != fenced OR began_at > stopped_at)";
+
+}  // namespace
+
 Result<bool> cut_is_interrupted(clickhouse::Client& client) {
   // A copy that was interrupted starts over and needs no care.
   Block block = TRY(client.query(
-      "SELECT source FROM (SELECT source, epoch, maxIf(sequence, state = 'stopped') AS stopped, "
-      "maxIf(sequence, state = 'fenced') AS fenced FROM tidemark.cuts GROUP BY source, epoch) AS newest "
-      "INNER JOIN (SELECT source, epoch FROM tidemark.sources FINAL WHERE copied = 1) AS live "
-      "USING (source, epoch) WHERE stopped != fenced"));
+      "SELECT source FROM " + std::string(interrupted) +
+      " AS newest INNER JOIN (SELECT source, epoch FROM tidemark.sources FINAL WHERE copied = 1) AS live "
+      "USING (source, epoch)"));
   return block.rows() > 0;
+}
+
+Result<bool> StateStore::ended_in_peace(const std::string& source, uint16_t epoch) {
+  Block block = TRY(read("SELECT source FROM " + std::string(interrupted) +
+                             " WHERE source = {source:String} AND epoch = {epoch:UInt64}",
+                         {{"source", source}, {"epoch", std::to_string(epoch)}}));
+  return block.rows() == 0;
 }
 
 }  // namespace tidemark::ingest

@@ -73,6 +73,10 @@ class StateStore {
 
   // Everything up to the newest fence is in, and nothing after it.
   Status stopped(const CutRecord& fenced) { return write_cuts({{&fenced, "stopped"}}); }
+  // From here on rows may come in behind `fenced`.
+  Status began(const CutRecord& fenced) { return write_cuts({{&fenced, "began"}}); }
+  // Did it end in peace behind its newest fence?
+  Result<bool> ended_in_peace(const std::string& source, uint16_t epoch);
 
   Status quarantine(const std::vector<QuarantinedRow>& rows);
   // Rows in quarantine by table.
@@ -91,7 +95,7 @@ class StateStore {
 
 // The program did not end in peace: rows of a cut may be in bronze without its fence, and will come again.
 // Whoever fills a store from bronze must have them fenced first, or they count twice. Known from the newest
-// fence and the record that a stop in peace leaves of it (StateStore::stopped).
+// fence and the record that a stop in peace leaves of it (StateStore::stopped), unless it began again since.
 Result<bool> cut_is_interrupted(clickhouse::Client& client);
 
 }  // namespace tidemark::ingest

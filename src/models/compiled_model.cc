@@ -16,6 +16,17 @@ const char* name(ModelKind kind) {
   return "";
 }
 
+std::vector<std::string*> CompiledModel::statements() {
+  std::vector<std::string*> all{&next,    &fill_select, &store,         &backfill_statement, &view_statement,
+                                &touched, &keyed.count, &keyed.refresh, &keyed.newest};
+  for (auto* list : {&create_statements, &physical, &keyed.rebuild})
+    for (auto& text : *list) all.push_back(&text);
+  for (auto& [table, mirrored] : keyed.cut_tables) all.push_back(&table);
+  for (auto& [mirrored, statement] : keyed.derive) all.push_back(&statement);
+  for (auto& [mirrored, statement] : feed_statements) all.push_back(&statement);
+  return all;
+}
+
 const CompiledModel* CompiledModels::find(std::string_view name) const {
   for (const auto& model : models)
     if (model.name == name) return &model;

@@ -4,6 +4,8 @@
 // Names in the warehouse, for model analytics.x with fingerprint 0123abcd...:
 //   analytics.x                        the view that carries the public name (every kind)
 //   analytics.x__0123abcd              store: groups with sums, rows, or rows by key
+//   analytics.x__0123abcd_2            the same of a later generation (generation.h)
+//   analytics.x__0123abcd__fill        what a backfill has gathered for a store of sums (backfill.h)
 //   analytics.x__0123abcd__next        refresh: what the next run fills before both change places
 //   analytics.x__0123abcd__mv          materialized view from bronze.<table>__changes to the store
 //   analytics.x__0123abcd__touched     keyed: the keys that changes touched, by cut
@@ -79,7 +81,7 @@ struct CompiledModel {
   // In order; each may be run again. store, when there is one, is "`analytics`.`x__0123abcd`".
   std::string store;
   std::vector<std::string> create_statements;
-  std::string backfill_statement;     // fills an empty store from the current rows; empty for views
+  std::string backfill_statement;  // fills an empty store from the current rows; empty for views
   // incremental: the same for each of fed_by alone, ("bronze.x", statement).
   std::vector<std::pair<std::string, std::string>> feed_statements;
   std::string view_statement;         // CREATE OR REPLACE VIEW of the public name
@@ -91,6 +93,9 @@ struct CompiledModel {
   // refresh only: `next` (quoted) gets the rows of fill_select, then it and `store` change places.
   std::string next;
   std::string fill_select;
+  uint32_t generation = 0;  // of the physical tables named above: generation.h
+  // Everything above that may name a physical table.
+  std::vector<std::string*> statements();
 };
 
 struct CompiledModels {

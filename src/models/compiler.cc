@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "models/dictionary_calls.h"
+#include "models/generation.h"
 #include "models/incremental.h"
 #include "models/incremental_traps.h"
 #include "models/keyed.h"
@@ -561,7 +562,9 @@ class Compilation_ {
 }  // namespace
 
 Result<Compilation> compile(clickhouse::Client& client, const std::vector<config::ModelFile>& files) {
-  return Compilation_(client, files).run();
+  Compilation compilation = TRY(Compilation_(client, files).run());
+  adopt_generations(compilation.models, TRY(ModelState::load(client)));
+  return compilation;
 }
 
 std::set<std::string> tables_needing_changes(const std::vector<config::ModelFile>& files) {

@@ -1,5 +1,6 @@
 #include "models/model_state.h"
 
+#include "base/clock.h"
 #include "models/model_source.h"
 
 namespace tidemark::models {
@@ -28,16 +29,25 @@ ModelRecord record_of(const CompiledModel& model, std::string state) {
   record.physical = model.physical;
   for (const auto& column : model.columns) record.columns.push_back(column.name + " " + column.type);
   record.tables.assign(model.tables_in_depth.begin(), model.tables_in_depth.end());
+  record.generation = model.generation;
+  record.view = model.view_statement;
   return record;
 }
 
 Result<ModelState> ModelState::load(clickhouse::Client& client) {
   ModelState state;
-  if (!TRY(clickhouse::table_exists(client, "tidemark", "models"))) return state;
-  Block block =
-      TRY(client.query("SELECT model, fingerprint, state, kind, version, physical, columns, tables FROM "
-                       "tidemark.models ORDER BY version "
-                       "DESC LIMIT 1 BY model, fingerprint"));
+  auto columns = TRY(clickhouse::table_columns(client, "tidemark", "models"));
+  if (columns.empty()) return state;
+  // Warehouses of before there were deployments.
+  if (std::none_of(columns.begin(), columns.end(), [](const auto& one) { return one.name == "deployment"; }))
+    TRY_VOID(client.execute(
+        "ALTER TABLE tidemark.models ADD COLUMN IF NOT EXISTS generation UInt32, ADD COLUMN IF NOT EXISTS "
+        "deployment String, ADD COLUMN IF NOT EXISTS view String"));
+  state.prepared_ = true;
+  Block block = TRY(client.query(
+      "SELECT model, fingerprint, state, kind, version, physical, columns, tables, generation, deployment, "
+      "view, toUnixTimestamp64Micro(created_at) FROM tidemark.models ORDER BY version DESC LIMIT 1 BY model, "
+      "fingerprint, generation"));
   for (size_t row = 0; row < block.rows(); ++row) {
     ModelRecord record;
     record.model = block.columns[0].text(row);
@@ -48,6 +58,10 @@ Result<ModelState> ModelState::load(clickhouse::Client& client) {
     record.physical = texts(block.columns[5], row);
     record.columns = texts(block.columns[6], row);
     record.tables = texts(block.columns[7], row);
+    record.generation = block.columns[8].get<uint32_t>(row);
+    record.deployment = block.columns[9].text(row);
+    record.view = block.columns[10].text(row);
+    record.written_at = block.columns[11].get<int64_t>(row);
     state.version_ = std::max(state.version_, record.version);
     state.records_.push_back(std::move(record));
   }
@@ -66,29 +80,43 @@ bool ModelState::knows(const std::string& model) const {
 }
 
 Status ModelState::write(clickhouse::Client& client, ModelRecord record, const std::string& sql) {
-  if (version_ == 0) {
+  std::vector<std::pair<ModelRecord, std::string>> facts;
+  facts.emplace_back(std::move(record), sql);
+  return write(client, std::move(facts));
+}
+
+Status ModelState::write(clickhouse::Client& client, std::vector<std::pair<ModelRecord, std::string>> facts) {
+  if (facts.empty()) return {};
+  if (!std::exchange(prepared_, true)) {
     TRY_VOID(client.execute("CREATE DATABASE IF NOT EXISTS tidemark"));
     TRY_VOID(client.execute(
         "CREATE TABLE IF NOT EXISTS tidemark.models (model String, fingerprint String, version UInt64, state "
         "LowCardinality(String), kind LowCardinality(String), sql String, physical Array(String), columns "
-        "Array(String), tables Array(String), created_at DateTime64(6, 'UTC') DEFAULT now64(6)) ENGINE = "
-        "MergeTree "
-        "ORDER BY (model, version) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"));
+        "Array(String), tables Array(String), created_at DateTime64(6, 'UTC') DEFAULT now64(6), generation "
+        "UInt32, deployment String, view String) ENGINE = MergeTree ORDER BY (model, version) SETTINGS "
+        "fsync_after_insert = 1, fsync_part_directory = 1"));
   }
-  record.version = version_ + 1;
-  TRY_VOID(client.execute(
-      fmt::format("INSERT INTO tidemark.models (model, fingerprint, version, state, kind, sql, physical, "
-                  "columns, tables) SELECT "
-                  "{}, {}, {}, {}, {}, {}, CAST({} AS Array(String)), CAST({} AS Array(String)), CAST({} AS "
-                  "Array(String))",
-                  quote_string(record.model), quote_string(record.fingerprint), record.version,
-                  quote_string(record.state), quote_string(record.kind), quote_string(sql),
-                  array_of(record.physical), array_of(record.columns), array_of(record.tables))));
-  version_ = record.version;
-  std::erase_if(records_, [&](const auto& other) {
-    return other.model == record.model && other.fingerprint == record.fingerprint;
-  });
-  records_.insert(records_.begin(), std::move(record));
+  std::vector<std::string> rows;
+  uint64_t version = version_;
+  for (auto& [record, sql] : facts) {
+    record.version = ++version;
+    record.written_at = system_clock().wall_micros();
+    rows.push_back(fmt::format("({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})", quote_string(record.model),
+                               quote_string(record.fingerprint), record.version, quote_string(record.state),
+                               quote_string(record.kind), quote_string(sql), array_of(record.physical),
+                               array_of(record.columns), array_of(record.tables), record.generation,
+                               quote_string(record.deployment), quote_string(record.view)));
+  }
+  TRY_VOID(
+      client.execute("INSERT INTO tidemark.models (model, fingerprint, version, state, kind, sql, physical, "
+                     "columns, tables, "
+                     "generation, deployment, view) VALUES " +
+                     joined(rows)));
+  version_ = version;
+  for (auto& [record, sql] : facts) {
+    std::erase_if(records_, [&](const auto& other) { return other.same_tables(record); });
+    records_.insert(records_.begin(), std::move(record));
+  }
   return {};
 }
 

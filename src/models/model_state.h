@@ -1,5 +1,5 @@
 // tidemark.models: what the warehouse has, one row per fact, never changed. The row with the highest version
-// of a (model, fingerprint) is its state. Written by one applier at a time.
+// of a (model, fingerprint, generation) is its state. Written by one deployment at a time.
 #pragma once
 
 #include "clickhouse/client.h"
@@ -18,6 +18,14 @@ struct ModelRecord {
   std::vector<std::string> physical;  // "database.table", dependents first
   std::vector<std::string> columns;   // "name type"
   std::vector<std::string> tables;    // "bronze.x", in depth
+  uint32_t generation = 0;
+  std::string deployment;  // that built it; empty: one of before there were deployments
+  std::string view;        // CREATE OR REPLACE VIEW of the public name over this one's tables
+  int64_t written_at = 0;  // microseconds
+
+  bool same_tables(const ModelRecord& other) const {
+    return model == other.model && fingerprint == other.fingerprint && generation == other.generation;
+  }
 };
 
 class ModelState {
@@ -27,15 +35,20 @@ class ModelState {
 
   // The active record of a model, or nullptr.
   const ModelRecord* active(const std::string& model) const;
-  const std::vector<ModelRecord>& records() const { return records_; }  // newest of each (model, fingerprint)
-  bool knows(const std::string& model) const;                           // any record but dropped ones
+  const std::vector<ModelRecord>& records() const {
+    return records_;
+  }                                            // newest of each (model, fingerprint, generation)
+  bool knows(const std::string& model) const;  // any record but dropped ones
 
   // Appends a fact and makes it the newest. Creates database and table on first use.
   Status write(clickhouse::Client& client, ModelRecord record, const std::string& sql);
+  // Several facts that become true together.
+  Status write(clickhouse::Client& client, std::vector<std::pair<ModelRecord, std::string>> facts);
 
  private:
   std::vector<ModelRecord> records_;
   uint64_t version_ = 0;
+  bool prepared_ = false;
 };
 
 ModelRecord record_of(const CompiledModel& model, std::string state);

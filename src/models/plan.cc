@@ -81,6 +81,20 @@ Status read_cost(clickhouse::Client& client, const CompiledModel& model, PlanSte
   return {};
 }
 
+// What would be done to what there is; how many rows there are changes all the time and is no part of it.
+void name_plan(Plan& plan, const CompiledModels& models, const ModelState& state) {
+  std::string text;
+  for (const auto& step : plan.steps) {
+    const CompiledModel* model = models.find(step.model);
+    text += fmt::format("{}\t{}\t{}\n", step.model, name(step.change),
+                        model == nullptr ? "" : model->fingerprint);
+  }
+  for (const auto& record : state.records())
+    text +=
+        fmt::format("{}\t{}\t{}\t{}\n", record.model, record.fingerprint, record.generation, record.state);
+  plan.id = fingerprint_of(text).substr(0, 12);
+}
+
 }  // namespace
 
 const char* name(ChangeClass change) {
@@ -93,6 +107,8 @@ const char* name(ChangeClass change) {
       return "forward-only";
     case ChangeClass::repaired:
       return "repair";
+    case ChangeClass::rebuilt:
+      return "rebuilt";
     case ChangeClass::dropped:
       return "dropped";
   }
@@ -128,12 +144,20 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
         step.reasons.push_back(fmt::format("kind: {} -> {}", active->kind, name(model.kind)));
       if (step.reasons.empty()) step.reasons.push_back("new definition, same columns");
     } else {
-      std::vector<std::string> parts = model.physical;
+      std::vector<std::string> parts = active->physical;
       parts.push_back(quote_table(model.file.database, model.file.name));
       for (const auto& part : parts)
         if (!existing.has(part)) step.reasons.push_back(part + " is missing");
-      if (step.reasons.empty()) continue;
       step.change = ChangeClass::repaired;
+      bool rebuilding = std::any_of(state.records().begin(), state.records().end(), [&](const auto& record) {
+        return record.model == model.name && record.fingerprint == model.fingerprint &&
+               record.state == "building";
+      });
+      if (step.reasons.empty() && rebuilding) {
+        step.reasons.push_back("a backfill of it was cut short");
+        step.change = ChangeClass::rebuilt;
+      }
+      if (step.reasons.empty()) continue;
     }
     step.downstream = models.downstream_of(model.name);
     step.live.assign(model.live_reads.begin(), model.live_reads.end());
@@ -152,7 +176,75 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
     step.reasons.push_back("no longer in the project");
     plan.steps.push_back(std::move(step));
   }
+  name_plan(plan, models, state);
   return plan;
+}
+
+namespace {
+
+Status check_partitions(clickhouse::Client& client, const CompiledModel& model,
+                        const std::vector<std::string>& partitions) {
+  if (model.kind != ModelKind::incremental || model.file.partition_by.empty())
+    return fail(ErrorKind::refused,
+                fmt::format("{} is not an incremental model with partition_by, so it is rebuilt as a whole",
+                            model.name),
+                "leave --partition out");
+  auto [database, table] = name_parts(model.store);
+  Block block = TRY(client.query(
+      "SELECT DISTINCT partition FROM system.parts WHERE active AND database = {database:String} AND table = "
+      "{table:String} ORDER BY partition DESC",
+      {.parameters = {{"database", database}, {"table", table}}}));
+  std::vector<std::string> known;
+  for (size_t row = 0; row < block.rows(); ++row) known.emplace_back(block.columns[0].text(row));
+  for (const auto& partition : partitions)
+    if (std::find(known.begin(), known.end(), partition) == known.end())
+      return fail(
+          ErrorKind::config, fmt::format("{} has no partition {}", model.name, partition),
+          known.empty()
+              ? "it is empty"
+              : fmt::format("its newest are {}",
+                            joined({known.begin(), known.begin() + static_cast<ptrdiff_t>(
+                                                                       std::min<size_t>(known.size(), 5))})));
+  return {};
+}
+
+}  // namespace
+
+Result<Plan> plan_rebuild(clickhouse::Client& client, const CompiledModels& models, const std::string& model,
+                          const std::vector<std::string>& partitions) {
+  const CompiledModel* found = models.find(model);
+  if (found == nullptr)
+    return fail(ErrorKind::config, fmt::format("{} is not a model of this project", model),
+                "name it as database.model; `tidemark status` lists them");
+  if (found->backfill_statement.empty())
+    return fail(ErrorKind::refused,
+                fmt::format("{} stores nothing: a view is computed when it is read", model));
+  ModelState state = TRY(ModelState::load(client));
+  const ModelRecord* active = state.active(model);
+  if (active == nullptr || active->fingerprint != found->fingerprint)
+    return fail(ErrorKind::refused,
+                fmt::format("the definition of {} is not the one the warehouse has", model),
+                "run: tidemark apply, which fills it from the beginning");
+  Plan plan;
+  PlanStep step{
+      .model = model, .kind = found->kind, .change = ChangeClass::rebuilt, .partitions = partitions};
+  if (!partitions.empty()) TRY_VOID(check_partitions(client, *found, partitions));
+  step.reasons.push_back(partitions.empty() ? "filled anew beside the one there is"
+                                            : "filled anew: partition " + joined(partitions));
+  step.downstream = models.downstream_of(model);
+  TRY_VOID(read_cost(client, *found, step));
+  plan.steps.push_back(std::move(step));
+  name_plan(plan, models, state);
+  return plan;
+}
+
+Status stale_plan(const std::string& wanted, const Plan& plan) {
+  return fail(
+      ErrorKind::conflict,
+      fmt::format("plan {} is not the plan any more: the project or the warehouse has changed since, and "
+                  "the plan is {} now",
+                  wanted, plan.empty() ? "empty" : plan.id),
+      "look at `tidemark plan` again and apply what it prints");
 }
 
 }  // namespace tidemark::models

@@ -46,7 +46,8 @@ std::string Plan::to_text() const {
       out += "    reads live, as of no commit, so verify leaves it out: " + joined(step.live) + "\n";
     if (!step.downstream.empty()) out += "    read by " + joined(step.downstream) + "\n";
   }
-  return out + fmt::format("{} change{}\n", steps.size(), steps.size() == 1 ? "" : "s");
+  out += fmt::format("{} change{}\n", steps.size(), steps.size() == 1 ? "" : "s");
+  return id.empty() ? out : out + fmt::format("plan {}: tidemark apply --plan {}\n", id, id);
 }
 
 std::string Plan::to_json() const {
@@ -59,7 +60,7 @@ std::string Plan::to_json() const {
         text_of(step.model), text_of(models::name(step.kind)), text_of(models::name(step.change)),
         list_of(step.reasons), step.rows, step.bytes, list_of(step.downstream), list_of(step.live),
         step.destructive));
-  return "{\"steps\": [" + joined(list) + "]}";
+  return "{\"plan\": " + text_of(id) + ", \"steps\": [" + joined(list) + "]}";
 }
 
 }  // namespace tidemark::models

@@ -142,6 +142,7 @@ json::object model_object(const ModelStatus& model) {
   if (!model.reason.empty()) entry["reason"] = model.reason;
   if (model.since_micros > 0) entry["since_ms"] = model.since_micros / 1000;
   if (!model.cuts.empty()) entry["cuts"] = json::value_from(model.cuts);
+  if (model.percent >= 0) entry["percent"] = model.percent;
   if (model.refresh) entry["refresh"] = refresh_object(*model.refresh);
   if (model.freshness_ms > 0) entry["freshness_ms"] = model.freshness_ms;
   json::array audits;

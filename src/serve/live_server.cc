@@ -189,6 +189,15 @@ void LiveServer::Implementation::add_routes() {
                              "/openapi.json lists them");
   });
 
+  server_.route("POST", "/api/deployment", [this](const Request& request) {
+    if (auto refused = refuse_control(request)) return *refused;
+    if (!options_.deploy) return Response::problem(404, "not found", "nothing is deployed here");
+    auto begun = options_.deploy(request.body);
+    return begun ? Response::json(std::move(*begun), 202) : Response::problem(begun.error());
+  });
+  server_.route("GET", "/api/deployment", [this](const Request&) {
+    return Response::json(options_.deployment ? options_.deployment() : "{}");
+  });
   server_.route("POST", "/api/models/{name}/refresh", [this](const Request& request) {
     if (auto refused = refuse_control(request)) return *refused;
     if (!options_.refresh) return Response::problem(404, "not found", "nothing is refreshed here");

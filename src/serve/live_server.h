@@ -57,6 +57,7 @@ struct ModelStatus {
   std::map<std::string, uint64_t> cuts;  // by source: as of which it was found failed
   int64_t freshness_ms = 0;              // the limit it declares; 0: none
   std::vector<AuditStatus> audits;
+  int percent = -1;  // building: of its rows; -1: not building
   std::optional<RefreshFacts> refresh;
 };
 
@@ -72,6 +73,9 @@ struct ServeOptions {
   std::function<std::vector<AuditStatus>()> audit_status;   // of models and mirrored tables; may be empty
   // Requests that change something must bring it as "Authorization: Bearer <token>". Empty: they are refused.
   std::string control_token;
+  // Begins a deployment of models; both speak JSON (cli/model_desk.h). May be empty.
+  std::function<Result<std::string>(const std::string& request)> deploy;
+  std::function<std::string()> deployment;  // how it gets on
   // Begins a run of a refresh model; its number (RefreshFacts::asked). May be empty.
   std::function<Result<uint64_t>(const std::string& model)> refresh;
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,

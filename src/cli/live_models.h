@@ -1,0 +1,42 @@
+// The models of a running project while they are changed under it: those the public views are of, and all
+// that must be kept right, which are more (what is being filled, what was replaced and is kept for rollback).
+//
+// after_cut() and the like go to a Runtime over all of them. It is exchanged whole, at a barrier whenever the
+// set changes, so an applier never sees half of a change. Thread-safe.
+#pragma once
+
+#include "models/lineage.h"
+#include "models/runtime.h"
+
+#include <memory>
+#include <mutex>
+
+namespace tidemark::cli {
+
+class LiveModels {
+ public:
+  LiveModels() { publish({}); }
+
+  // A new project: nothing of before is kept right any more.
+  void replace(models::CompiledModels models);
+  // The public views of these models are theirs from here on; what they replace is kept right on.
+  void publish(models::CompiledModels models);
+  void take_on(const std::vector<models::CompiledModel>& models);
+  // Models that own or read one of these tables, and those of these names.
+  void leave(const std::vector<std::string>& physical, const std::vector<std::string>& gone);
+
+  std::shared_ptr<models::Runtime> runtime() const;
+  std::shared_ptr<const models::CompiledModels> published() const;
+  std::shared_ptr<const models::Lineage> lineage() const;
+
+ private:
+  void rebuild();  // with mutex_ held
+
+  mutable std::mutex mutex_;
+  std::vector<models::CompiledModel> kept_;  // beside the published ones, in the order they came
+  std::shared_ptr<const models::CompiledModels> published_;
+  std::shared_ptr<const models::Lineage> lineage_;
+  std::shared_ptr<models::Runtime> runtime_;
+};
+
+}  // namespace tidemark::cli
