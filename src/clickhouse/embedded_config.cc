@@ -111,6 +111,8 @@ std::string users_config_text(const EmbeddedConfig& config) {
       <!-- Takes toDate(x) for monotonic over all of DateTime64 and skips parts that hold one value out of Date's range:
            rows are missing from the answer (26.7). -->
       <use_statistics_for_part_pruning>0</use_statistics_for_part_pruning>
+      <!-- Compiled max() and min() compare DateTime64 as unsigned: times before 1970 are the largest (26.7). -->
+      <compile_aggregate_expressions>0</compile_aggregate_expressions>
       <!-- avg(x * 3) would be computed as avg(x) * 3, another float than a model that adds x * 3 up has. -->
       <optimize_arithmetic_operations_in_aggregate_functions>0</optimize_arithmetic_operations_in_aggregate_functions>
     </default>

@@ -202,7 +202,7 @@ class ModelGenerator {
     return draft;
   }
   Draft any_keyed() {
-    switch (random_.below(12)) {
+    switch (random_.below(13)) {
       case 0:
         return rows_of("keyed", table_source(random_.below(4), random_.one_in(2)));
       case 1:
@@ -224,6 +224,9 @@ class ModelGenerator {
         return joined_by_key("keyed");
       case 6:
         return both_tables("keyed");
+      case 7:
+      case 8:
+        return with_dimensions("keyed");
       default:
         break;
     }
@@ -282,6 +285,31 @@ class ModelGenerator {
     return draft;
   }
 
+  // Facts with one or two dimensions by ON: a change of a dimension touches keys it does not carry.
+  Draft with_dimensions(const std::string& kind) {
+    bool orders = !random_.one_in(3);
+    Source facts = table_source(orders ? 0 : 4, true);
+    // Every name is qualified: some are in both tables.
+    std::string alias = orders ? "o" : "e";
+    for (auto& column : facts.scope)
+      if (column.sql.find('.') == std::string::npos) column.sql = alias + "." + column.sql;
+    for (auto& column : facts.key)
+      if (column.find('.') == std::string::npos) column = alias + "." + column;
+    auto join = [&](size_t index, const std::string& name, const std::string& by) {
+      const RandomTable& dimension = tables_[index];
+      facts.from += fmt::format("\n{} JOIN bronze.{} AS {} ON {}.{} = {}.{}",
+                                random_.pick_text({"LEFT", "LEFT", "INNER"}), dimension.name, name, name, by,
+                                alias, by);
+      for (const auto& column : dimension.columns)
+        facts.scope.push_back({name + "." + column.name, column.family});
+    };
+    uint64_t which = random_.below(3);
+    if (which != 1) join(2, "sh", "shop");
+    if (which != 0) join(3, "cu", "customer");
+    Grouped made = grouped(facts, false, kind == "view" ? 0 : 1, false);
+    return {.kind = kind, .sql = made.sql, .outputs = made.outputs, .key = made.key, .depth = 1};
+  }
+
   // UNION ALL of two tables, grouped.
   Draft both_tables(const std::string& kind) {
     Source orders = table_source(0, false), events = table_source(4, false);
@@ -313,7 +341,7 @@ class ModelGenerator {
       case 3:
         return windowed();
       case 4:
-        return with_dimension();
+        return with_dimensions("view");
       case 5:
       case 6:
       case 7:
@@ -344,23 +372,6 @@ class ModelGenerator {
         key, key, expressions_.scalar(source.scope).sql, source.from, expressions_.condition(source.scope));
     for (const auto& name : source.key) draft.outputs.push_back({name, Family::integer});
     draft.outputs.push_back({"place", Family::integer});
-    return draft;
-  }
-
-  // Facts with a dimension by ON.
-  Draft with_dimension() {
-    Draft draft{.kind = "view", .depth = 1};
-    std::string sum;
-    Source orders = table_source(0, false);
-    for (auto& column : orders.scope) column.sql = "o." + column.sql;
-    orders.key = {"o.id"};
-    OutputColumn output = expressions_.aggregate(orders, sum);
-    output.name = "a1";
-    draft.sql = fmt::format(
-        "SELECT s.name AS name, {} AS a1\nFROM bronze.orders AS o {} JOIN bronze.shops AS s ON s.shop = "
-        "o.shop\nGROUP BY s.name",
-        sum, random_.pick_text({"LEFT", "INNER"}));
-    draft.outputs = {{"name", Family::text}, output};
     return draft;
   }
 
