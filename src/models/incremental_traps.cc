@@ -243,7 +243,9 @@ void refuse_changing_functions(const ModelSource& source, const SqlText& text, s
     if (!text.call(index)) continue;
     const Token& token = text.tokens[index];
     if (dictionaries && lower_case(token.name).starts_with("dict")) continue;
-    // COUNT, arrayJoin and the like are known to repeat themselves; only what the server marks is refused.
+    // The server marks it because it makes rows, not because it changes.
+    if (lower_case(token.name) == "arrayjoin") continue;
+    // COUNT and the like are known to repeat themselves; only what the server marks is refused.
     if (source.functions.changes_by_itself(token.name) && !source.functions.aggregate(token.name))
       source.complaints.at(
           token.offset,
