@@ -101,6 +101,7 @@ json::object as_json(const models::ModelExplanation& model, const std::optional<
                         {"store", model.store},
                         {"statements", json::value_from(model.statements)},
                         {"backfill", model.backfill},
+                        {"per_run", model.per_run},
                         {"per_cut", json::value_from(model.per_cut)},
                         {"recompute", model.recompute},
                         {"tables", json::value_from(model.tables)},
@@ -160,6 +161,7 @@ std::string as_text(const models::ModelExplanation& model, const std::optional<j
   text += columns.render(table_style());
   text += "\nwhat it became\n";
   for (const auto& statement : model.statements) text += indented(statement);
+  if (!model.per_run.empty()) text += "each run\n" + indented(model.per_run);
   if (!model.per_cut.empty()) text += "after each cut that touches it\n";
   for (const auto& statement : model.per_cut) text += indented(statement);
   text += "\nkeeps\n";
@@ -278,7 +280,7 @@ Result<ExitCode> explain(const Options& options, const Invocation& invocation) {
     std::string by_row = TRY(models::condition_of_row(*model, TRY(parse_row(options.row))));
     condition = condition.empty() ? by_row : by_row + " AND (" + condition + ")";
   }
-  auto origin = TRY(models::row_origin(client, *model, condition, options.limit));
+  auto origin = TRY(models::row_origin(client, compilation.models, *model, condition, options.limit));
   print_out(invocation.json ? json::serialize(as_json(origin)) + "\n" : as_text(origin));
   return ExitCode::ok;
 }

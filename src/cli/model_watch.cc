@@ -67,6 +67,16 @@ void ModelWatch::on_cut(const ingest::CutEvent& cut) {
   auditor_.on_cut(cut.tables);
 }
 
+void ModelWatch::on_refresh(const std::string& model) {
+  std::vector<std::string> names;
+  {
+    std::lock_guard lock(mutex_);
+    names = models_.downstream_of(model);
+  }
+  names.push_back(model);
+  auditor_.ask_again(names);
+}
+
 // Holds mutex_.
 int64_t ModelWatch::lag_of(const ingest::SourceStatus& source) {
   int64_t now = clock_.monotonic_micros();

@@ -30,6 +30,8 @@ class ModelWatch {
   void start();
   void stop();
   void on_cut(const ingest::CutEvent& cut);
+  // A refresh model has a new result.
+  void on_refresh(const std::string& model);
 
   std::vector<serve::ModelStatus> models(const ingest::PipelineStatus& pipeline);
   std::vector<serve::AuditStatus> audits() const;

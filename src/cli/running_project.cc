@@ -276,10 +276,15 @@ struct RunningProject::State {
   void make_refreshes() {
     refreshes = std::make_unique<models::RefreshService>(
         *pool, system_clock(),
-        models::RefreshHooks{.after_swap =
-                                 [this](const models::CompiledModel& model) {
-                                   dictionaries.reload_over(*pool->lease(), model.name);
-                                 }},
+        models::RefreshHooks{
+            .before_swap = [this](const models::CompiledModel& model, const std::string& table) -> Status {
+              return models::refuse_when_blocked(*pool->lease(), model, table);
+            },
+            .after_swap =
+                [this](const models::CompiledModel& model) {
+                  dictionaries.reload_over(*pool->lease(), model.name);
+                  if (watch) watch->on_refresh(model.name);
+                }},
         [this](const std::set<std::string>& tables) { return complete(tables); });
   }
 

@@ -93,6 +93,12 @@ void Auditor::on_cut(const std::vector<std::string>& tables) {
       if (entry->audit.tables.contains(table)) entry->pending.insert(table);
 }
 
+void Auditor::ask_again(const std::vector<std::string>& models) {
+  std::lock_guard lock(mutex_);
+  for (const auto& entry : entries_)
+    if (std::find(models.begin(), models.end(), entry->audit.model) != models.end()) entry->whole_due_at = 0;
+}
+
 std::vector<AuditState> Auditor::states() const {
   std::lock_guard lock(mutex_);
   std::vector<AuditState> states;

@@ -76,6 +76,8 @@ class Auditor {
   void start();
   void stop();
   void on_cut(const std::vector<std::string>& tables);  // "bronze.t"
+  // The audits of these models are due as a whole: their rows changed by other ways than a cut.
+  void ask_again(const std::vector<std::string>& models);
   std::vector<AuditState> states() const;
 
   // Asks one audit that is due; false when none is.

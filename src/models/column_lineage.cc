@@ -4,6 +4,7 @@
 #include "models/query_tree.h"
 #include "models/references.h"
 
+#include <map>
 #include <set>
 
 namespace tidemark::models {
@@ -126,12 +127,34 @@ Result<std::vector<std::vector<SourceColumn>>> lineage_of(clickhouse::Client& cl
   return all;
 }
 
+// A recompute reads refresh models as they are; their columns are what those are made of.
+Status through_refresh_models(clickhouse::Client& client, const CompiledModels& models,
+                              std::vector<std::vector<SourceColumn>>& columns) {
+  std::map<std::string, std::vector<ColumnLineage>> known;
+  for (auto& sources : columns) {
+    std::set<SourceColumn> all;
+    for (auto& source : sources) {
+      const CompiledModel* upstream = models.find(source.table);
+      if (upstream == nullptr) {
+        all.insert(source);
+        continue;
+      }
+      if (!known.contains(source.table)) known[source.table] = TRY(column_lineage(client, models, *upstream));
+      for (const auto& column : known[source.table])
+        if (column.column == source.column) all.insert(column.bronze.begin(), column.bronze.end());
+    }
+    sources.assign(all.begin(), all.end());
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<ColumnLineage>> column_lineage(clickhouse::Client& client, const CompiledModels& models,
                                                   const CompiledModel& model) {
   auto direct = TRY(lineage_of(client, model, TRY(direct_select(models, model))));
   auto bronze = TRY(lineage_of(client, model, model.recompute));
+  TRY_VOID(through_refresh_models(client, models, bronze));
   std::vector<ColumnLineage> lineage;
   for (size_t index = 0; index < model.columns.size(); ++index)
     lineage.push_back({.column = model.columns[index].name,

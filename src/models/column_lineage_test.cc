@@ -144,7 +144,7 @@ TEST_F(ColumnLineageTest, RowsAnOutputRowCameFrom) {
     const CompiledModel& model = *models.find(name);
     auto condition = condition_of_row(model, values);
     EXPECT_TRUE(condition) << condition.error().describe();
-    auto origin = row_origin(client_, model, *condition, 3);
+    auto origin = row_origin(client_, models, model, *condition, 3);
     EXPECT_TRUE(origin) << origin.error().describe();
     std::map<std::string, OriginRows> tables;
     if (origin) {
@@ -171,7 +171,7 @@ TEST_F(ColumnLineageTest, RowsAnOutputRowCameFrom) {
 
   // What cannot be followed is said, and nothing is lost.
   const CompiledModel& ctr = *models.find("analytics.mv_campaign_ctr");
-  auto loose = row_origin(client_, ctr, "impressions > 5 AND campaign_id = 4", 3);
+  auto loose = row_origin(client_, models, ctr, "impressions > 5 AND campaign_id = 4", 3);
   ASSERT_TRUE(loose) << loose.error().describe();
   EXPECT_EQ(loose->left_out.size(), 1u);
   for (const auto& table : loose->tables)
@@ -181,7 +181,7 @@ TEST_F(ColumnLineageTest, RowsAnOutputRowCameFrom) {
   auto wrong = condition_of_row(ctr, {{"campain_id", "1"}});
   ASSERT_FALSE(wrong);
   EXPECT_THAT(wrong.error().message, HasSubstr("did you mean `campaign_id`?"));
-  EXPECT_FALSE(row_origin(client_, ctr, "campaign_id = 'x'", 3));
+  EXPECT_FALSE(row_origin(client_, models, ctr, "campaign_id = 'x'", 3));
 
   auto explanation = explain_model(client_, models, *models.find("analytics.campaign_impressions_daily"));
   ASSERT_TRUE(explanation) << explanation.error().describe();

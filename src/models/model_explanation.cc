@@ -19,9 +19,11 @@ std::string why_exact(const CompiledModel& model) {
              "one, and the newest version wins";
     case StoreForm::keyed:
       return "the keys a cut touched are recomputed from the current rows before the cut's fence is written";
-    default:
-      return "recomputed as a whole and swapped in at once";
+    case StoreForm::result:
+      return "recomputed as a whole at a fence and swapped in at once; until the next run it is as of that "
+             "fence";
   }
+  return "";
 }
 
 std::string unquoted(const std::string& quoted) {
@@ -61,6 +63,7 @@ Result<ModelExplanation> explain_model(clickhouse::Client& client, const Compile
   explanation.statements = model.create_statements;
   explanation.statements.push_back(model.view_statement);
   explanation.backfill = model.backfill_statement;
+  explanation.per_run = model.fill_select;
   for (const auto& [table, statement] : model.keyed.derive) explanation.per_cut.push_back(statement);
   if (!model.keyed.refresh.empty()) explanation.per_cut.push_back(model.keyed.refresh);
   explanation.tables = model.tables;

@@ -24,6 +24,7 @@ struct ModelExplanation {
   std::string store;                    // its name; empty: none
   std::vector<std::string> statements;  // that make it, in order, the public view last
   std::string backfill;                 // that fills a new store; empty: none
+  std::string per_run;                  // of a refresh model
   std::vector<std::string> per_cut;     // run after every cut that touches it (keyed)
   std::vector<std::string> tables, models, tables_in_depth, downstream;
   std::vector<ColumnLineage> columns;

@@ -1,5 +1,7 @@
 #include "models/query_tree.h"
 
+#include "models/refresh_model.h"
+
 #include <charconv>
 
 namespace tidemark::models {
@@ -78,9 +80,10 @@ std::vector<const TreeNode*> TreeNode::list(std::string_view section_name) const
   return nodes;
 }
 
-Result<QueryTree> QueryTree::read(clickhouse::Client& client, const std::string& select) {
+Result<QueryTree> QueryTree::read(clickhouse::Client& client, const std::string& select, int64_t instant) {
   // One pass: names are resolved and nothing is rewritten yet.
-  Block block = TRY(client.query("EXPLAIN QUERY TREE passes = 1 " + select));
+  Block block = TRY(client.query("EXPLAIN QUERY TREE passes = 1 " + select,
+                                 {.parameters = {{std::string(refresh_instant), std::to_string(instant)}}}));
   std::string text;
   for (size_t row = 0; row < block.rows(); ++row) {
     text += block.columns[0].text(row);

@@ -41,7 +41,8 @@ struct TreeNode {
 class QueryTree {
  public:
   // Errors: refused, when the SELECT does not compile.
-  static Result<QueryTree> read(clickhouse::Client& client, const std::string& select);
+  // `instant`: what the clock of a refresh model says (refresh_model.h).
+  static Result<QueryTree> read(clickhouse::Client& client, const std::string& select, int64_t instant = 0);
   static Result<QueryTree> parse(std::string_view text);
 
   const TreeNode& root() const { return *root_; }

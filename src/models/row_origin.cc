@@ -4,6 +4,7 @@
 #include "config/diagnostic.h"
 #include "models/model_source.h"
 #include "models/query_tree.h"
+#include "models/refresh_run.h"
 
 #include <set>
 
@@ -287,8 +288,8 @@ class Tracer {
       }
       std::string name = table->attribute("table_name");
       std::erase(name, '`');
-      if (name.starts_with("bronze.") && name.ends_with("__current"))
-        readings.push_back({name.substr(0, name.size() - 9), std::move(below)});
+      if (name.starts_with("bronze.") && name.ends_with("__current")) name = name.substr(0, name.size() - 9);
+      readings.push_back({name, std::move(below)});
     }
   }
 
@@ -400,8 +401,8 @@ Result<std::string> condition_of_row(const CompiledModel& model,
   return joined(conditions, " AND ");
 }
 
-Result<RowOrigin> row_origin(clickhouse::Client& client, const CompiledModel& model,
-                             const std::string& condition, size_t limit) {
+Result<RowOrigin> row_origin(clickhouse::Client& client, const CompiledModels& models,
+                             const CompiledModel& model, const std::string& condition, size_t limit) {
   RowOrigin origin{.condition = condition};
   std::string view = clickhouse::quote_table(model.file.database, model.file.name);
   Block count =
@@ -411,19 +412,38 @@ Result<RowOrigin> row_origin(clickhouse::Client& client, const CompiledModel& mo
   origin.row = TRY(client.query_text(
       fmt::format("SELECT * FROM {} WHERE {} LIMIT {} FORMAT JSONEachRow", view, condition, limit),
       bounded()));
-  QueryTree tree = TRY_IN(
-      QueryTree::read(client, "SELECT * FROM (" + model.recompute + "\n) WHERE " + condition), model.name);
+  int64_t instant = model.kind == ModelKind::refresh ? TRY(instant_of_result(client, model)) : 0;
+  QueryTree tree =
+      TRY_IN(QueryTree::read(client, "SELECT * FROM (" + model.recompute + "\n) WHERE " + condition, instant),
+             model.name);
   Tracer tracer(tree);
   tracer.run();
   std::set<std::string> seen;
   for (const auto& reading : tracer.readings) {
-    std::string key = reading.table;
-    for (const auto& one : reading.conditions) key += "\n" + print(one.expression);
+    std::vector<std::string> texts;
+    bool narrowed = false;
+    for (const auto& one : reading.conditions) {
+      texts.push_back(print(one.expression));
+      narrowed |= one.of_row;
+    }
     // A table that is read twice the same way is shown once.
-    if (!seen.insert(key).second) continue;
-    origin.tables.push_back(TRY(read_rows(client, reading.table, reading.conditions, limit)));
+    if (!seen.insert(reading.table + "\n" + joined(texts, "\n")).second) continue;
+    if (reading.table.starts_with("bronze.")) {
+      origin.tables.push_back(TRY(read_rows(client, reading.table, reading.conditions, limit)));
+      continue;
+    }
+    // A refresh model is read as it is; its rows came from somewhere, too.
+    const CompiledModel* upstream = models.find(reading.table);
+    if (upstream == nullptr) continue;
+    if (!narrowed) {
+      for (const auto& table : upstream->tables_in_depth) origin.tables.push_back({.table = table});
+      continue;
+    }
+    RowOrigin deeper = TRY(row_origin(client, models, *upstream, joined(texts, " AND "), limit));
+    for (auto& table : deeper.tables) origin.tables.push_back(std::move(table));
+    for (auto& text : deeper.left_out) origin.left_out.push_back(std::move(text));
   }
-  origin.left_out = std::move(tracer.left_out);
+  for (auto& text : tracer.left_out) origin.left_out.push_back(std::move(text));
   return origin;
 }
 

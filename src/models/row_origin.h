@@ -41,7 +41,7 @@ Result<std::string> condition_of_row(const CompiledModel& model,
                                      const std::vector<std::pair<std::string, std::string>>& values);
 
 // `condition`: SQL over the model's columns. Errors: refused, when it does not compile.
-Result<RowOrigin> row_origin(clickhouse::Client& client, const CompiledModel& model,
-                             const std::string& condition, size_t limit);
+Result<RowOrigin> row_origin(clickhouse::Client& client, const CompiledModels& models,
+                             const CompiledModel& model, const std::string& condition, size_t limit);
 
 }  // namespace tidemark::models
