@@ -8,6 +8,7 @@
 #include "cli/private_postgres.h"
 #include "cli/project_parity.h"
 #include "cli/running_project.h"
+#include "cli/signals.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 

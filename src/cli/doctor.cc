@@ -1,7 +1,7 @@
 // tidemark doctor: everything that could be wrong between this project and its servers, each with its remedy.
 #include "base/clock.h"
 #include "cli/output.h"
-#include "cli/running_project.h"
+#include "cli/running_instance.h"
 #include "cli/verb.h"
 #include "clickhouse/client.h"
 #include "clickhouse/embedded_server.h"

@@ -4,7 +4,7 @@
 // one.
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/running_project.h"
+#include "cli/running_instance.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"

@@ -3,6 +3,7 @@
 #include "cli/online_request.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/running_instance.h"
 #include "cli/warehouse_access.h"
 #include "ingest/state_store.h"
 #include "models/compiler.h"

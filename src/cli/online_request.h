@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/deploy_request.h"
-#include "cli/running_project.h"
+#include "cli/running_instance.h"
 
 namespace tidemark::cli {
 

@@ -3,7 +3,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/refresh_request.h"
-#include "cli/running_project.h"
+#include "cli/running_instance.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"

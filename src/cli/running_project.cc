@@ -7,10 +7,13 @@
 #include "cli/model_desk.h"
 #include "cli/model_watch.h"
 #include "cli/output.h"
+#include "cli/running_instance.h"
+#include "cli/signals.h"
 #include "clickhouse/client_pool.h"
 #include "clickhouse/embedded_server.h"
 #include "ingest/postgres_pipeline.h"
 #include "models/audits.h"
+#include "models/change_tables.h"
 #include "models/compiler.h"
 #include "models/generation.h"
 #include "models/lookups.h"
@@ -35,10 +38,6 @@ namespace {
 
 constexpr size_t warehouse_connections = 12;
 
-std::filesystem::path run_file(const std::filesystem::path& root) {
-  return root / ".tidemark" / "up.json";
-}
-
 Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remote) {
   return clickhouse::Endpoint::parse(remote.url, remote.user, remote.password);
 }
@@ -47,16 +46,6 @@ std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
   std::vector<std::string> names;
   for (const auto& table : tables) names.push_back("bronze." + table);
   return names;
-}
-
-// 256 bits, in hexadecimal.
-Result<std::string> random_token() {
-  unsigned char bytes[32];
-  if (getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes))
-    return fail(ErrorKind::internal, "the system gives no random bytes");
-  std::string token;
-  for (unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
-  return token;
 }
 
 // Names and contents of the project's files but for its models.
@@ -108,13 +97,13 @@ struct RunningProject::State {
   // One instance a project: two would fight for ports and slots with less helpful words.
   Status lock() {
     std::error_code error;
-    std::filesystem::create_directories(run_file(project.root).parent_path(), error);
+    std::filesystem::create_directories(running_instance_file(project.root).parent_path(), error);
     if (error)
       return fail(ErrorKind::refused,
                   fmt::format("cannot write to {}: {}", project.root.string(), error.message()),
                   "the project's directory must be writable: it holds .tidemark and, by default, data");
-    lock_fd =
-        open((run_file(project.root).parent_path() / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    lock_fd = open((running_instance_file(project.root).parent_path() / "lock").c_str(),
+                   O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0) {
       std::string own = std::to_string(getpid());
       if (ftruncate(lock_fd, 0) != 0 || pwrite(lock_fd, own.data(), own.size(), 0) < 0)
@@ -479,7 +468,7 @@ struct RunningProject::State {
     options.refresh = [this](const std::string& model) { return refreshes->ask(model); };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
-    return write_run_file(token);
+    return write_running_instance(project.root, {server->url(), token});
   }
 
   // What is being filled, under the name it will have.
@@ -495,23 +484,6 @@ struct RunningProject::State {
     list.push_back({.model = building->model, .state = "building", .percent = building->percent});
   }
 
-  Status write_run_file(const std::string& token) {
-    std::string text = boost::json::serialize(
-                           boost::json::object{{"pid", getpid()}, {"url", server->url()}, {"token", token}}) +
-                       "\n";
-    auto path = run_file(project.root);
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);  // its mode must be ours from the first byte
-    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool written = fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    if (fd >= 0) close(fd);
-    if (!written)
-      return fail(
-          ErrorKind::refused, fmt::format("cannot write {}", path.string()),
-          "the project's directory must be writable: other verbs find the running project by that file");
-    return {};
-  }
-
   void stop() {
     if (std::exchange(stopped, true)) return;
     stopping = true;
@@ -522,7 +494,7 @@ struct RunningProject::State {
     if (server) server->stop();
     if (embedded) embedded->stop();
     std::error_code ignored;
-    if (server) std::filesystem::remove(run_file(project.root), ignored);
+    if (server) std::filesystem::remove(running_instance_file(project.root), ignored);
     if (lock_fd >= 0) close(lock_fd);
   }
 };
@@ -588,57 +560,6 @@ std::optional<Error> RunningProject::gave_up() const {
   for (const auto& pipeline : state_->pipelines)
     if (auto error = pipeline->gave_up()) return error;
   return std::nullopt;
-}
-
-Result<std::string> running_url(const std::filesystem::path& project_directory) {
-  return TRY(running_instance(project_directory)).url;
-}
-
-Result<RunningInstance> running_instance(const std::filesystem::path& project_directory) {
-  auto down = fail(ErrorKind::dependency_down,
-                   fmt::format("the project in {} is not running", project_directory.string()),
-                   "start it with: tidemark up");
-  std::ifstream file(run_file(project_directory));
-  std::stringstream text;
-  text << file.rdbuf();
-  boost::system::error_code error;
-  auto value = boost::json::parse(text.str(), error);
-  if (error || !value.is_object()) return down;
-  const auto& object = value.as_object();
-  if (!object.contains("pid") || !object.contains("url")) return down;
-  // The file of a killed instance stays behind; its process does not.
-  if (kill(static_cast<pid_t>(object.at("pid").as_int64()), 0) != 0) return down;
-  RunningInstance running{.url = std::string(object.at("url").as_string())};
-  if (const auto* token = object.if_contains("token")) running.token = token->as_string();
-  return running;
-}
-
-void Signals::block() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-}
-
-bool Signals::pending() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigpending(&set);
-  return sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1;
-}
-
-int Signals::wait(std::chrono::milliseconds timeout) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
-  timespec time{.tv_sec = timeout.count() / 1000, .tv_nsec = (timeout.count() % 1000) * 1'000'000};
-  int signal = sigtimedwait(&set, nullptr, &time);
-  return signal > 0 ? signal : 0;
 }
 
 }  // namespace tidemark::cli

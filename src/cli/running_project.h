@@ -53,25 +53,4 @@ class RunningProject {
   std::unique_ptr<State> state_;
 };
 
-// The page's address of the instance that runs this project, when there is one. Errors: dependency_down when
-// not.
-Result<std::string> running_url(const std::filesystem::path& project_directory);
-
-// The same with what requests that change something must bring along. The file is its user's alone.
-struct RunningInstance {
-  std::string url, token;
-};
-Result<RunningInstance> running_instance(const std::filesystem::path& project_directory);
-
-// SIGINT, SIGTERM and SIGHUP, as a question. Call block() before any thread is made, so that only wait() sees
-// them.
-class Signals {
- public:
-  static void block();
-  // The signal that came within `timeout`, or 0.
-  static int wait(std::chrono::milliseconds timeout);
-  // One has come and nobody has waited for it yet.
-  static bool pending();
-};
-
 }  // namespace tidemark::cli

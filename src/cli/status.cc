@@ -1,7 +1,7 @@
 // tidemark status: asks the running instance.
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/running_project.h"
+#include "cli/running_instance.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "http/client.h"

@@ -1,6 +1,7 @@
 // tidemark up: runs the project until told to stop.
 #include "base/log.h"
 #include "cli/running_project.h"
+#include "cli/signals.h"
 #include "cli/verb.h"
 
 #include <CLI/CLI.hpp>

@@ -2,7 +2,7 @@
 #include "cli/output.h"
 #include "cli/project_parity.h"
 #include "cli/refresh_request.h"
-#include "cli/running_project.h"
+#include "cli/running_instance.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 

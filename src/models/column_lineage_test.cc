@@ -183,7 +183,7 @@ TEST_F(ColumnLineageTest, RowsAnOutputRowCameFrom) {
   EXPECT_THAT(wrong.error().message, HasSubstr("did you mean `campaign_id`?"));
   EXPECT_FALSE(row_origin(client_, models, ctr, "campaign_id = 'x'", 3));
 
-  auto explanation = explain_model(client_, models, *models.find("analytics.campaign_impressions_daily"));
+  auto explanation = explain_model(client_, models, *models.find("analytics.campaign_traffic_daily"));
   ASSERT_TRUE(explanation) << explanation.error().describe();
   EXPECT_EQ(explanation->stored.size(), 1u);
   EXPECT_GT(explanation->stored.at(0).rows, 0u);

@@ -35,8 +35,4 @@ struct Compilation {
 // Errors of the call itself: the warehouse cannot be reached. Mistakes in models are Compilation::errors.
 Result<Compilation> compile(clickhouse::Client& client, const std::vector<config::ModelFile>& files);
 
-// The tables ("impressions", without the database) whose change rows models need. Needs no warehouse; models
-// that do not even tokenize are skipped (compile() reports them).
-std::set<std::string> tables_needing_changes(const std::vector<config::ModelFile>& files);
-
 }  // namespace tidemark::models

@@ -1,5 +1,6 @@
 // Incremental models against their recompute under random streams of inserts, updates, deletes, key changes
 // and changes of what they join.
+#include "models/change_tables.h"
 #include "models/exact_sums.h"
 #include "models/incremental_feed.h"
 #include "models/test_warehouse.h"

@@ -95,9 +95,9 @@ TEST_F(LookupsTest, StandsOverModels) {
       model_file("analytics.names", "view", "SELECT shop, upper(name) AS loud FROM bronze.shops")};
   project_.dictionaries = {file("loud", "analytics.names", {"shop"})};
   ASSERT_EQ(prepare(), "");
-  project_.models.push_back(model_file(
-      "analytics.m", "view",
-      "SELECT dictGetOrDefault('geo.loud', 'loud', shop, 'nobody') AS who FROM bronze.orders"));
+  project_.models.push_back(
+      model_file("analytics.m", "view",
+                 "SELECT dictGetOrDefault('geo.loud', 'loud', shop, 'nobody') AS who FROM bronze.orders"));
   // Built after what its dictionary is over, whatever the files' order.
   std::swap(project_.models[0], project_.models[1]);
   CompiledModels models = good(project_.models);

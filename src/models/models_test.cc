@@ -1,4 +1,5 @@
 #include "models/audits.h"
+#include "models/change_tables.h"
 #include "models/lineage.h"
 #include "models/test_warehouse.h"
 

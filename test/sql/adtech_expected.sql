@@ -14,12 +14,6 @@ SELECT id, campaign_id, created_at::date, created_at, created_at FROM impression
 -- model: analytics.fact_clicks
 SELECT id, campaign_id, created_at::date, created_at, created_at FROM clicks
 
--- model: analytics.campaign_impressions_daily
-SELECT campaign_id, created_at::date, count(*) FROM impressions GROUP BY 1, 2
-
--- model: analytics.campaign_clicks_daily
-SELECT campaign_id, created_at::date, count(*) FROM clicks GROUP BY 1, 2
-
 -- model: analytics.impressions_by_minute
 SELECT date_trunc('minute', created_at), count(*) FROM impressions GROUP BY 1
 

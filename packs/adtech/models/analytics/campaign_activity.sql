@@ -8,5 +8,6 @@ SELECT
     count() AS active_days,
     argMax(event_date, (daily.impressions, event_date)) AS peak_day,
     max(daily.impressions) AS peak_impressions
-FROM analytics.campaign_impressions_daily AS daily
+FROM analytics.campaign_traffic_daily AS daily
+WHERE daily.impressions > 0
 GROUP BY campaign_id
