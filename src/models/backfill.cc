@@ -128,13 +128,19 @@ Status Backfill::plan(clickhouse::Client& client) {
   }
   uint64_t pieces = rows / chunk_rows_ + 1;
   if (!ranged_.second.empty() && pieces > 1) {
-    Block key = TRY(client.query(
-        "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String} "
-        "AND is_in_sorting_key AND startsWith((SELECT sorting_key FROM system.tables WHERE database = "
-        "{database:String} AND name = {table:String}), multiIf(match(name, '^[A-Za-z_][A-Za-z0-9_]*$'), "
-        "name, "
-        "concat('`', name, '`'))) ORDER BY length(name) DESC LIMIT 1",
+    // The first column of the sorting key, when it is a plain column.
+    Block sorting = TRY(client.query(
+        "SELECT sorting_key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
         {.parameters = {{"database", ranged_.first}, {"table", ranged_.second}}}));
+    auto tokens = TRY(tokenize(sorting.rows() == 1 ? sorting.columns[0].text(0) : std::string_view()));
+    bool plain = !tokens.empty() && tokens[0].identifier() && (tokens.size() == 1 || tokens[1].is(","));
+    Block key =
+        TRY(client.query("SELECT name, type FROM system.columns WHERE database = {database:String} AND table "
+                         "= {table:String} AND "
+                         "name = {name:String}",
+                         {.parameters = {{"database", ranged_.first},
+                                         {"table", ranged_.second},
+                                         {"name", plain ? tokens[0].name : std::string()}}}));
     if (key.rows() == 1) {
       column = quote_identifier(key.columns[0].text(0));
       type = key.columns[1].text(0);
