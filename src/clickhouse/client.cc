@@ -248,6 +248,9 @@ struct Client::Connection {
     // Days of times without a zone: the same for the statement that stores them and the one that checks them,
     // whatever zone a server stands in.
     if (!options.settings.contains("session_timezone")) append_field(text, "session_timezone", "UTC");
+    // length() of an enum's text is a LowCardinality(UInt64): not wise, but no reason to refuse a model.
+    if (!options.settings.contains("allow_suspicious_low_cardinality_types"))
+      append_field(text, "allow_suspicious_low_cardinality_types", "1");
     for (const auto& [name, value] : options.settings) append_field(text, name, value);
     // A token without this would be carried in vain.
     if (options.settings.contains("insert_deduplication_token") &&

@@ -320,7 +320,7 @@ class Compilation_ {
 
     ModelSource source{file, functions_, tables_, client_, complain, result_.models, mirrored_};
     std::optional<Retention> retention;
-    if (!Retention::read(source, model.columns, retention)) return {};
+    if (!Retention::read(source, model.recompute, retention)) return {};
     if (retention) {
       mirrored_[name] = TRY(one_line(retention->applied_to(mirrored_only)));
       compared_[name] = TRY(one_line(retention->applied_to(compared)));

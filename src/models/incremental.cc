@@ -136,12 +136,11 @@ class Compiler {
   }
 
   // What the header's expressions may use: the store's columns.
-  bool check_header(const std::vector<ColumnDescription>& stored, const char* key,
-                    const std::string& expression) {
+  // `stored`: a SELECT of what the store holds.
+  bool check_header(const std::string& stored, const char* key, const std::string& expression) {
     if (expression.empty()) return true;
     auto described =
-        clickhouse::describe_select(source_.client, "SELECT (" + expression + ") FROM null(" +
-                                                        clickhouse::quote_string(declare(stored)) + ")");
+        clickhouse::describe_select(source_.client, "SELECT (" + expression + ") FROM (" + stored + ")");
     if (described) return true;
     source_.complaints.in_header(
         key,
@@ -152,7 +151,7 @@ class Compiler {
     return false;
   }
 
-  bool check_headers(const std::vector<ColumnDescription>& stored) {
+  bool check_headers(const std::string& stored) {
     for (const auto& expression : source_.file.order_by)
       if (!check_header(stored, "order_by", expression)) return false;
     return check_header(stored, "partition_by", source_.file.partition_by) &&
@@ -413,11 +412,12 @@ class Compiler {
 
   bool store_from(IncrementalModel& model) {
     const auto& feed = model.feeds.front();
-    auto stored = describe(over_rows(feed.delta_select, feed.table->rows_as_changes()), "as change rows");
+    std::string select = over_rows(feed.delta_select, feed.table->rows_as_changes());
+    auto stored = describe(select, "as change rows");
     if (!stored) return false;
     model.stored = std::move(*stored);
     model.store_columns = declare(model.stored);
-    return check_headers(model.stored);
+    return check_headers(select);
   }
 
   // The name a group gets in the store: the model's own column when there is one.
@@ -535,7 +535,9 @@ class Compiler {
              (having.empty() ? "" : " HAVING " + joined(having, " AND "));
     };
     model.view_select = view(std::string(store_placeholder), *joins);
-    std::string trial = view("null(" + clickhouse::quote_string(model.store_columns) + ")", *trial_joins);
+    const auto& feed = model.feeds.front();
+    std::string trial =
+        view("(" + over_rows(feed.delta_select, feed.table->rows_as_changes()) + ")", *trial_joins);
     auto types = describe(trial, "as the view that adds the deltas up");
     if (!types) return std::nullopt;
     for (size_t index = 0; index < types->size(); ++index)

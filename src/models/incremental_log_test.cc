@@ -80,6 +80,10 @@ TEST_F(LogTest, EveryAggregateEqualsItsRecompute) {
                              "(SELECT user, shop AS place, price, tip FROM bronze.events WHERE country != "
                              "'') AS e LEFT JOIN bronze.shops AS "
                              "s ON s.shop = e.place GROUP BY name"));
+  files.push_back(
+      model_file("analytics.letters", "incremental",
+                 "SELECT length(country) AS letters, country, country AS again, count() AS n FROM "
+                 "bronze.events GROUP BY letters, country, letters + 0, country"));
   Stream shops(client_, seed_);
   shops.cut(50);
   add(300);

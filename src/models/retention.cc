@@ -4,7 +4,7 @@
 
 namespace tidemark::models {
 
-bool Retention::read(const ModelSource& source, const std::vector<clickhouse::ColumnDescription>& columns,
+bool Retention::read(const ModelSource& source, const std::string& select,
                      std::optional<Retention>& retention) {
   const std::string& expression = source.file.ttl;
   retention.reset();
@@ -19,12 +19,8 @@ bool Retention::read(const ModelSource& source, const std::vector<clickhouse::Co
     if (token.identifier() && source.functions.changes_by_itself(token.name))
       return complain(fmt::format("`{}` gives another answer each time", token.text),
                       "name a time of the row; it is compared with the clock");
-  std::vector<std::string> declared;
-  for (const auto& column : columns)
-    declared.push_back(clickhouse::quote_identifier(column.name) + " " + column.type);
   auto type =
-      clickhouse::describe_select(source.client, "SELECT (" + expression + ") FROM null(" +
-                                                     clickhouse::quote_string(joined(declared)) + ")");
+      clickhouse::describe_select(source.client, "SELECT (" + expression + ") FROM (" + select + "\n)");
   if (!type) {
     if (type.error().kind != ErrorKind::refused) return complain(type.error().message, type.error().remedy);
     return complain(

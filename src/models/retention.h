@@ -18,9 +18,8 @@ namespace tidemark::models {
 
 class Retention {
  public:
-  // Of a model with these columns; nothing without a `-- ttl:`. false: complaints say what is wrong.
-  static bool read(const ModelSource& source, const std::vector<clickhouse::ColumnDescription>& columns,
-                   std::optional<Retention>& retention);
+  // Of a model that is this SELECT; nothing without a `-- ttl:`. false: complaints say what is wrong.
+  static bool read(const ModelSource& source, const std::string& select, std::optional<Retention>& retention);
 
   // "SELECT * FROM (<select>) WHERE <not too old>". The first line of `select` stays the first line.
   std::string applied_to(const std::string& select) const;
