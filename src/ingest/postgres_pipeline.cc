@@ -159,8 +159,10 @@ Status PostgresPipeline::ensure_bronze() {
             ErrorKind::unsupported,
             fmt::format("table {} changed since it was captured: {}", table.source.display(), difference),
             "copy the source again under the new shape with: tidemark up --recopy");
+      // A dictionary over the table does not mind: it is made again before models are compiled.
       for (const char* suffix : {"__current", "__changes", ""})
-        TRY_VOID(lease->execute("DROP TABLE IF EXISTS " + table.target(suffix) + " SYNC"));
+        TRY_VOID(lease->execute("DROP TABLE IF EXISTS " + table.target(suffix) +
+                                " SYNC SETTINGS check_table_dependencies = 0"));
     }
     for (const auto& statement : create_statements(table)) TRY_VOID(lease->execute(statement));
   }
