@@ -2,7 +2,7 @@
 // asking.
 #pragma once
 
-#include "cli/running_project.h"
+#include "cli/running_instance.h"
 
 #include <cstdint>
 #include <string>
