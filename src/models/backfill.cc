@@ -133,7 +133,10 @@ Status Backfill::plan(clickhouse::Client& client) {
         "SELECT sorting_key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
         {.parameters = {{"database", ranged_.first}, {"table", ranged_.second}}}));
     auto tokens = TRY(tokenize(sorting.rows() == 1 ? sorting.columns[0].text(0) : std::string_view()));
-    bool plain = !tokens.empty() && tokens[0].identifier() && (tokens.size() == 1 || tokens[1].is(","));
+    if (!tokens.empty() && tokens[0].is("("))
+      tokens.erase(tokens.begin());  // the server writes (id) and a, b
+    bool plain = !tokens.empty() && tokens[0].identifier() &&
+                 (tokens.size() == 1 || tokens[1].is(",") || tokens[1].is(")"));
     Block key =
         TRY(client.query("SELECT name, type FROM system.columns WHERE database = {database:String} AND table "
                          "= {table:String} AND "
