@@ -147,6 +147,9 @@ TEST_F(DeploymentTest, ReadersSeeTheOldOrTheNewExactlyWhileCutsArrive) {
   CompiledModels now = good(after());
   verify(now, "promoted");
   EXPECT_TRUE(compute_plan(client_, now)->empty());
+  EXPECT_GT(
+      std::stoi(text("SELECT uniqExact(chunk) FROM tidemark.backfills WHERE model = 'analytics.by_shop'")), 2)
+      << text("SELECT * FROM tidemark.backfills ORDER BY at");
   nothing_left_over();
 
   // The version before has been fed all the time.
