@@ -175,7 +175,8 @@ std::vector<Deployment::Wave> Deployment::waves() {
       if (found == wave_of.end()) continue;
       // What keeps it right reads the other one's view or store, which must be whole by then. (A plain view
       // is only replaced after it.)
-      bool reads = false;
+      // A refresh model's first run reads what its author wrote: public names.
+      bool reads = model.kind == ModelKind::refresh;
       const std::string& store = models_.find(upstream)->store;
       for (const auto* statement : model.statements()) {
         if (statement == &model.view_statement) continue;

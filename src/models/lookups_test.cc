@@ -12,7 +12,6 @@ using testing::HasSubstr;
 class LookupsTest : public ModelsTest {
  protected:
   void SetUp() override {
-    run("DROP DATABASE IF EXISTS geo SYNC");  // before what its dictionaries are over
     ModelsTest::SetUp();
     run("INSERT INTO bronze.shops VALUES (1, 'one', '2020-01-01', 1, 0, now(), 1), (-2, 'minus two', "
         "'1950-01-01', 1, "

@@ -37,7 +37,8 @@ class ModelsTest : public testing::Test {
   ModelsTest() : client_(clickhouse::TestServer::shared().client()) {}
 
   void SetUp() override {
-    for (const char* database : {"bronze", "analytics", "tidemark"})
+    // Dictionaries before what they are over.
+    for (const char* database : {"geo", "bronze", "analytics", "tidemark"})
       run("DROP DATABASE IF EXISTS " + std::string(database) + " SYNC");
     run("CREATE DATABASE bronze");
     create("orders",
