@@ -113,8 +113,10 @@ class Worker {
 
 TEST(RandomModels, EqualTheirRecomputeUnderARandomStreamWithKills) {
   bool one = std::getenv("TIDEMARK_SEED") != nullptr;
-  uint64_t first = number_from("TIDEMARK_SEED", std::random_device{}() % 1'000'000'000);
-  uint64_t seeds = one ? 1 : number_from("TIDEMARK_SEEDS", 150);
+  // Continuous integration always takes the same seeds: it judges a change, by hand we hunt.
+  bool always_the_same = std::getenv("CI") != nullptr;
+  uint64_t first = number_from("TIDEMARK_SEED", always_the_same ? 1 : std::random_device{}() % 1'000'000'000);
+  uint64_t seeds = number_from("TIDEMARK_SEEDS", one ? 1 : always_the_same ? 40 : 150);
   fmt::print("seeds {} to {}\n", first, first + seeds - 1);
   auto began = std::chrono::steady_clock::now();
   std::atomic<uint64_t> next{first}, failures{0};
