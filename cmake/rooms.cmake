@@ -22,7 +22,7 @@ function(tidemark_room name)
     target_compile_definitions(tidemark_${name}_test PRIVATE TIDEMARK_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TIDEMARK_BINARY_DIR="${CMAKE_BINARY_DIR}")
     # Tests over many random seeds take minutes: a type of their own (TIDEMARK_SEEDS, TIDEMARK_SEED).
     add_test(NAME unit.${name} COMMAND tidemark_${name}_test --gtest_filter=-RandomModels.*)
-    set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 900)
+    set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 1800)
     if(EXISTS ${CMAKE_SOURCE_DIR}/src/${name}/property_test.cc)
       add_test(NAME property.${name} COMMAND tidemark_${name}_test --gtest_filter=RandomModels.*)
       set_tests_properties(property.${name} PROPERTIES LABELS property TIMEOUT 1800)
