@@ -58,7 +58,7 @@ class ModelsTest : public testing::Test {
     run("CREATE TABLE bronze." + name + " (" + columns +
         ", _version UInt128, _deleted UInt8, _committed_at DateTime64(6, 'UTC'), _cut UInt64) ENGINE = "
         "ReplacingMergeTree(_version, _deleted) ORDER BY (" +
-        key + ") SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 64");
+        key + ") SETTINGS non_replicated_deduplication_window = 1000");
     run("CREATE VIEW bronze." + name + "__current AS SELECT " + names + " FROM bronze." + name +
         " FINAL WHERE _deleted = 0");
     run("CREATE TABLE bronze." + name + "__changes (" + columns +
