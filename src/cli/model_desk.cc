@@ -69,7 +69,8 @@ void ModelDesk::run(const DeployRequest& request) {
 
 Status ModelDesk::attempt(const DeployRequest& request) {
   clickhouse::Client client(warehouse_);
-  if (request.action == DeployRequest::Action::rollback) return models::rollback(client, request.model);
+  if (request.action == DeployRequest::Action::rollback)
+    return models::rollback(client, request.model, hooks_);
   return apply(client, request);
 }
 

@@ -369,10 +369,15 @@ Status Deployment::promote(Wave& wave) {
   }
 
   for (const auto& build : wave) tell(build, "publish");
-  // One after the other without a break: a view over another one sees both versions for as short as can be.
-  for (const auto& build : wave)
-    if (Status replaced = client_.execute(build.model->view_statement); !replaced)
-      return fail(std::move(replaced.error()).in("model " + build.model->name));
+  // Between two cuts: while one is applied, the store before may have it already and the new one not yet.
+  TRY_VOID(at_barrier([&]() -> Status {
+    for (const auto& build : wave)
+      if (Status replaced =
+              client_.execute(build.model->view_statement, {.timeout = limits::barrier_statement_time});
+          !replaced)
+        return fail(std::move(replaced.error()).in("model " + build.model->name));
+    return {};
+  }));
   std::vector<std::pair<ModelRecord, std::string>> facts;
   for (const auto& build : wave) {
     ModelRecord active = record(build, "active");
@@ -447,7 +452,7 @@ Status Deployment::drop(std::vector<ModelRecord> records, const std::vector<std:
   return state_.write(client_, std::move(facts));
 }
 
-Status rollback(clickhouse::Client& client, const std::string& model) {
+Status rollback(clickhouse::Client& client, const std::string& model, const DeploymentHooks& hooks) {
   ModelState state = TRY(ModelState::load(client));
   const ModelRecord* active = state.active(model);
   const ModelRecord* before = nullptr;
@@ -466,7 +471,8 @@ Status rollback(clickhouse::Client& client, const std::string& model) {
   if (engines.size() != before->physical.size())
     return fail(ErrorKind::refused, fmt::format("tables of the version before of {} are gone", model),
                 "put the earlier definition back into the model's file and run `tidemark apply`");
-  TRY_VOID(client.execute(before->view));
+  auto replace = [&] { return client.execute(before->view, {.timeout = limits::barrier_statement_time}); };
+  TRY_VOID(hooks.at_barrier ? hooks.at_barrier(replace) : replace());
   ModelRecord again = *before, retired = *active;
   again.state = "active";
   retired.state = "retired";

@@ -7,9 +7,9 @@
 //   2  at the barrier       snapshots are attached, materialized views made, the runtime takes the new models
 //                           on, `building` is written: from here on the stores get every cut
 //   3  cuts go on           what was there before is filled in (backfill.h), in chunks
-//   4                       additive stores are joined (`joining`), the public views are replaced in
-//   dependency
-//                           order, `active` and `retired` are written together
+//   4  at another barrier   additive stores are joined before it (`joining`); the public views are replaced
+//                           in dependency order at it, so that no count goes back by the cut under way;
+//                           `active` and `retired` are written together
 // A version that was replaced stays fed (its views stay, the runtime goes on with it) until the next change
 // of its model, so that rollback() is exact and instant. What feeds a store is only taken away at a barrier:
 // an INSERT under way into a table that goes would fail.
@@ -80,7 +80,7 @@ class Deployment {
 };
 
 // The version of `model` that was replaced last takes the public view back, and the one before is retired in
-// its stead. Both have been fed all the time. Errors: refused when there is none.
-Status rollback(clickhouse::Client& client, const std::string& model);
+// its stead, at a barrier. Both have been fed all the time. Errors: refused when there is none.
+Status rollback(clickhouse::Client& client, const std::string& model, const DeploymentHooks& hooks = {});
 
 }  // namespace tidemark::models

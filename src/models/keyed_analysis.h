@@ -57,6 +57,11 @@ struct KeyedTable {
 };
 using KeyedTables = std::map<std::string, KeyedTable, std::less<>>;
 
+// Statements and with them fingerprints must not depend on where tables lie in memory.
+struct ByTableName {
+  bool operator()(const KeyedTable* left, const KeyedTable* right) const { return left->name < right->name; }
+};
+
 // Keys that changes of `table` touch: expressions over its change rows, or a SELECT of columns _0, _1, ...
 // with {cut:UInt64} and, for the change rows of a table, delta_placeholder(table).
 struct Touch {
@@ -87,7 +92,7 @@ class KeyedAnalysis {
     return restrictions_;
   }  // by offset in the text
   // Columns of the change rows that `select`s of touches read.
-  const std::map<const KeyedTable*, std::set<std::string>>& deltas() const { return deltas_; }
+  const std::map<const KeyedTable*, std::set<std::string>, ByTableName>& deltas() const { return deltas_; }
 
  private:
   using Wanted = std::vector<std::optional<Expression>>;  // over the columns of a subquery or table
@@ -144,7 +149,7 @@ class KeyedAnalysis {
   std::map<size_t, std::unique_ptr<SelectScope>> scopes_;  // by first token
   std::vector<Touch> touches_;
   std::map<size_t, Restriction> restrictions_;
-  std::map<const KeyedTable*, std::set<std::string>> deltas_;
+  std::map<const KeyedTable*, std::set<std::string>, ByTableName> deltas_;
 };
 
 }  // namespace tidemark::models

@@ -25,6 +25,8 @@ test(`finance (seed ${seed})`, { timeout: 900_000 }, async (t) => {
     await generate(world, '--rows', '5000', '--updates', '0.06', '--deletes', '0.005');
     await project.up();
     assert.ok((await assert_finance_equal(world, 'initial copy')) > 5_000);
+    const plan = await project.run('plan');
+    assert.equal(plan.code, 0, `another process makes the same of the same models: ${plan.stdout}`);
   });
 
   await t.test('a stream of payments that settle, fail, are corrected and charged back', async () => {
