@@ -9,9 +9,9 @@
 #include "cli/output.h"
 #include "cli/running_instance.h"
 #include "cli/signals.h"
+#include "cli/source_pipelines.h"
 #include "clickhouse/client_pool.h"
 #include "clickhouse/embedded_server.h"
-#include "ingest/postgres_pipeline.h"
 #include "models/audits.h"
 #include "models/change_tables.h"
 #include "models/compiler.h"
@@ -79,7 +79,6 @@ struct RunningProject::State {
   clickhouse::Endpoint reader;
   std::unique_ptr<clickhouse::ClientPool> pool;
   LiveModels models;
-  ingest::CutBarrier barrier;
   std::unique_ptr<ModelDesk> desk;
   std::vector<std::string> for_later;  // models that are filled beside the stream
   std::string other_files;             // as they were at the start
@@ -89,7 +88,7 @@ struct RunningProject::State {
   std::unique_ptr<models::RefreshService> refreshes;
   std::set<std::string>
       streamed;  // sources; only complete() looks at it, which the service calls one at a time
-  std::vector<std::unique_ptr<ingest::PostgresPipeline>> pipelines;
+  SourcePipelines pipelines;
   std::unique_ptr<serve::LiveServer> server;
   int lock_fd = -1;
   bool stopped = false;
@@ -157,40 +156,19 @@ struct RunningProject::State {
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
       return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
     };
-    hooks.barrier = &barrier;
     return hooks;
-  }
-
-  // The place between two cuts of all sources. A source that has just begun has no fence of its own yet: it
-  // is asked for one.
-  Status at_barrier(const std::function<Status()>& action) {
-    int64_t deadline = system_clock().monotonic_micros() + limits::barrier_wait_us;
-    auto at_fence = [this] {
-      return std::all_of(pipelines.begin(), pipelines.end(), [](const auto& one) { return one->at_fence(); });
-    };
-    for (bool asked = false;;) {
-      bool ran = false;
-      Status done = barrier.run(limits::barrier_patience, at_fence, [&] {
-        ran = true;
-        return action();
-      });
-      if (ran) return done;
-      if (stopping) return fail(ErrorKind::cancelled, "stopped");
-      if (system_clock().monotonic_micros() > deadline) return done;
-      if (!std::exchange(asked, true)) (void)ask_for_fences();
-      std::this_thread::sleep_for(limits::fence_poll_every);
-    }
   }
 
   models::DeploymentHooks deployment_hooks() {
     models::DeploymentHooks hooks;
-    hooks.at_barrier = [this](const std::function<Status()>& action) { return at_barrier(action); };
-    hooks.prepare_change_rows = [this](const std::set<std::string>& tables) -> Status {
-      for (auto& pipeline : pipelines) TRY_VOID(pipeline->prepare_change_rows(tables));
-      return {};
+    hooks.at_barrier = [this](const std::function<Status()>& action) {
+      return pipelines.at_barrier(action, stopping);
+    };
+    hooks.prepare_change_rows = [this](const std::set<std::string>& tables) {
+      return pipelines.prepare_change_rows(tables);
     };
     hooks.begin_change_rows = [this](const std::set<std::string>& tables) {
-      for (auto& pipeline : pipelines) pipeline->begin_change_rows(tables);
+      pipelines.begin_change_rows(tables);
     };
     hooks.take_on = [this](const std::vector<models::CompiledModel>& list) { models.take_on(list); };
     hooks.leave = [this](const std::vector<std::string>& physical, const std::vector<std::string>& gone) {
@@ -266,6 +244,10 @@ struct RunningProject::State {
     refreshes = std::make_unique<models::RefreshService>(
         *pool, system_clock(),
         models::RefreshHooks{
+            .at_fence =
+                [this](const std::function<Status()>& action) {
+                  return pipelines.at_barrier(action, stopping);
+                },
             .before_swap = [this](const models::CompiledModel& model, const std::string& table) -> Status {
               return models::refuse_when_blocked(*pool->lease(), model, table);
             },
@@ -278,54 +260,22 @@ struct RunningProject::State {
   }
 
   Status prepare_sources(const RunOptions& options) {
-    pipelines.clear();
     std::set<std::string> with_changes = models::tables_needing_changes(project.models);
     // Versions that are kept beside those of the project are fed, too.
     models::ModelState state = TRY(models::ModelState::load(*pool->lease()));
     for (const auto& record : state.records())
       if (record.state != "dropped" && (record.kind == "incremental" || record.kind == "keyed"))
         for (const auto& table : record.tables) with_changes.insert(table.substr(7));
-    for (const auto& source : project.sources) {
-      auto on_cut = [this](const ingest::CutEvent& cut) {
-        if (watch) watch->on_cut(cut);
-        refreshes->on_cut(cut.tables);
-        if (server) server->on_cut(cut);
-      };
-      auto pipeline = std::make_unique<ingest::PostgresPipeline>(
-          ingest::PipelineOptions{
-              .source = source, .tables_with_changes = with_changes, .recopy = options.recopy},
-          *pool, hooks(), system_clock(), on_cut);
-      TRY_VOID(pipeline->prepare());
-      for (const auto& finding : pipeline->warnings())
-        log::warn("source {}: {}: {}{}", source.name, finding.check, finding.detail,
-                  finding.remedy.empty() ? "" : " (" + finding.remedy + ")");
-      pipelines.push_back(std::move(pipeline));
-    }
-    return {};
-  }
-
-  // A place in every source's log behind which a fence will soon stand: the message makes the stream close a
-  // cut there.
-  Result<std::vector<postgres::Lsn>> ask_for_fences() {
-    std::vector<postgres::Lsn> positions;
-    for (const auto& source : project.sources) {
-      auto connection = TRY(postgres::Connection::open(
-          {.url = source.url.reveal(), .application_name = "tidemark " + source.name}));
-      positions.push_back(TRY(postgres::read_identity(connection)).position);
-      TRY(connection.query("SELECT pg_logical_emit_message(true, 'tidemark', 'fence')"));
-    }
-    return positions;
-  }
-
-  Status wait_for_fences(const std::vector<postgres::Lsn>& positions) {
-    for (size_t index = 0; index < pipelines.size(); ++index) {
-      while (pipelines[index]->status().ladder.fenced < positions[index]) {
-        if (auto error = pipelines[index]->gave_up()) return fail(std::move(*error));
-        if (Signals::pending()) return fail(ErrorKind::cancelled, "stopped before the models were deployed");
-        std::this_thread::sleep_for(limits::fence_poll_every);
-      }
-    }
-    return {};
+    auto on_cut = [this](const ingest::CutEvent& cut) {
+      if (watch) watch->on_cut(cut);
+      refreshes->on_cut(cut.tables);
+      if (server) server->on_cut(cut);
+    };
+    return pipelines.prepare(project, *pool,
+                             {.tables_with_changes = std::move(with_changes),
+                              .recopy = options.recopy,
+                              .hooks = hooks(),
+                              .on_cut = on_cut});
   }
 
   // A cut that a kill interrupted is applied again under the models the warehouse has, before new ones are
@@ -343,11 +293,10 @@ struct RunningProject::State {
     if (!fills) return {};
     while (TRY(ingest::cut_is_interrupted(client))) {
       log::info("models changed; what a kill interrupted is finished first");
-      auto targets = TRY(ask_for_fences());
       models.replace(kept);
-      for (auto& pipeline : pipelines) pipeline->start();
-      Status waited = wait_for_fences(targets);
-      for (auto& pipeline : pipelines) pipeline->stop();
+      pipelines.start();
+      Status waited = pipelines.reach_fences([] { return Signals::pending(); });
+      pipelines.stop();
       TRY_VOID(std::move(waited));
       // Stopping may leave a large transaction half applied: then once more.
       TRY_VOID(prepare_sources(options));
@@ -406,11 +355,7 @@ struct RunningProject::State {
     if (auto begun = desk->begin({.leave_dropped = true}); !begun) log::warn("{}", begun.error().describe());
   }
 
-  ingest::PipelineStatus status() const {
-    ingest::PipelineStatus status;
-    for (const auto& pipeline : pipelines) status.sources.push_back(pipeline->status());
-    return status;
-  }
+  ingest::PipelineStatus status() const { return pipelines.status(); }
 
   void add_refresh_status(std::vector<serve::ModelStatus>& list) const {
     for (const auto& status : refreshes->status())
@@ -490,7 +435,7 @@ struct RunningProject::State {
     if (desk) desk->stop();
     if (watch) watch->stop();
     if (refreshes) refreshes->stop();
-    for (auto& pipeline : pipelines) pipeline->stop();
+    pipelines.stop();
     if (server) server->stop();
     if (embedded) embedded->stop();
     std::error_code ignored;
@@ -517,7 +462,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
   state.make_desk();
   TRY_VOID(state.start_page());
-  for (auto& pipeline : state.pipelines) pipeline->start();
+  state.pipelines.start();
   state.watch->start();
   state.refreshes->start();
   state.fill_the_rest();
@@ -557,9 +502,7 @@ bool RunningProject::quiet() const {
 }
 
 std::optional<Error> RunningProject::gave_up() const {
-  for (const auto& pipeline : state_->pipelines)
-    if (auto error = pipeline->gave_up()) return error;
-  return std::nullopt;
+  return state_->pipelines.gave_up();
 }
 
 }  // namespace tidemark::cli

@@ -269,6 +269,22 @@ Status PostgresPipeline::prepare_change_rows(const std::set<std::string>& tables
   return {};
 }
 
+std::vector<std::string> PostgresPipeline::warnings() const {
+  std::vector<std::string> texts;
+  for (const auto& finding : warnings_)
+    texts.push_back(finding.check + ": " + finding.detail +
+                    (finding.remedy.empty() ? "" : " (" + finding.remedy + ")"));
+  return texts;
+}
+
+// The message makes the stream close a cut there, also when nothing changes.
+Result<uint64_t> PostgresPipeline::ask_for_fence() {
+  auto connection = TRY(postgres::Connection::open(connection_options()));
+  postgres::Lsn position = TRY(postgres::read_identity(connection)).position;
+  TRY(connection.query("SELECT pg_logical_emit_message(true, 'tidemark', 'fence')"));
+  return position;
+}
+
 void PostgresPipeline::begin_change_rows(const std::set<std::string>& tables) {
   std::lock_guard lock(mutex_);
   bool news = false;

@@ -1,12 +1,5 @@
-// One Postgres source from end to end: set-up, initial copy, stream, and getting up again.
-//
-//   prepare()   asks the server everything that can go wrong (preflight), reads the tables' shapes, makes
-//   their bronze
-//               tables. Models are deployed after this and before start().
-//   start()     a thread that copies when it must, then streams; whatever breaks is taken down whole and
-//   started again
-//               from the last fence, with growing pauses. Nothing in memory is needed to go on.
-//   stop()      finishes the cut being applied, acknowledges, ends.
+// A Postgres source as a pipeline (source_pipeline.h): prepare() runs preflight and reads the tables' shapes,
+// start() copies when it must, then streams. Nothing in memory is needed to go on.
 //
 // A source's first life begins with an initial copy under epoch 1. A copy that was interrupted starts over. A
 // slot that was lost, or a server that is not the one the warehouse was filled from, is never papered over:
@@ -15,10 +8,9 @@
 
 #include "config/project.h"
 #include "ingest/initial_copy.h"
+#include "ingest/source_pipeline.h"
 #include "ingest/stream_reader.h"
 #include "postgres/preflight.h"
-
-#include <set>
 
 namespace tidemark::ingest {
 
@@ -28,35 +20,29 @@ struct PipelineOptions {
   bool recopy = false;                        // start a new epoch with a new copy
 };
 
-class PostgresPipeline {
+class PostgresPipeline final : public SourcePipeline {
  public:
   PostgresPipeline(PipelineOptions options, clickhouse::ClientPool& pool, ModelHooks hooks,
                    const Clock& clock, std::function<void(const CutEvent&)> on_cut);
-  ~PostgresPipeline();
+  ~PostgresPipeline() override;
   PostgresPipeline(const PostgresPipeline&) = delete;
   PostgresPipeline& operator=(const PostgresPipeline&) = delete;
 
   // Errors: what preflight finds; conflict when another process streams from the slot (after waiting a
   // little: a server may take seconds to notice that a killed process is gone).
-  Status prepare();
-  // Remarks of preflight that do not stop us.
-  const std::vector<postgres::Finding>& warnings() const { return warnings_; }
+  Status prepare() override;
+  std::vector<std::string> warnings() const override;
   const std::vector<CapturedTable>& tables() const { return tables_; }
 
-  void start();
-  void stop();
-  SourceStatus status() const;
-  // Set when it gave up before it ever streamed: the error to end the program with.
-  std::optional<Error> gave_up() const;
+  void start() override;
+  void stop() override;
+  SourceStatus status() const override;
+  std::optional<Error> gave_up() const override;
 
-  // Everything this source has sent is fenced; what comes next is a new cut. Asked at the barrier.
-  bool at_fence() const { return streamed_ && !applied_.in_doubt; }
-  // From the next cut on these tables ("impressions"; those of other sources are passed over) have change
-  // rows. Before the barrier: makes the tables that models hang on.
-  Status prepare_change_rows(const std::set<std::string>& tables);
-  // At the barrier: what was read and not applied was read without old images, so the stream begins anew
-  // from the fence.
-  void begin_change_rows(const std::set<std::string>& tables);
+  Result<uint64_t> ask_for_fence() override;
+  bool at_fence() const override { return streamed_ && !applied_.in_doubt; }
+  Status prepare_change_rows(const std::set<std::string>& tables) override;
+  void begin_change_rows(const std::set<std::string>& tables) override;
 
  private:
   struct Attempt;

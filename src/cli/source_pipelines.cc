@@ -1,0 +1,98 @@
+#include "cli/source_pipelines.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "ingest/postgres_pipeline.h"
+
+#include <thread>
+
+namespace tidemark::cli {
+
+Status SourcePipelines::prepare(const config::Project& project, clickhouse::ClientPool& pool,
+                                const Options& options) {
+  pipelines_.clear();
+  ingest::ModelHooks hooks = options.hooks;
+  hooks.barrier = &barrier_;
+  auto add = [&](const std::string& name, std::unique_ptr<ingest::SourcePipeline> pipeline) -> Status {
+    TRY_VOID(pipeline->prepare());
+    for (const auto& warning : pipeline->warnings()) log::warn("source {}: {}", name, warning);
+    pipelines_.push_back(std::move(pipeline));
+    return {};
+  };
+  for (const auto& source : project.sources)
+    TRY_VOID(add(source.name, std::make_unique<ingest::PostgresPipeline>(
+                                  ingest::PipelineOptions{.source = source,
+                                                          .tables_with_changes = options.tables_with_changes,
+                                                          .recopy = options.recopy},
+                                  pool, hooks, system_clock(), options.on_cut)));
+  return {};
+}
+
+void SourcePipelines::start() {
+  for (auto& pipeline : pipelines_) pipeline->start();
+}
+
+void SourcePipelines::stop() {
+  for (auto& pipeline : pipelines_) pipeline->stop();
+}
+
+Result<std::vector<uint64_t>> SourcePipelines::ask_for_fences() {
+  std::vector<uint64_t> positions;
+  for (auto& pipeline : pipelines_) positions.push_back(TRY(pipeline->ask_for_fence()));
+  return positions;
+}
+
+Status SourcePipelines::reach_fences(const std::function<bool()>& stopped) {
+  auto positions = TRY(ask_for_fences());
+  for (size_t index = 0; index < pipelines_.size(); ++index)
+    while (pipelines_[index]->status().ladder.fenced < positions[index]) {
+      if (auto error = pipelines_[index]->gave_up()) return fail(std::move(*error));
+      if (stopped()) return fail(ErrorKind::cancelled, "stopped while a fence was awaited");
+      std::this_thread::sleep_for(limits::fence_poll_every);
+    }
+  return {};
+}
+
+Status SourcePipelines::at_barrier(const std::function<Status()>& action, const std::atomic<bool>& stopping) {
+  int64_t deadline = system_clock().monotonic_micros() + limits::barrier_wait_us;
+  auto at_fence = [this] {
+    return std::all_of(pipelines_.begin(), pipelines_.end(), [](const auto& one) { return one->at_fence(); });
+  };
+  for (bool asked = false;;) {
+    bool ran = false;
+    Status done = barrier_.run(limits::barrier_patience, at_fence, [&] {
+      ran = true;
+      return action();
+    });
+    if (ran) return done;
+    if (stopping) return fail(ErrorKind::cancelled, "stopped");
+    if (system_clock().monotonic_micros() > deadline) return done;
+    if (!std::exchange(asked, true))
+      if (auto positions = ask_for_fences(); !positions)
+        log::warn("a source could not be asked for a fence: {}", positions.error().describe());
+    std::this_thread::sleep_for(limits::fence_poll_every);
+  }
+}
+
+Status SourcePipelines::prepare_change_rows(const std::set<std::string>& tables) {
+  for (auto& pipeline : pipelines_) TRY_VOID(pipeline->prepare_change_rows(tables));
+  return {};
+}
+
+void SourcePipelines::begin_change_rows(const std::set<std::string>& tables) {
+  for (auto& pipeline : pipelines_) pipeline->begin_change_rows(tables);
+}
+
+ingest::PipelineStatus SourcePipelines::status() const {
+  ingest::PipelineStatus status;
+  for (const auto& pipeline : pipelines_) status.sources.push_back(pipeline->status());
+  return status;
+}
+
+std::optional<Error> SourcePipelines::gave_up() const {
+  for (const auto& pipeline : pipelines_)
+    if (auto error = pipeline->gave_up()) return error;
+  return std::nullopt;
+}
+
+}  // namespace tidemark::cli

@@ -1,0 +1,51 @@
+// The sources of a project that runs, each a pipeline, and the place between two cuts of all of them.
+//
+// prepare() may be called again while nothing runs: it makes all pipelines anew. Thread-safe after start().
+#pragma once
+
+#include "clickhouse/client_pool.h"
+#include "config/project.h"
+#include "ingest/applier.h"
+#include "ingest/source_pipeline.h"
+
+#include <functional>
+#include <memory>
+
+namespace tidemark::cli {
+
+class SourcePipelines {
+ public:
+  struct Options {
+    std::set<std::string> tables_with_changes;  // "impressions": models need their change rows
+    bool recopy = false;
+    ingest::ModelHooks hooks;  // without the barrier, which is ours
+    std::function<void(const ingest::CutEvent&)> on_cut;
+  };
+
+  // Everything that can go wrong at a source, of the first that has something; remarks are logged.
+  Status prepare(const config::Project& project, clickhouse::ClientPool& pool, const Options& options);
+  void start();
+  void stop();
+
+  // Waits until everything the sources have now is in and fenced. `stopped` is asked now and then.
+  Status reach_fences(const std::function<bool()>& stopped);
+  // Runs `action` between two cuts of all sources. A source that has just begun has no fence of its own yet:
+  // it is asked for one. Errors: limit when no such place came in limits::barrier_wait_us, cancelled, those
+  // of the action.
+  Status at_barrier(const std::function<Status()>& action, const std::atomic<bool>& stopping);
+
+  // See SourcePipeline.
+  Status prepare_change_rows(const std::set<std::string>& tables);
+  void begin_change_rows(const std::set<std::string>& tables);
+
+  ingest::PipelineStatus status() const;
+  std::optional<Error> gave_up() const;
+
+ private:
+  Result<std::vector<uint64_t>> ask_for_fences();
+
+  ingest::CutBarrier barrier_;
+  std::vector<std::unique_ptr<ingest::SourcePipeline>> pipelines_;
+};
+
+}  // namespace tidemark::cli
