@@ -14,7 +14,8 @@ std::optional<models::SourcePositions> positions_of(const ingest::PipelineStatus
                                 .received = source.ladder.received,
                                 .queryable = source.ladder.queryable,
                                 .cut = source.last_cut,
-                                .idle = source.lag_ms == 0 && source.ladder.cut <= source.ladder.queryable};
+                                .idle = source.lag_ms == 0 && source.ladder.cut <= source.ladder.queryable,
+                                .lag_ms = source.lag_ms};
   }
   return positions;
 }

@@ -10,6 +10,10 @@ namespace {
 using clickhouse::quote_string;
 
 constexpr std::chrono::milliseconds poll_every{200};
+// Behind by more than this, a source needs the machine more than an audit does; below it is the ordinary
+// distance of a cut.
+constexpr int64_t yielding_lag_ms = 250;
+constexpr int64_t yielding_us_max = 10'000'000;
 
 Version version_at(const SourcePosition& position) {
   return make_version(position.epoch, position.queryable, 0);
@@ -125,9 +129,22 @@ Auditor::Question Auditor::question(const Entry& entry, int64_t now) const {
   return now >= entry.whole_allowed_at ? Question::whole : Question::none;
 }
 
+// A source that stays behind for longer than a burst takes may stay so for hours, and audits must not.
+bool Auditor::yields(const SourcePositions& positions) {
+  bool behind = std::any_of(positions.begin(), positions.end(),
+                            [](const auto& entry) { return entry.second.lag_ms > yielding_lag_ms; });
+  int64_t now = options_.clock->monotonic_micros();
+  if (!behind) {
+    behind_since_ = 0;
+    return false;
+  }
+  if (behind_since_ == 0) behind_since_ = now;
+  return now - behind_since_ < yielding_us_max;
+}
+
 bool Auditor::step() {
   auto positions = options_.positions();
-  if (!positions) return false;
+  if (!positions || yields(*positions)) return false;
   std::shared_ptr<Entry> entry;
   Question asked = Question::none;
   std::set<std::string> pending;

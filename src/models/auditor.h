@@ -12,7 +12,9 @@
 // there (or after limits::audit_confirmations_max such rounds).
 //
 // Work is bounded by limits::audit_*; cuts that arrive meanwhile are taken together, the latest position
-// wins. Nothing is asked while a source does not stream: a copy that is half done violates everything.
+// wins. Nothing is asked while a source does not stream: a copy that is half done violates everything. While
+// a source is behind the cuts have the machine to themselves for some seconds: a burst is in sooner, and what
+// it made due is asked once, after it.
 //
 // Threads: on_cut(), replace() and states() from any thread, cheap, never waiting for a query. step() is what
 // the thread does; tests call it instead of start(). Failure: a query that cannot be asked is a state with an
@@ -53,6 +55,7 @@ struct SourcePosition {
   uint64_t queryable = 0;  // LSN up to which they are in
   uint64_t cut = 0;
   bool idle = false;  // nothing that arrived waits to be in
+  int64_t lag_ms = 0;
 };
 using SourcePositions = std::map<std::string, SourcePosition>;
 
@@ -98,6 +101,7 @@ class Auditor {
   Question question(const Entry& entry, int64_t now) const;
   Result<AuditResult> ask_until_settled(clickhouse::Client& client, const Audit& audit);
   bool settle(const SourcePositions& seen);
+  bool yields(const SourcePositions& positions);
   void take(const std::shared_ptr<Entry>& entry, const AuditResult& result, const SourcePositions& positions,
             bool scheduled);
   void record(const AuditState& state);
@@ -107,7 +111,8 @@ class Auditor {
   std::condition_variable wake_;
   std::vector<std::shared_ptr<Entry>> entries_;
   std::map<std::string, std::string> sources_;
-  std::optional<clickhouse::Client> client_;  // of step()
+  std::optional<clickhouse::Client> client_;  // of step(), as what follows
+  int64_t behind_since_ = 0;                  // monotonic; 0: no source is
   bool table_made_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -57,7 +57,8 @@ class AuditorTest : public ModelsTest {
                                                                             .received = cut_ + under_way_,
                                                                             .queryable = cut_,
                                                                             .cut = cut_,
-                                                                            .idle = under_way_ == 0}}};
+                                                                            .idle = under_way_ == 0,
+                                                                            .lag_ms = lag_ms_}}};
                                                  }});
     auditor_->replace(audits_, {{"bronze.orders", "shop"}, {"bronze.shops", "shop"}});
   }
@@ -89,6 +90,7 @@ class AuditorTest : public ModelsTest {
   }
 
   uint64_t cut_ = 0, under_way_ = 0;
+  int64_t lag_ms_ = 0;
   int asked_ = 0;
   bool streaming_ = true;
   ManualClock clock_{1'800'000'000'000'000};
@@ -184,6 +186,26 @@ TEST_F(AuditorTest, HalfACutIsNoFailure) {
   EXPECT_TRUE(sent);
   EXPECT_TRUE(beside.states().at(0).known);
   EXPECT_TRUE(beside.states().at(0).passed());
+}
+
+TEST_F(AuditorTest, CutsThatAreBehindComeFirstForAWhile) {
+  start({"not_null(buyer)"});
+  settle();
+  order(1, 3, "NULL");
+  lag_ms_ = 5'000;
+  clock_.advance(limits::audit_whole_distance_us + 1);
+  EXPECT_FALSE(auditor_->step());
+  EXPECT_TRUE(state("not_null(buyer)").passed());
+  lag_ms_ = 0;
+  EXPECT_TRUE(auditor_->step());
+  EXPECT_EQ(state("not_null(buyer)").failing, 1u);
+  order(2, 3, "NULL");
+  lag_ms_ = 5'000;
+  clock_.advance(limits::audit_whole_distance_us + 1);
+  EXPECT_FALSE(auditor_->step());
+  clock_.advance(60'000'000);
+  EXPECT_TRUE(auditor_->step()) << "not for ever";
+  EXPECT_EQ(state("not_null(buyer)").failing, 2u);
 }
 
 TEST_F(AuditorTest, FilesAndBlocking) {

@@ -44,7 +44,7 @@ struct KeyedStatements {
   // Tables that materialized views and `derive` fill, by cut, and whose cuts those are ("bronze.x").
   // Partitioned by (mirrored table, cut / cuts_a_partition).
   std::vector<std::pair<std::string, std::set<std::string>>> cut_tables;
-  // Mirrored table -> writes the keys that its changes touch by way of other tables.
+  // Mirrored table -> SELECT, for the touched table, of the keys its changes touch by way of other tables.
   std::vector<std::pair<std::string, std::string>> derive;
   std::string count;                 // of the keys touched
   std::string refresh;               // rows and tombstones of a slice of the touched keys

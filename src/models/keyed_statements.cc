@@ -78,7 +78,7 @@ void write_keyed_statements(const KeyedModel& compiled, CompiledModel& model) {
     all_mirrored.insert(table);
   }
   for (const auto& [table, select] : compiled.derived_selects) {
-    model.keyed.derive.emplace_back(table, "INSERT INTO " + model.touched + " " + with_names(select));
+    model.keyed.derive.emplace_back(table, with_names(select));
     all_mirrored.insert(table);
   }
   for (const auto& delta : compiled.deltas) model.physical.push_back(stand_ins.at(delta.placeholder));

@@ -64,7 +64,8 @@ Result<ModelExplanation> explain_model(clickhouse::Client& client, const Compile
   explanation.statements.push_back(model.view_statement);
   explanation.backfill = model.backfill_statement;
   explanation.per_run = model.fill_select;
-  for (const auto& [table, statement] : model.keyed.derive) explanation.per_cut.push_back(statement);
+  for (const auto& [table, select] : model.keyed.derive)
+    explanation.per_cut.push_back("INSERT INTO " + model.touched + " " + select);
   if (!model.keyed.refresh.empty()) explanation.per_cut.push_back(model.keyed.refresh);
   explanation.tables = model.tables;
   explanation.models = model.models;

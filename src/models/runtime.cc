@@ -1,6 +1,7 @@
 #include "models/runtime.h"
 
 #include "base/limits.h"
+#include "models/model_source.h"
 #include "models/query_settings.h"
 #include "models/sql_tokens.h"
 
@@ -107,8 +108,13 @@ Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Ve
                         const std::vector<std::string>& tables) {
   const KeyedStatements& statements = work.model->keyed;
   clickhouse::QueryOptions options = options_for(cut);
-  for (const auto& [mirrored, statement] : statements.derive)
-    if (any_of(std::set<std::string>{mirrored}, tables)) TRY_VOID(client.execute(statement, options));
+  // One statement, so that the server works on them side by side and writes one part a table.
+  std::vector<std::string> derived;
+  for (const auto& [mirrored, select] : statements.derive)
+    if (any_of(std::set<std::string>{mirrored}, tables)) derived.push_back("SELECT * FROM (" + select + ")");
+  if (!derived.empty())
+    TRY_VOID(
+        client.execute("INSERT INTO " + work.model->touched + " " + joined(derived, " UNION ALL "), options));
   Block counted = TRY(client.query(statements.count, options));
   uint64_t keys = counted.rows() == 1 ? counted.columns[0].get<uint64_t>(0) : 0;
   if (keys == 0) return {};
