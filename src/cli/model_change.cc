@@ -57,7 +57,7 @@ Result<ModelChange> change_here(const Invocation& invocation, const config::Proj
     return fail(ErrorKind::refused, "nothing is mirrored yet, so there is nothing to build models on",
                 "run `tidemark up`; its first start makes all models");
   if (request.action == DeployRequest::Action::rollback) {
-    TRY_VOID(models::rollback(client, request.model));
+    TRY(models::rollback(client, request.model));
     return ModelChange();
   }
   auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::all));

@@ -7,6 +7,7 @@
 #include "models/backfill.h"
 #include "models/compiler.h"
 #include "models/deployment.h"
+#include "models/rollback.h"
 
 #include <boost/json.hpp>
 
@@ -15,6 +16,9 @@ namespace tidemark::cli {
 namespace json = boost::json;
 
 namespace {
+
+// A rollback is for what went wrong today; until then every cut pays for two versions.
+constexpr int64_t retired_kept_us = 24 * 3'600'000'000LL;
 
 bool passes(const Error& error) {
   return error.kind == ErrorKind::dependency_down || error.kind == ErrorKind::unknown_outcome;
@@ -69,9 +73,31 @@ void ModelDesk::run(const DeployRequest& request) {
 
 Status ModelDesk::attempt(const DeployRequest& request) {
   clickhouse::Client client(warehouse_);
-  if (request.action == DeployRequest::Action::rollback)
-    return models::rollback(client, request.model, hooks_);
+  if (request.action == DeployRequest::Action::rollback) {
+    auto names = TRY(models::rollback(client, request.model, hooks_));
+    log::info("rolled back: {}", fmt::join(names, ", "));
+    return {};
+  }
   return apply(client, request);
+}
+
+void ModelDesk::expire() {
+  std::lock_guard lock(mutex_);
+  if (stop_ || running_) return;
+  if (thread_.joinable()) thread_.join();
+  running_ = true;
+  thread_ = std::thread([this] {
+    clickhouse::Client client(warehouse_);
+    models::CompiledModels none;
+    models::Plan nothing;
+    models::ApplyOptions options{.hooks = hooks_};
+    models::Deployment deployment(client, none, nothing, options);
+    if (auto done = deployment.drop_retired(system_clock().wall_micros() - retired_kept_us); !done)
+      log::warn("versions kept for a rollback: {}", done.error().describe());
+    std::lock_guard ended(mutex_);
+    running_ = false;
+    changed_.notify_all();
+  });
 }
 
 Status ModelDesk::apply(clickhouse::Client& client, const DeployRequest& request) {

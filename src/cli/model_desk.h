@@ -29,6 +29,8 @@ class ModelDesk {
 
   // Its number. Errors: conflict while another one runs.
   Result<uint64_t> begin(DeployRequest request);
+  // Lets go of versions that were kept for a rollback for a day; does nothing while a deployment runs.
+  void expire();
   // {"deployment": 1, "state": "none|running|done|failed", "model", "phase", "step", "steps", "chunk",
   // "chunks",
   //  "rows", "rows_done", "seconds", "plan": {...}, "plan_text", "error": {"kind", "message", "remedy"}}

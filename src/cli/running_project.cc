@@ -72,6 +72,8 @@ std::string files_beside_models(const std::filesystem::path& root) {
 
 }  // namespace
 
+constexpr int64_t tidy_every_us = 600'000'000;
+
 struct RunningProject::State {
   config::Project project;
   std::unique_ptr<clickhouse::EmbeddedServer> embedded;
@@ -90,6 +92,7 @@ struct RunningProject::State {
       streamed;  // sources; only complete() looks at it, which the service calls one at a time
   SourcePipelines pipelines;
   std::unique_ptr<serve::LiveServer> server;
+  int64_t tidied_at = system_clock().monotonic_micros();
   int lock_fd = -1;
   bool stopped = false;
 
@@ -486,6 +489,12 @@ void RunningProject::stop() {
 }
 Result<uint64_t> RunningProject::deploy(DeployRequest request) {
   return state_->desk->begin(std::move(request));
+}
+void RunningProject::tidy() {
+  int64_t now = system_clock().monotonic_micros();
+  if (now - state_->tidied_at < tidy_every_us) return;
+  state_->tidied_at = now;
+  state_->desk->expire();
 }
 bool RunningProject::only_models_changed() const {
   return files_beside_models(state_->project.root) == state_->other_files;

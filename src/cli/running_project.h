@@ -38,6 +38,8 @@ class RunningProject {
   bool quiet() const;
   // Changes models while everything goes on: returns when it has begun.
   Result<uint64_t> deploy(DeployRequest request);
+  // Called again and again by whoever waits for its end: what is due once in a while.
+  void tidy();
   // The project's files but for its models are what they were at the start, so that deploy() is all a change
   // needs.
   bool only_models_changed() const;

@@ -64,6 +64,7 @@ Run add_up(CLI::App& command) {
         TRY_VOID(reload(invocation, options, running));
       else if (signal != 0)
         break;
+      running->tidy();
       if (auto error = running->gave_up()) {
         running->stop();
         return fail(std::move(*error));

@@ -59,7 +59,7 @@ Result<std::map<std::string, std::string>> engines_of(clickhouse::Client& client
 
 Deployment::Deployment(clickhouse::Client& client, const CompiledModels& models, const Plan& plan,
                        const ApplyOptions& options)
-    : client_(client), models_(models), plan_(plan), options_(options), id_(new_id()) {}
+    : client_(client), models_(models), plan_(plan), options_(options), change_(new_id()), id_(change_) {}
 
 size_t Deployment::number_of(const Build& build) const {
   return static_cast<size_t>(build.step - plan_.steps.data()) + 1;
@@ -83,6 +83,7 @@ Status Deployment::at_barrier(const std::function<Status()>& action) {
 
 ModelRecord Deployment::record(const Build& build, std::string state) const {
   ModelRecord record = record_of(*build.model, std::move(state));
+  record.change = change_;
   auto resumed = resumed_.find(build.model->name);
   record.deployment = resumed == resumed_.end() ? id_ : resumed->second.deployment;
   if (record.state == "preparing")
@@ -422,6 +423,16 @@ Status Deployment::announce() {
   return hooks.follow ? hooks.follow() : Status();
 }
 
+Status Deployment::drop_retired(int64_t before_micros) {
+  state_ = TRY(ModelState::load(client_));
+  std::vector<ModelRecord> old;
+  for (const auto& record : state_.records())
+    if (record.state == "retired" && record.written_at < before_micros) old.push_back(record);
+  for (const auto& record : old)
+    log::info("model {}: the version before is no longer kept for a rollback", record.model);
+  return drop(std::move(old));
+}
+
 Status Deployment::drop(std::vector<ModelRecord> records, const std::vector<std::string>& gone) {
   if (records.empty() && gone.empty()) return {};
   std::vector<std::string> physical;
@@ -450,36 +461,6 @@ Status Deployment::drop(std::vector<ModelRecord> records, const std::vector<std:
     facts.emplace_back(std::move(record), "");
   }
   return state_.write(client_, std::move(facts));
-}
-
-Status rollback(clickhouse::Client& client, const std::string& model, const DeploymentHooks& hooks) {
-  ModelState state = TRY(ModelState::load(client));
-  const ModelRecord* active = state.active(model);
-  const ModelRecord* before = nullptr;
-  for (const auto& record : state.records())
-    if (record.model == model && record.state == "retired" &&
-        (before == nullptr || record.version > before->version))
-      before = &record;
-  if (active == nullptr)
-    return fail(ErrorKind::refused, fmt::format("{} is not a model of this warehouse", model),
-                "`tidemark plan` lists the models");
-  if (before == nullptr || before->view.empty())
-    return fail(ErrorKind::refused,
-                fmt::format("there is no version before the one of {} that is kept", model),
-                "put the earlier definition back into the model's file and run `tidemark apply`");
-  auto engines = TRY(engines_of(client, before->physical));
-  if (engines.size() != before->physical.size())
-    return fail(ErrorKind::refused, fmt::format("tables of the version before of {} are gone", model),
-                "put the earlier definition back into the model's file and run `tidemark apply`");
-  auto replace = [&] { return client.execute(before->view, {.timeout = limits::barrier_statement_time}); };
-  TRY_VOID(hooks.at_barrier ? hooks.at_barrier(replace) : replace());
-  ModelRecord again = *before, retired = *active;
-  again.state = "active";
-  retired.state = "retired";
-  std::vector<std::pair<ModelRecord, std::string>> facts;
-  facts.emplace_back(std::move(retired), "");
-  facts.emplace_back(std::move(again), "");
-  return state.write(client, std::move(facts));
 }
 
 }  // namespace tidemark::models

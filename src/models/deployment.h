@@ -11,8 +11,8 @@
 //                           in dependency order at it, so that no count goes back by the cut under way;
 //                           `active` and `retired` are written together
 // A version that was replaced stays fed (its views stay, the runtime goes on with it) until the next change
-// of its model, so that rollback() is exact and instant. What feeds a store is only taken away at a barrier:
-// an INSERT under way into a table that goes would fail.
+// of its model, or for a day, so that a rollback is exact and instant. What feeds a store is only taken away
+// at a barrier: an INSERT under way into a table that goes would fail.
 //
 // Killed anywhere, the next deployment of the same definitions goes on: `building` is resumed chunk by chunk;
 // `preparing` and `joining` are thrown away and begun again. Without hooks nothing is applied meanwhile, and
@@ -36,6 +36,8 @@ class Deployment {
              const ApplyOptions& options);
 
   Status run();
+  // Versions that were replaced before then cost every cut their part and are hardly gone back to.
+  Status drop_retired(int64_t before_micros);
   // The models of the project with the generations that are active now.
   const CompiledModels& models() const { return models_; }
 
@@ -73,14 +75,11 @@ class Deployment {
   CompiledModels models_;
   const Plan& plan_;
   const ApplyOptions& options_;
-  std::string id_;
+  const std::string change_;  // what is changed by one run goes back together (rollback.h)
+  std::string id_;            // of the wave
   ModelState state_;
   std::map<std::string, ModelRecord> resumed_;  // by model
   std::vector<ModelRecord> replaced_;           // and not kept
 };
-
-// The version of `model` that was replaced last takes the public view back, and the one before is retired in
-// its stead, at a barrier. Both have been fed all the time. Errors: refused when there is none.
-Status rollback(clickhouse::Client& client, const std::string& model, const DeploymentHooks& hooks = {});
 
 }  // namespace tidemark::models

@@ -1,12 +1,18 @@
 // Models changed while cuts arrive, and deployments that are abandoned at every step they take.
 #include "models/deployment.h"
 
+#include "base/clock.h"
+#include "models/rollback.h"
 #include "models/test_warehouse.h"
 
 #include <cstdlib>
+#include <gmock/gmock.h>
 
 namespace tidemark::models {
 namespace {
+
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 struct Killed {};
 
@@ -153,6 +159,13 @@ TEST_F(DeploymentTest, ReadersSeeTheOldOrTheNewExactlyWhileCutsArrive) {
   nothing_left_over();
 
   // The version before has been fed all the time.
+  auto report = rollback(client_, "analytics.by_shop");
+  ASSERT_TRUE(report) << report.error().describe();
+  EXPECT_EQ(*report, (std::vector<std::string>{"analytics.by_shop", "analytics.report"}));
+  EXPECT_EQ(text("SELECT sum(orders) FROM analytics.report"),
+            text("SELECT count() FROM bronze.orders__current"));
+  ASSERT_TRUE(rollback(client_, "analytics.by_shop")) << "forward again";
+  EXPECT_EQ(verify_model(client_, *changed.find("analytics.by_shop"))->different, 0u);
   for (const char* model : {"analytics.by_shop", "analytics.by_day", "analytics.facts", "analytics.best"}) {
     auto back = rollback(client_, model);
     ASSERT_TRUE(back) << model << ": " << back.error().describe();
@@ -163,6 +176,55 @@ TEST_F(DeploymentTest, ReadersSeeTheOldOrTheNewExactlyWhileCutsArrive) {
     EXPECT_EQ(verify_model(client_, *old.find(model))->different, 0u) << model;
   }
   EXPECT_FALSE(compute_plan(client_, now)->empty());
+}
+
+TEST_F(DeploymentTest, ViewsGoBackWithTheViewsTheyHold) {
+  Stream stream(client_, test_seed());
+  stream.cut(50);
+  auto files = [&](const std::string& condition, int factor) {
+    return std::vector{
+        model_file("analytics.paid", "view", "SELECT id, shop, price FROM bronze.orders WHERE " + condition),
+        model_file(
+            "analytics.sums", "incremental",
+            fmt::format("SELECT shop, sum(price * {}) AS spent FROM analytics.paid GROUP BY shop", factor)),
+        model_file("analytics.total", "view", "SELECT count() AS orders FROM analytics.paid")};
+  };
+  ASSERT_NO_FATAL_FAILURE(apply(good(files("paid", 1))));
+  Running running(client_, stream);
+  running.start(good(files("paid", 1)));
+  ASSERT_TRUE(deploy(files("NOT paid", 1), running.options([] {})));
+  auto back = rollback(client_, "analytics.paid");
+  ASSERT_TRUE(back) << back.error().describe();
+  EXPECT_THAT(*back, UnorderedElementsAre("analytics.paid", "analytics.sums", "analytics.total"));
+  running.cut(30);
+  for (const auto& model : good(files("paid", 1)).models)
+    EXPECT_EQ(verify_model(client_, model)->different, 0u) << model.name;
+  ASSERT_TRUE(rollback(client_, "analytics.paid")) << "forward again";
+  for (const auto& model : good(files("NOT paid", 1)).models)
+    EXPECT_EQ(verify_model(client_, model)->different, 0u) << model.name;
+
+  // What was changed by itself afterwards would not fit any more.
+  ASSERT_TRUE(deploy(files("NOT paid", 2), running.options([] {})));
+  back = rollback(client_, "analytics.paid");
+  ASSERT_FALSE(back);
+  EXPECT_THAT(back.error().message,
+              HasSubstr("analytics.sums reads analytics.paid and was changed after it"));
+
+  // A day later nothing is kept.
+  CompiledModels none;
+  Plan nothing;
+  ApplyOptions options = running.options([] {});
+  Deployment expiry(client_, none, nothing, options);
+  ASSERT_TRUE(expiry.drop_retired(system_clock().wall_micros() - 60'000'000));
+  EXPECT_NE(text("SELECT count() FROM tidemark.models WHERE state = 'retired'"), "0\n");
+  ASSERT_TRUE(expiry.drop_retired(system_clock().wall_micros() + 1));
+  nothing_left_over();
+  back = rollback(client_, "analytics.sums");
+  ASSERT_FALSE(back);
+  EXPECT_THAT(back.error().message, HasSubstr("no version before"));
+  running.cut(30);
+  for (const auto& model : good(files("NOT paid", 2)).models)
+    EXPECT_EQ(verify_model(client_, model)->different, 0u) << model.name;
 }
 
 // Definitions that no round before had.

@@ -29,6 +29,7 @@ ModelRecord record_of(const CompiledModel& model, std::string state) {
   record.physical = model.physical;
   for (const auto& column : model.columns) record.columns.push_back(column.name + " " + column.type);
   record.tables.assign(model.tables_in_depth.begin(), model.tables_in_depth.end());
+  record.models.assign(model.models.begin(), model.models.end());
   record.generation = model.generation;
   record.view = model.view_statement;
   return record;
@@ -38,15 +39,17 @@ Result<ModelState> ModelState::load(clickhouse::Client& client) {
   ModelState state;
   auto columns = TRY(clickhouse::table_columns(client, "tidemark", "models"));
   if (columns.empty()) return state;
-  // Warehouses of before there were deployments.
-  if (std::none_of(columns.begin(), columns.end(), [](const auto& one) { return one.name == "deployment"; }))
+  // Warehouses of before there were deployments, or changes of several models.
+  if (std::none_of(columns.begin(), columns.end(), [](const auto& one) { return one.name == "change"; }))
     TRY_VOID(client.execute(
         "ALTER TABLE tidemark.models ADD COLUMN IF NOT EXISTS generation UInt32, ADD COLUMN IF NOT EXISTS "
-        "deployment String, ADD COLUMN IF NOT EXISTS view String"));
+        "deployment String, ADD COLUMN IF NOT EXISTS view String, ADD COLUMN IF NOT EXISTS models "
+        "Array(String), ADD COLUMN IF NOT EXISTS change String"));
   state.prepared_ = true;
   Block block = TRY(client.query(
       "SELECT model, fingerprint, state, kind, version, physical, columns, tables, generation, deployment, "
-      "view, toUnixTimestamp64Micro(created_at) FROM tidemark.models ORDER BY version DESC LIMIT 1 BY model, "
+      "view, toUnixTimestamp64Micro(created_at), models, change FROM tidemark.models ORDER BY version DESC "
+      "LIMIT 1 BY model, "
       "fingerprint, generation"));
   for (size_t row = 0; row < block.rows(); ++row) {
     ModelRecord record;
@@ -62,6 +65,8 @@ Result<ModelState> ModelState::load(clickhouse::Client& client) {
     record.deployment = block.columns[9].text(row);
     record.view = block.columns[10].text(row);
     record.written_at = block.columns[11].get<int64_t>(row);
+    record.models = texts(block.columns[12], row);
+    record.change = block.columns[13].text(row);
     state.version_ = std::max(state.version_, record.version);
     state.records_.push_back(std::move(record));
   }
@@ -93,7 +98,8 @@ Status ModelState::write(clickhouse::Client& client, std::vector<std::pair<Model
         "CREATE TABLE IF NOT EXISTS tidemark.models (model String, fingerprint String, version UInt64, state "
         "LowCardinality(String), kind LowCardinality(String), sql String, physical Array(String), columns "
         "Array(String), tables Array(String), created_at DateTime64(6, 'UTC') DEFAULT now64(6), generation "
-        "UInt32, deployment String, view String) ENGINE = MergeTree ORDER BY (model, version) SETTINGS "
+        "UInt32, deployment String, view String, models Array(String), change String) ENGINE = MergeTree "
+        "ORDER BY (model, version) SETTINGS "
         "fsync_after_insert = 1, fsync_part_directory = 1"));
   }
   std::vector<std::string> rows;
@@ -101,16 +107,17 @@ Status ModelState::write(clickhouse::Client& client, std::vector<std::pair<Model
   for (auto& [record, sql] : facts) {
     record.version = ++version;
     record.written_at = system_clock().wall_micros();
-    rows.push_back(fmt::format("({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})", quote_string(record.model),
-                               quote_string(record.fingerprint), record.version, quote_string(record.state),
-                               quote_string(record.kind), quote_string(sql), array_of(record.physical),
-                               array_of(record.columns), array_of(record.tables), record.generation,
-                               quote_string(record.deployment), quote_string(record.view)));
+    rows.push_back(fmt::format("({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
+                               quote_string(record.model), quote_string(record.fingerprint), record.version,
+                               quote_string(record.state), quote_string(record.kind), quote_string(sql),
+                               array_of(record.physical), array_of(record.columns), array_of(record.tables),
+                               record.generation, quote_string(record.deployment), quote_string(record.view),
+                               array_of(record.models), quote_string(record.change)));
   }
   TRY_VOID(
       client.execute("INSERT INTO tidemark.models (model, fingerprint, version, state, kind, sql, physical, "
                      "columns, tables, "
-                     "generation, deployment, view) VALUES " +
+                     "generation, deployment, view, models, change) VALUES " +
                      joined(rows)));
   version_ = version;
   for (auto& [record, sql] : facts) {

@@ -18,8 +18,10 @@ struct ModelRecord {
   std::vector<std::string> physical;  // "database.table", dependents first
   std::vector<std::string> columns;   // "name type"
   std::vector<std::string> tables;    // "bronze.x", in depth
+  std::vector<std::string> models;    // it reads, directly
   uint32_t generation = 0;
   std::string deployment;  // that built it; empty: one of before there were deployments
+  std::string change;      // the run that made it active; its other models may belong to it
   std::string view;        // CREATE OR REPLACE VIEW of the public name over this one's tables
   int64_t written_at = 0;  // microseconds
 
