@@ -23,15 +23,13 @@ std::set<std::string> dictionaries_called(const SqlText& text, const std::string
     if (!text.call(index) || !(table || function.starts_with("dictget") || function.starts_with("dicthas") ||
                                function.starts_with("dictis")))
       continue;
-    if (kind == "incremental" || kind == "keyed") {
+    if (kind == "keyed") {
       complaints.at(
           token.offset,
-          fmt::format("{}() in {} {} model: rows that are stored already would keep what was looked up "
-                      "before the dictionary changed",
-                      token.text, kind == "incremental" ? "an" : "a", kind),
-          kind == "incremental"
-              ? "look up in a `-- kind: view` model on top of this one, over its group columns"
-              : "JOIN the table itself, or look up in a `-- kind: view` model on top of this one");
+          fmt::format("{}() in a keyed model: rows that are stored already would keep what was looked "
+                      "up before the dictionary changed",
+                      token.text),
+          "JOIN the table itself, or look up in a `-- kind: view` model on top of this one");
       continue;
     }
     bool says_what_else = function == "dictgetornull" || function.ends_with("ordefault");

@@ -2,8 +2,8 @@
 //
 // Two traps. dictGet() of a key that is not there answers with the type's default, 0 or '', which looks like
 // a value: only the forms that say what comes instead are allowed. And a stored row keeps what was looked up
-// when it was written, although the dictionary has changed since: stores that are kept right by change rows
-// must not look anything up.
+// when it was written, although the dictionary has changed since: keyed stores must not look anything up.
+// (Incremental models look up when they are read, like they join: resolved_query.h.)
 #pragma once
 
 #include "models/lookups.h"

@@ -41,7 +41,7 @@ class Compiler {
       written_ = shape_of(original_, without_brackets(original_, {0, original_.tokens.size()}));
     query_ = ResolvedQuery::of(source_, original_, form->feeding,
                                form->united ? columns_ : std::vector<ColumnDescription>{});
-    if (!query_) return std::nullopt;
+    if (!query_ || !check_lookups()) return std::nullopt;
     shape_ = shape_of(query_->text(), {0, query_->tokens().size()});
     if (!check_names()) return std::nullopt;
     auto fact = find_fact(source_, *query_, shape_.from, place_);
@@ -78,6 +78,22 @@ class Compiler {
   std::nullopt_t complain(size_t place, std::string message, std::string remedy) {
     source_.complaints.at(place, std::move(message), std::move(remedy));
     return std::nullopt;
+  }
+
+  // The server has computed a look-up of a constant key by now, and its answer would stay.
+  bool check_lookups() {
+    auto lookups = [](const SqlText& text) {
+      std::vector<size_t> places;
+      for (size_t index = 0; index + 1 < text.tokens.size(); ++index)
+        if (text.call(index) && lower_case(text.tokens[index].name).starts_with("dict"))
+          places.push_back(text.tokens[index].offset);
+      return places;
+    };
+    auto written = lookups(original_);
+    if (written.size() <= lookups(query_->text()).size()) return true;
+    complain(written.front(), "a look-up of a constant key is answered once, when the model is made",
+             "look up by a column, or in a `-- kind: view` model on top of this one");
+    return false;
   }
 
   bool check_names() {
