@@ -95,8 +95,10 @@ export function report({ snapshot, stream, latency, models, postgres, warehouse,
     out.push('', `### mv_campaign_ctr at ${query.impressions.toLocaleString('en')} impressions and ${query.clicks.toLocaleString('en')} clicks, ${query.campaigns} campaigns`, '',
       ...heading('ms', 'p50', 'p99', 'queries'),
       row('mv_campaign_ctr', query.ours.p50.toFixed(1), query.ours.p99.toFixed(1), query.ours.times),
-      row('the same over raw facts', query.raw.p50.toFixed(0), query.raw.p99.toFixed(0), query.raw.times));
-    promise('mv_campaign_ctr, at least 100x the query over raw facts', query.raw.p50 / query.ours.p50, query.raw.p50 / query.ours.p50 >= 100);
+      row(query.original.error ? `as the original asks raw facts: ended by its limit (${query.original.error})` : 'as the original asks raw facts',
+        `${query.original.error ? '> ' : ''}${query.original.ms.toFixed(0)}`, '', 1),
+      row('counted once a fact table, over raw facts', query.raw.p50.toFixed(0), query.raw.p99.toFixed(0), query.raw.times));
+    promise('mv_campaign_ctr, at least 100x the original over raw facts', query.original.ms / query.ours.p50, query.original.ms / query.ours.p50 >= 100);
     promise('mv_campaign_ctr p99, at most 20 ms', query.ours.p99, query.ours.p99 <= 20, 'ms');
   }
   if (peaks.length) {

@@ -7,8 +7,8 @@
 #include "cli/warehouse_access.h"
 #include "ingest/state_store.h"
 #include "models/compiler.h"
-#include "models/deployment.h"
 #include "models/lookups.h"
+#include "models/rollback.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

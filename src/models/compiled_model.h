@@ -73,6 +73,8 @@ struct CompiledModel {
   std::set<std::string> refresh_models;
   // Tables and dictionaries that are read from Postgres by the query itself: no fence, so no proof.
   std::set<std::string> live_reads;
+  // incremental: what is joined or looked up by whoever reads the view, at the cost of the reader.
+  std::vector<std::string> joined_at_read;
 
   // The plain SELECT over bronze.*__current, every model inlined but refresh models. Those of kind refresh
   // have the parameter {refresh_at:Int64} where they read the clock (refresh_model.h).

@@ -432,6 +432,7 @@ class Compilation_ {
       compiled->view_select = retention->applied_to(compiled->view_select);
     }
     model.form = compiled->form;
+    model.joined_at_read = compiled->read_time;
     std::vector<std::string> parts{compiled->store_columns, compiled->engine, compiled->view_select};
     for (const auto& feed : compiled->feeds)
       parts.push_back(over_rows(feed.delta_select, feed.table->changes()));

@@ -161,6 +161,7 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
     }
     step.downstream = models.downstream_of(model.name);
     step.live.assign(model.live_reads.begin(), model.live_reads.end());
+    step.joined_at_read = model.joined_at_read;
     TRY_VOID(read_cost(client, model, step));
     plan.steps.push_back(std::move(step));
   }

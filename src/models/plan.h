@@ -37,10 +37,11 @@ struct PlanStep {
   std::string model;  // "analytics.x"
   ModelKind kind = ModelKind::view;
   ChangeClass change = ChangeClass::created;
-  std::vector<std::string> reasons;     // "column ctr: Float64 -> Float32"
-  uint64_t rows = 0, bytes = 0;         // what a backfill reads, from the parts' sizes
-  std::vector<std::string> downstream;  // models that read it
-  std::vector<std::string> live;        // what it reads that is as of no commit
+  std::vector<std::string> reasons;         // "column ctr: Float64 -> Float32"
+  uint64_t rows = 0, bytes = 0;             // what a backfill reads, from the parts' sizes
+  std::vector<std::string> downstream;      // models that read it
+  std::vector<std::string> live;            // what it reads that is as of no commit
+  std::vector<std::string> joined_at_read;  // by an incremental model
   bool destructive = false;
   // rebuilt: only these partitions of the store, as the server names them; empty: all of it
   std::vector<std::string> partitions;

@@ -44,6 +44,8 @@ std::string Plan::to_text() const {
     if (step.rows > 0) out += fmt::format("    reads {} rows, {}\n", step.rows, amount(step.bytes));
     if (!step.live.empty())
       out += "    reads live, as of no commit, so verify leaves it out: " + joined(step.live) + "\n";
+    if (!step.joined_at_read.empty())
+      out += "    joins when it is read: " + joined(step.joined_at_read) + "\n";
     if (!step.downstream.empty()) out += "    read by " + joined(step.downstream) + "\n";
   }
   out += fmt::format("{} change{}\n", steps.size(), steps.size() == 1 ? "" : "s");
@@ -56,10 +58,10 @@ std::string Plan::to_json() const {
     list.push_back(fmt::format(
         "{{\"model\": {}, \"kind\": {}, \"change\": {}, \"reasons\": {}, \"rows\": {}, \"bytes\": {}, "
         "\"downstream\": {}, "
-        "\"live\": {}, \"destructive\": {}}}",
+        "\"live\": {}, \"joined_at_read\": {}, \"destructive\": {}}}",
         text_of(step.model), text_of(models::name(step.kind)), text_of(models::name(step.change)),
         list_of(step.reasons), step.rows, step.bytes, list_of(step.downstream), list_of(step.live),
-        step.destructive));
+        list_of(step.joined_at_read), step.destructive));
   return "{\"plan\": " + text_of(id) + ", \"steps\": [" + joined(list) + "]}";
 }
 
