@@ -45,19 +45,19 @@ std::string lower_case(std::string_view text) {
 
 Result<FunctionCatalog> FunctionCatalog::load(clickhouse::Client& client) {
   FunctionCatalog catalog;
-  auto read = [&](std::string_view sql, std::set<std::string, std::less<>>& names) -> Status {
-    Block block = TRY(client.query(sql));
-    for (size_t row = 0; row < block.rows(); ++row) names.insert(std::string(block.columns[0].text(row)));
-    return {};
-  };
-  TRY_VOID(read("SELECT lower(name) FROM system.functions WHERE is_aggregate", catalog.aggregates_));
   Block deterministic =
       TRY(client.query("SELECT toUInt8(count()) FROM system.columns WHERE database = 'system' AND table = "
                        "'functions' AND name = "
                        "'deterministic'"));
-  if (deterministic.rows() == 1 && deterministic.columns[0].get<uint8_t>(0) == 1)
-    TRY_VOID(read("SELECT lower(name) FROM system.functions WHERE deterministic = 0 AND NOT is_aggregate",
-                  catalog.changing_));
+  bool knows = deterministic.rows() == 1 && deterministic.columns[0].get<uint8_t>(0) == 1;
+  // The server writes down every function with its documents for this, so it is asked once.
+  Block block = TRY(client.query(
+      fmt::format("SELECT name, toUInt8(is_aggregate) FROM system.functions WHERE is_aggregate{}",
+                  knows ? " OR deterministic = 0" : "")));
+  for (size_t row = 0; row < block.rows(); ++row) {
+    bool aggregate = block.columns[1].get<uint8_t>(row) == 1;
+    (aggregate ? catalog.aggregates_ : catalog.changing_).insert(lower_case(block.columns[0].text(row)));
+  }
   for (const char* name : known_changing) catalog.changing_.insert(name);
   return catalog;
 }

@@ -5,11 +5,16 @@
 // The second does not use what the compiler made, so a mistake in `recompute` shows as well.
 #pragma once
 
+#include "base/clock.h"
+#include "clickhouse/client_pool.h"
 #include "models/compiler.h"
+#include "models/lookups.h"
 #include "models/plan.h"
 #include "models/query_settings.h"
+#include "models/random_constructs.h"
 #include "models/random_model.h"
 #include "models/random_stream.h"
+#include "models/refresh_run.h"
 #include "models/runtime.h"
 #include "models/verification.h"
 
@@ -35,7 +40,10 @@ struct PropertyFailure {
 
 struct PropertyCounts {
   uint64_t written = 0, compiled = 0, refused = 0, left_out = 0, cuts = 0, kills = 0, checks = 0, rows = 0;
-  std::map<std::string, uint64_t> refusals;  // by the first words of the message
+  std::map<std::string, uint64_t> refusals;      // by the first words of the message
+  std::map<std::string, std::string> examples;   // of each, a model
+  std::map<std::string, double> seconds;         // where the time of a run goes
+  ConstructCounts constructs = no_constructs();  // of the models that were compiled and compared
 
   void add(const PropertyCounts& other) {
     written += other.written;
@@ -47,6 +55,9 @@ struct PropertyCounts {
     checks += other.checks;
     rows += other.rows;
     for (const auto& [message, count] : other.refusals) refusals[message] += count;
+    for (const auto& [message, example] : other.examples) examples.emplace(message, example);
+    for (const auto& [phase, time] : other.seconds) seconds[phase] += time;
+    for (const auto& [construct, count] : other.constructs) constructs[construct] += count;
   }
 };
 
@@ -73,7 +84,9 @@ class PropertyRun {
         options_(std::move(options)),
         source_(random_tables(), options_.seed),
         schedule_(options_.seed ^ 0x5c4ed01e),
-        writer_(client, source_.tables(), options_.seed ^ 0xfa017) {}
+        writer_(client, source_.tables(), options_.seed ^ 0xfa017),
+        generator_(source_.tables(), options_.seed ^ 0x30de15, options_.seed % 4 == 0),
+        pool_(client.endpoint(), 2) {}
 
   const PropertyCounts& counts() const { return counts_; }
   const CompiledModels& models() const { return models_; }
@@ -95,10 +108,9 @@ class PropertyRun {
 
   Status play() {
     TRY_VOID(reset());
-    ModelGenerator generator(source_.tables(), options_.seed ^ 0x30de15);
-    for (size_t index = 0; index < options_.models; ++index) all_files_.push_back(generator.next());
+    for (size_t index = 0; index < options_.models; ++index) all_files_.push_back(generator_.next());
     // Some models are there from the start, others come while the stream runs.
-    size_t first = schedule_.below(options_.models + 1);
+    size_t first = schedule_.one_in(2) ? options_.models : schedule_.below(options_.models);
     size_t copied_transactions = schedule_.below(40);
     bool deployed_before_copy = schedule_.one_in(2);
     uint64_t lsn = 1000;
@@ -107,14 +119,16 @@ class PropertyRun {
     TRY_VOID(writer_.copy(source_, lsn));
     std::vector<std::string> all;
     for (const auto& table : source_.tables()) all.push_back(table.name);
-    if (deployed_before_copy)
+    if (deployed_before_copy) {
       TRY_VOID(runtime_->after_copy(client_, make_version(1, lsn, 0), all));
-    else
+      reload_dictionaries(all);
+    } else {
       TRY_VOID(deploy(first));
-    TRY_VOID(check(false));
+    }
+    if (schedule_.one_in(3) || options_.check_every_cut) TRY_VOID(check(false));
     size_t second_deploy = schedule_.below(options_.cuts);
     for (size_t cut = 0; cut < options_.cuts && !failure_; ++cut) {
-      if (cut == second_deploy) TRY_VOID(deploy(options_.models));
+      if (cut == second_deploy && first < options_.models) TRY_VOID(deploy(options_.models));
       TRY_VOID(one_cut());
       bool quiet = schedule_.one_in(10) || cut + 1 == options_.cuts;
       if (quiet || options_.check_every_cut) TRY_VOID(check(cut + 1 == options_.cuts));
@@ -122,8 +136,19 @@ class PropertyRun {
     return {};
   }
 
+  // Counts the time until its end as that of `phase`.
+  auto timed(const char* phase) {
+    struct Timer {
+      double& sum;
+      std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
+      ~Timer() { sum += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(); }
+    };
+    return Timer{counts_.seconds[phase]};
+  }
+
   Status reset() {
-    std::vector<std::string> databases{"bronze", "truth", "tidemark"};
+    auto timer = timed("tables");
+    std::vector<std::string> databases{"oracle_geo", "geo", "bronze", "truth", "tidemark"};
     for (const char* name : model_databases) {
       databases.push_back(name);
       databases.push_back(std::string("oracle_") + name);
@@ -133,7 +158,33 @@ class PropertyRun {
       if (name != "tidemark") TRY_VOID(client_.execute("CREATE DATABASE " + name));
     for (const auto& table : source_.tables())
       for (const auto& statement : create_statements(table)) TRY_VOID(client_.execute(statement));
+    if (generator_.has_dictionaries()) TRY_VOID(create_dictionaries());
     return {};
+  }
+
+  // geo.shops as a project has it, and the same over the true rows.
+  Status create_dictionaries() {
+    config::DictionaryFile file;
+    file.database = "geo";
+    file.name = "shops";
+    file.over = "bronze.shops";
+    file.key = {"shop"};
+    project_.dictionaries = {file};
+    auto mistakes = TRY(prepare_lookups(client_, project_, LookupChanges::all));
+    if (!mistakes.empty()) return fail(ErrorKind::internal, mistakes.front().render());
+    std::string made = TRY(client_.query_text("SHOW CREATE DICTIONARY geo.shops FORMAT TSVRaw"));
+    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+             {"geo.shops", "oracle_geo.shops"}, {"'bronze'", "'truth'"}, {"'shops__current'", "'shops'"}})
+      made = replaced(made, from, to);
+    return client_.execute(made.substr(0, made.find("COMMENT '")));
+  }
+
+  // What ingest does before the fence of a cut.
+  void reload_dictionaries(const std::vector<std::string>& tables) {
+    if (!generator_.has_dictionaries()) return;
+    std::vector<std::string> names;
+    for (const auto& table : tables) names.push_back("bronze." + table);
+    dictionaries_.reload(client_, names);
   }
 
   bool wanted(const config::ModelFile& file) const {
@@ -146,7 +197,9 @@ class PropertyRun {
     std::vector<config::ModelFile> files;
     for (size_t index = 0; index < count; ++index)
       if (wanted(all_files_[index])) files.push_back(all_files_[index]);
+    auto compiling = std::make_optional(timed("compile"));
     Compilation compilation = TRY(compile(client_, files));
+    compiling.reset();
     // What is refused takes those that read it with it; the others make the project.
     std::set<std::string> refused;
     for (const auto& error : compilation.errors) {
@@ -164,15 +217,43 @@ class PropertyRun {
       counts_.compiled = files_.size();
       counts_.refused = refused.size();
       counts_.left_out = files.size() - files_.size() - refused.size();
-      for (const auto& [file, message] : last_refusal_) ++counts_.refusals[kind_of(message)];
+      for (const auto& [file, message] : last_refusal_) {
+        ++counts_.refusals[kind_of(message)];
+        for (const auto& one : files)
+          if (one.file.string() == file) counts_.examples[kind_of(message)] = example_of(one, message);
+      }
+      for (const auto& file : files_) count_pieces(file);
     }
     models_ = std::move(compilation.models);
+    dictionaries_.replace(dictionaries_of(project_, models_));
+    auto timer = timed("apply");
     TRY_VOID(prepare(client_, models_));
     Plan after = TRY(compute_plan(client_, models_));
     if (!after.empty())
       return fail(ErrorKind::internal, "the plan after apply is not empty:\n" + after.to_text());
     runtime_ = std::make_unique<Runtime>(models_);
     return write_oracle();
+  }
+
+  void count_pieces(const config::ModelFile& file) {
+    std::set<std::string> named = generator_.constructs().at(file.full_name());
+    if (!compiled_refresh_models(file).empty()) named.insert("view: over a refresh model");
+    count_constructs(counts_.constructs, file, named);
+  }
+  // Those that a view reads.
+  std::vector<std::string> compiled_refresh_models(const config::ModelFile& file) const {
+    std::vector<std::string> found;
+    for (const auto& other : files_)
+      if (file.kind == "view" && other.kind == "refresh" && names(file, other.full_name()))
+        found.push_back(other.full_name());
+    return found;
+  }
+
+  std::string example_of(const config::ModelFile& file, const std::string& message) const {
+    std::string key;
+    for (const auto& column : file.key) key += (key.empty() ? " key " : ", ") + column;
+    return fmt::format("seed {}: {}\n-- {} {}{}\n{}\n", options_.seed, message, file.full_name(), file.kind,
+                       key, file.sql);
   }
 
   // A refusal without its names.
@@ -194,11 +275,17 @@ class PropertyRun {
 
   // The models as plain views over the true rows, by nothing but other database names.
   Status write_oracle() {
+    auto timer = timed("oracle");
     std::string types;
     for (const auto& model : models_.models) {
       std::string sql = replaced(model.file.sql, "bronze.", "truth.");
       for (const char* database : model_databases)
         sql = replaced(sql, std::string(database) + ".m", std::string("oracle_") + database + ".m");
+      sql = replaced(sql, "'geo.", "'oracle_geo.");
+      if (!model.file.ttl.empty())
+        sql = fmt::format(
+            "SELECT * FROM ({}) WHERE ifNull(toDateTime64({}, 0, 'UTC') > toStartOfHour(now('UTC')), true)",
+            sql, model.file.ttl);
       TRY_VOID(client_.execute("CREATE OR REPLACE VIEW oracle_" + model.name + " AS " + sql));
     }
     Block different = TRY(client_.query(
@@ -216,6 +303,7 @@ class PropertyRun {
   }
 
   Status one_cut() {
+    auto timer = timed("cuts, with keyed models");
     std::vector<RandomTransaction> transactions;
     uint64_t size = schedule_.pick(std::vector<uint64_t>{1, 1, 4, 4, 12, 40});
     for (uint64_t left = 1 + schedule_.below(5); left > 0; --left)
@@ -226,7 +314,10 @@ class PropertyRun {
     return writer_.write(
         transactions,
         [this](uint64_t cut, Version version, const std::vector<std::string>& tables) {
-          return runtime_->after_cut(client_, cut, version, tables);
+          auto timer = timed("keyed models");
+          Status done = runtime_->after_cut(client_, cut, version, tables);
+          if (done) reload_dictionaries(tables);
+          return done;
         },
         [this] {
           ++counts_.kills;
@@ -252,9 +343,25 @@ class PropertyRun {
         value, model.name);
   }
 
+  // Refresh models are as of their last run: now.
+  Status refresh() {
+    auto timer = timed("refresh models");
+    std::atomic<bool> stop{false};
+    for (const auto& model : models_.models) {
+      if (model.kind != ModelKind::refresh) continue;
+      TRY_VOID(prepare_refresh_facts(client_));
+      RefreshRun run = TRY(run_refresh(pool_, model, {}, system_clock(), stop));
+      if (!run.error.empty()) return fail(ErrorKind::internal, "model " + model.name + ": " + run.error);
+    }
+    return {};
+  }
+
   // Every model against what its author wrote, and against its recompute.
   Status check(bool at_end) {
+    auto timer = timed("check, with verify");
     TRY_VOID(load_truth(client_, source_));
+    if (generator_.has_dictionaries()) TRY_VOID(client_.execute("SYSTEM RELOAD DICTIONARY oracle_geo.shops"));
+    TRY_VOID(refresh());
     ++counts_.checks;
     std::string all;
     for (const auto& model : models_.models)
@@ -291,6 +398,7 @@ class PropertyRun {
     }
     // verify costs more than all the rest; what it would miss shows above.
     if (!at_end && !options_.check_every_cut) return {};
+    auto verifying = timed("verify");
     auto parities = verify_models(client_, models_);
     if (!parities) return fail(parities.error());
     for (const auto& parity : *parities) {
@@ -308,6 +416,10 @@ class PropertyRun {
   RandomSource source_;
   Random schedule_;
   CutWriter writer_;
+  ModelGenerator generator_;
+  clickhouse::ClientPool pool_;
+  config::Project project_;  // its dictionaries
+  DictionaryReloads dictionaries_;
   std::vector<config::ModelFile> all_files_, files_;
   CompiledModels models_;
   std::unique_ptr<Runtime> runtime_;

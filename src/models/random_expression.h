@@ -55,6 +55,10 @@ class ExpressionGenerator {
     return fmt::format("'2026-0{}-{:02}'", random_.between(1, 4), random_.between(1, 28));
   }
 
+  std::string zone() {
+    return random_.pick_text({"'Europe/Berlin'", "'America/New_York'", "'Asia/Kolkata'", "'UTC'"});
+  }
+
   std::string condition(const Scope& scope, int depth = 1) {
     if (depth > 0 && random_.one_in(3)) {
       switch (random_.below(4)) {
@@ -202,7 +206,18 @@ class ExpressionGenerator {
             return column;
         }
       case Family::moment:
-        switch (random_.below(6)) {
+        switch (random_.below(9)) {
+          case 6:
+            return {"toDate32(" + x + ", " + zone() + ")", Family::date};
+          case 7:
+            return random_.one_in(2)
+                       ? ScopeColumn{"toStartOfDay(" + x + ", " + zone() + ")", Family::moment}
+                       : ScopeColumn{"toStartOfInterval(" + x + ", INTERVAL 15 MINUTE, " + zone() + ")",
+                                     Family::moment};
+          case 8:
+            return random_.one_in(2) ? ScopeColumn{"toHour(" + x + ", " + zone() + ")", Family::integer}
+                                     : ScopeColumn{"formatDateTime(" + x + ", '%Y-%m-%d %H', " + zone() + ")",
+                                                   Family::text};
           case 0:
             return {"toDate32(" + x + ")", Family::date};
           case 1:
@@ -230,7 +245,10 @@ class ExpressionGenerator {
   OutputColumn additive(const Scope& scope, std::string& sql, int depth = 1) {
     auto call = [&]() -> OutputColumn {
       std::string a = addend(scope).sql;
-      switch (random_.below(9)) {
+      switch (random_.below(10)) {
+        case 9:
+          sql = fmt::format("sum({}) FILTER (WHERE {})", a, condition(scope));
+          return {"", Family::decimal};
         case 0:
         case 1:
           sql = random_.one_in(2) ? "count()" : "count(*)";

@@ -171,6 +171,12 @@ inline std::vector<RandomTable> random_tables() {
                      {"at", F::moment, "DateTime64(6, 'UTC')", "timestamptz", point_in_time}},
                     0,
                     4});
+  tables.push_back({"rates",
+                    {{"shop", F::integer, "Int32", "integer", whole(0, 5)},
+                     {"since", F::moment, "DateTime64(6)", "timestamp", point_in_time},
+                     {"rate", F::decimal, "Decimal(8, 4)", "numeric(8,4)", money(20, 4)}},
+                    2,
+                    2});
   return tables;
 }
 
