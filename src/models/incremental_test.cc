@@ -189,6 +189,14 @@ TEST_F(IncrementalTest, AliasesAndFormsOfWriting) {
       model_file("analytics.parts_of_groups", "incremental",
                  "SELECT toDate32(at) + 1 AS next, concat(upper(buyer), '!') AS loud, count() AS n FROM "
                  "bronze.orders GROUP BY toDate32(at), upper(buyer)"));
+  files.push_back(
+      model_file("analytics.positions", "incremental",
+                 "SELECT upper(buyer) AS loud, if(units > 5, 'many', 'few') AS many, count() AS n "
+                 "FROM bronze.orders GROUP BY 1, 2"));
+  files.push_back(
+      model_file("analytics.joined_positions", "incremental",
+                 "SELECT o.paid AS paid, upper(s.name) AS loud, count() AS n FROM bronze.orders AS o "
+                 "LEFT JOIN bronze.shops AS s ON s.shop = o.shop GROUP BY 1, 2"));
   files.push_back(model_file("analytics.same_name", "incremental",
                              "SELECT toMonth(at) AS at, sum(units) AS units FROM bronze.orders GROUP BY at"));
   files.push_back(

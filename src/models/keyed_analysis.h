@@ -20,8 +20,9 @@
 // them, and then with the cut's old and new images added to their current rows; WHERE is not applied. For a
 // subquery the same holds for the columns that are asked of it: they must be grouped by when it aggregates.
 //
-// ASOF: of the rows that match some change row, only those whose match can have changed, because no current
-// row is nearer than the nearest change row.
+// ASOF: the place that a row leaves empty is filled by the next nearest, which did not change. So the key
+// must not depend on which row is the nearest. Of the rows that match some change row, only those whose match
+// can have changed, because no current row is nearer than the nearest change row.
 //
 // Rows that a key needs: every table that carries some of the key's columns is restricted to the touched
 // values of these; the others are read whole.
@@ -125,6 +126,7 @@ class KeyedAnalysis {
   std::optional<Expression> carried(const SelectScope& scope, size_t source,
                                     const Expression& expression) const;
   bool check_aligned(const SelectScope& scope, const std::vector<Expression>& wanted);
+  bool check_nearest(const SelectScope& scope, const std::vector<Expression>& wanted);
 
   bool touches(TokenRange range, const std::vector<Expression>& wanted, bool top, std::vector<Touch>& found);
   bool touches_of(const SelectScope& scope, size_t source, const std::vector<Expression>& wanted,

@@ -313,4 +313,35 @@ bool KeyedAnalysis::check_aligned(const SelectScope& scope, const std::vector<Ex
   return true;
 }
 
+// A nearer row takes matches away from rows that did not change, and gives them back when it goes: their keys
+// are in no change row.
+bool KeyedAnalysis::check_nearest(const SelectScope& scope, const std::vector<Expression>& wanted) {
+  const auto& sources = scope.joins.sources;
+  std::vector<Expression> deciding = wanted;
+  std::set<size_t> seen;
+  for (const auto& expression : wanted) seen.merge(expression.sources());
+  for (size_t index = sources.size(); index-- > 1;) {
+    if (!seen.contains(index)) continue;
+    auto joins = conditions(scope, index);
+    if (sources[index].strictness == "ASOF") {
+      std::set<std::string> equal, used;
+      for (const auto& condition : joins)
+        if (condition.comparison == "=" && condition.own.plain()) equal.insert(condition.own.pieces[0].text);
+      for (const auto& expression : deciding) used.merge(expression.columns_of(index));
+      if (!std::includes(equal.begin(), equal.end(), used.begin(), used.end()))
+        return refuse(sources[index].words.first,
+                      fmt::format("the key depends on which row of {} is the nearest: a change of it takes "
+                                  "rows from keys that the change does not tell",
+                                  text_.text(sources[index].place)),
+                      "take the key from the left side, or use `-- kind: view`");
+    }
+    // What decides which row is joined decides about the key, too.
+    for (const auto& condition : joins) {
+      seen.merge(condition.whole.sources());
+      deciding.push_back(condition.whole);
+    }
+  }
+  return true;
+}
+
 }  // namespace tidemark::models

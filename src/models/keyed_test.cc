@@ -198,6 +198,12 @@ std::vector<config::ModelFile> dimension_models() {
                  "  uniqExact(country) AS countries, countIf(euro > 500) AS large, any(label) AS label\n"
                  "FROM analytics.joined GROUP BY account, day",
                  {"account", "day"}),
+      // Whichever rate is the nearest, the key is the same.
+      model_file(
+          "analytics.by_currency", "keyed",
+          "SELECT r.currency AS currency, max(r.rate) AS rate, count() AS n FROM bronze.fact AS f\n"
+          "ASOF JOIN bronze.rate AS r ON r.currency = f.currency AND f.day >= r.day GROUP BY r.currency",
+          {"currency"}),
       // Straight from the mirrored tables, INNER joins, a condition on a dimension.
       model_file("analytics.by_account", "keyed",
                  "SELECT f.account, max(amount) AS highest, min(g.label) AS label FROM bronze.fact AS f\n"
@@ -321,6 +327,11 @@ TEST_F(KeyedTest, WhatMixesKeysIsRefused) {
        "= f.place GROUP BY account",
        "ANY JOIN",
        {"account"}},
+      {"SELECT r.rate > 2 AS dear, count() AS n FROM bronze.fact AS f ASOF JOIN bronze.rate AS r ON "
+       "r.currency "
+       "= f.currency AND f.day >= r.day GROUP BY dear",
+       "which row of bronze.rate is the nearest",
+       {"dear"}},
       {"SELECT account, count() AS n FROM bronze.fact WHERE place IN bronze.place GROUP BY account",
        "which keys it touches",
        {"account"}},

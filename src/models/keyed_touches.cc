@@ -41,7 +41,7 @@ bool KeyedAnalysis::touches(TokenRange range, const std::vector<Expression>& wan
       if (!expression) return false;
       mapped.push_back(std::move(*expression));
     }
-    if (!check_aligned(*scope, mapped)) return false;
+    if (!check_aligned(*scope, mapped) || !check_nearest(*scope, mapped)) return false;
     for (size_t index = 0; index < scope->joins.sources.size(); ++index) {
       std::vector<Expression> here;
       for (const auto& one : mapped)

@@ -274,6 +274,9 @@ class Grammar {
     return made;
   }
 
+  // In some projects most models build on others.
+  bool over_a_model() { return chains_ && random_.one_in(2); }
+
   void note(const char* construct) { constructs_.insert(construct); }
 
   const std::vector<RandomTable>& tables_;
@@ -281,6 +284,7 @@ class Grammar {
   ExpressionGenerator expressions_;
   int number_ = 0;
   bool lists_as_keys_ = true;
+  bool chains_ = false;
   bool dictionaries_ = false;  // geo.shops and geo.customers are there
   std::vector<Made> made_;
   std::set<std::string> constructs_;  // of the model being made

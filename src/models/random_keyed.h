@@ -17,7 +17,7 @@ class KeyedGrammar : public IncrementalGrammar {
     return draft;
   }
   Draft any_keyed() {
-    switch (random_.below(16)) {
+    switch (over_a_model() ? (random_.one_in(3) ? 11 : 1) : random_.below(16)) {
       case 0:
         return rows_of("keyed", table_source(random_.below(4), random_.one_in(2)));
       case 1:

@@ -13,13 +13,13 @@ class ModelGenerator : private KeyedGrammar {
   ModelGenerator(const std::vector<RandomTable>& tables, uint64_t seed, bool dictionaries = false)
       : KeyedGrammar(tables, seed) {
     dictionaries_ = dictionaries;
+    chains_ = random_.one_in(3);
   }
 
   config::ModelFile next() {
     ++number_;
     constructs_.clear();
-    uint64_t kind = random_.below(22);
-    Draft draft = kind < 8 ? incremental() : kind < 15 ? keyed() : kind < 20 ? view() : refresh();
+    Draft draft = made_.empty() && chains_ ? first_of_chain() : any();
     config::ModelFile file;
     file.database = random_.pick_text({"silver", "analytics", "gold"});
     file.name = fmt::format("m{}", number_);
@@ -45,6 +45,25 @@ class ModelGenerator : private KeyedGrammar {
   const std::map<std::string, std::set<std::string>>& constructs() const { return constructs_of_; }
 
  private:
+  Draft any() {
+    uint64_t kind = random_.below(22);
+    return kind < 8 ? incremental() : kind < 15 ? keyed() : kind < 20 ? view() : refresh();
+  }
+
+  // Something that models of every kind may build on.
+  Draft first_of_chain() {
+    switch (random_.below(6)) {
+      case 0:
+        return refresh();
+      case 1:
+      case 2:
+        note("view: rows");
+        return rows_of("view", any_table());
+      default:
+        return stored_rows();
+    }
+  }
+
   // Names end where their digits end.
   static bool mentions(const std::string& sql, const std::string& name) {
     for (size_t at = 0; (at = sql.find(name, at)) != std::string::npos; at += name.size())
@@ -54,7 +73,7 @@ class ModelGenerator : private KeyedGrammar {
 
   Draft view() {
     const Made* made = any_model();
-    switch (random_.below(13)) {
+    switch (over_a_model() ? 5 : random_.below(13)) {
       case 0:
         return two_levels("view");
       case 1:
@@ -115,7 +134,7 @@ class ModelGenerator : private KeyedGrammar {
     Source source = table_source(random_.pick(std::vector<size_t>{0, 1, 4}), false);
     source.scope.push_back({"dictGetOrNull('geo.shops', 'name', shop)", Family::text});
     source.scope.push_back(
-        {"dictGetOrDefault('geo.shops', 'fee', shop, toDecimal32(1, 3))", Family::decimal});
+        {"dictGetOrDefault('geo.shops', 'fee', shop, toDecimal64(1, 3))", Family::decimal});
     Scope looked(source.scope.end() - 2, source.scope.end());
     Grouped made = grouped(source, any_aggregate(source), 0, true);
     if (made.sql.find("dictGet") == std::string::npos) {
@@ -128,7 +147,13 @@ class ModelGenerator : private KeyedGrammar {
   }
 
   Draft refresh() {
-    Draft draft = view();
+    Draft draft = random_.one_in(4) ? windowed() : view();
+    if (random_.one_in(4)) {
+      Source source = any_table();
+      Grouped made = grouped(source, any_aggregate(source), 1, false);
+      draft = {.kind = "refresh", .sql = made.sql, .outputs = made.outputs, .depth = 1};
+      draft.sql += "\nORDER BY " + list(made.key) + " LIMIT 5";
+    }
     draft.kind = "refresh";
     draft.projection = false;
     return draft;

@@ -152,7 +152,7 @@ inline std::vector<RandomTable> random_tables() {
                      {"name", F::text, "String", "text", word},
                      {"region", F::text, "Nullable(String)", "text", word, 3},
                      {"opened", F::date, "Date32", "date", calendar_day},
-                     {"fee", F::decimal, "Decimal(6, 3)", "numeric(6,3)", money(9, 3)}},
+                     {"fee", F::decimal, "Decimal(14, 3)", "numeric(14,3)", money(9, 3)}},
                     1,
                     2});
   tables.push_back({"customers",
@@ -174,7 +174,7 @@ inline std::vector<RandomTable> random_tables() {
   tables.push_back({"rates",
                     {{"shop", F::integer, "Int32", "integer", whole(0, 5)},
                      {"since", F::moment, "DateTime64(6)", "timestamp", point_in_time},
-                     {"rate", F::decimal, "Decimal(8, 4)", "numeric(8,4)", money(20, 4)}},
+                     {"rate", F::decimal, "Decimal(18, 4)", "numeric(18,4)", money(20, 4)}},
                     2,
                     2});
   return tables;

@@ -202,6 +202,9 @@ SelectShape shape_of(const SqlText& text, TokenRange range) {
     shape.group_by_all = true;
   else if (shape.grouped)
     shape.groups = text.split(without_brackets(text, shape.group_by), ",");
+  // GROUP BY 1 is written by the server as the item with its alias.
+  for (TokenRange& group : shape.groups)
+    if (group.size() > 2 && tokens[group.last - 2].keyword("AS")) group.last -= 2;
   return shape;
 }
 
