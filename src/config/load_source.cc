@@ -14,6 +14,26 @@ bool is_slot_name(const std::string& name) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
+// `every`, `cursor`, `overlap` and `deletes`: of a source under `batch`, of a table among its options.
+BatchOptions read_batch(MappingReader& mapping) {
+  BatchOptions batch;
+  batch.every_seconds = mapping.duration_seconds("every");
+  if (mapping.has("cursor")) batch.cursor = mapping.texts("cursor");
+  batch.overlap = mapping.optional_text("overlap");
+  if (batch.overlap && !parse_duration_seconds(*batch.overlap) &&
+      batch.overlap->find_first_not_of("0123456789") != std::string::npos)
+    mapping.error("overlap", fmt::format("`{}` is neither a duration nor a number", *batch.overlap),
+                  "Write 1m when the cursor is a time, 1000 when it is a number.");
+  if (const YamlNode* deletes = mapping.child("deletes")) {
+    MappingReader inner(mapping.reader(), *deletes, "`deletes`");
+    batch.deletes_every_seconds = inner.duration_seconds("every");
+    if (inner.has("compare"))
+      batch.compare_rows = inner.choice<bool>("compare", {{"keys", false}, {"rows", true}}, false);
+    inner.finish();
+  }
+  return batch;
+}
+
 TableOptions read_options(Reader reader, const YamlNode& node) {
   TableOptions options;
   MappingReader mapping(reader, node, "a table's options");
@@ -24,6 +44,7 @@ TableOptions read_options(Reader reader, const YamlNode& node) {
   options.exclude = mapping.texts("exclude");
   options.order_by = mapping.texts("order_by");
   options.key = mapping.texts("key");
+  options.batch = read_batch(mapping);
   for (const std::string& column : options.key)
     if (std::find(options.exclude.begin(), options.exclude.end(), column) != options.exclude.end())
       mapping.error("exclude", fmt::format("`{}` is part of the key and cannot be left out", column));
@@ -81,6 +102,28 @@ void check_option_tables(MappingReader& mapping, const PostgresSource& source) {
   }
 }
 
+// Options of one mode in a source of the other would do nothing.
+void check_mode(MappingReader& mapping, const PostgresSource& source) {
+  if (source.mode == PostgresSource::Mode::batch) {
+    for (const char* key : {"slot", "publication"})
+      if (mapping.has(key))
+        mapping.error(key, fmt::format("`{}` belongs to `mode: cdc`", key), "Leave it out.");
+    return;
+  }
+  if (mapping.has("batch"))
+    mapping.error("batch", "`batch` belongs to `mode: batch`", "Leave it out, or write `mode: batch`.");
+  for (const auto& options : source.options) {
+    const BatchOptions& batch = options.batch;
+    if (batch.every_seconds || batch.cursor || batch.overlap || batch.deletes_every_seconds ||
+        batch.compare_rows)
+      mapping.reader().report.error(
+          options.where,
+          fmt::format("`every`, `cursor`, `overlap` and `deletes` of `{}` belong to `mode: batch`",
+                      options.table),
+          "Leave them out, or write `mode: batch`.");
+  }
+}
+
 void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) {
   MappingReader mapping(reader, node, "`postgres`");
   source.url = Secret(mapping.required_text("url"));
@@ -101,13 +144,12 @@ void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) 
     if (!options.table.empty()) source.options.push_back(std::move(options));
   }
   check_option_tables(mapping, source);
-  if (source.mode == PostgresSource::Mode::batch)
-    mapping.error("mode", "`mode: batch` is not yet supported in this version",
-                  "Use `mode: cdc`; it needs wal_level = logical on the server.");
-  else if (mapping.has("batch"))
-    mapping.error("batch", "`batch` belongs to `mode: batch`, which is not yet supported in this version",
-                  "Leave it out.");
-  mapping.has("batch");
+  if (const YamlNode* batch = mapping.child("batch")) {
+    MappingReader inner(reader, *batch, "`batch`");
+    source.batch = read_batch(inner);
+    inner.finish();
+  }
+  check_mode(mapping, source);
   if (mapping.has("slot") && !is_slot_name(source.slot))
     mapping.error("slot", fmt::format("`{}` cannot be the name of a replication slot", source.slot),
                   "Postgres allows lower-case letters, digits and _, at most 63 of them.");

@@ -203,15 +203,14 @@ TEST_F(ProjectTest, SourcesReadOptionsAndDefaults) {
 }
 
 TEST_F(ProjectTest, SourcesAreChecked) {
-  write(
-      "sources/a.yaml",
-      "source: a\npostgres:\n  url: x\n  mode: batch\n  batch: { every: 5m }\n  tables: [t, t, impressions]\n"
-      "  slot: Bad-Slot\n  options: [{ table: impresions, append_only: maybe }]\n");
+  write("sources/a.yaml",
+        "source: a\npostgres:\n  url: x\n  mode: cdc\n  batch: { every: 5m }\n  tables: [t, t, impressions]\n"
+        "  slot: Bad-Slot\n  options: [{ table: impresions, append_only: maybe }]\n");
   write("sources/b.yaml", "source: a\npostgres: { url: y, tables: [t], slot: ok }\n");
   write("sources/c.yaml", "source: c\nkafka: {}\n");
   write("sources/d.yaml", "source: D-1\npostgres: { tables: [] }\n");
   std::string text = errors();
-  EXPECT_THAT(text, HasSubstr("sources/a.yaml:4:9: `mode: batch` is not yet supported in this version"));
+  EXPECT_THAT(text, HasSubstr("sources/a.yaml:5:10: `batch` belongs to `mode: batch`"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:15: `tables` names `t` twice"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:7:9: `Bad-Slot` cannot be the name of a replication slot"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:8:13: options for `impresions`, which is not in `tables` (did "
@@ -223,6 +222,44 @@ TEST_F(ProjectTest, SourcesAreChecked) {
   EXPECT_THAT(text, HasSubstr("sources/d.yaml:1:9: `D-1` cannot be the name of a source"));
   EXPECT_THAT(text, HasSubstr("`postgres` needs the key `url`"));
   EXPECT_THAT(text, HasSubstr("`tables` is empty"));
+}
+
+TEST_F(ProjectTest, BatchSourcesSayHowTheirTablesAreLoaded) {
+  write("sources/a.yaml",
+        "source: a\npostgres:\n  url: x\n  mode: batch\n"
+        "  batch: { every: 2m, cursor: updated_at, overlap: 30s, deletes: { every: 6h } }\n"
+        "  tables:\n    - t\n"
+        "    - { table: u, cursor: [version, id], overlap: 100, deletes: { compare: rows } }\n"
+        "    - { table: v, cursor: [] }\n");
+  LoadedProject loaded = load();
+  ASSERT_THAT(loaded.errors, IsEmpty()) << render(loaded.errors);
+  const PostgresSource& source = loaded.project.sources.at(0);
+  EXPECT_EQ(source.mode, PostgresSource::Mode::batch);
+  EXPECT_EQ(source.batch.every_seconds, 120);
+  EXPECT_EQ(source.batch.cursor, std::vector<std::string>{"updated_at"});
+  EXPECT_EQ(source.batch.overlap, "30s");
+  EXPECT_EQ(source.batch.deletes_every_seconds, 6 * 3600);
+  ASSERT_THAT(source.options, SizeIs(2));
+  EXPECT_EQ(source.options[0].batch.cursor, (std::vector<std::string>{"version", "id"}));
+  EXPECT_EQ(source.options[0].batch.overlap, "100");
+  EXPECT_EQ(source.options[0].batch.compare_rows, true);
+  EXPECT_FALSE(source.options[0].batch.every_seconds.has_value());
+  EXPECT_EQ(source.options[1].batch.cursor, std::vector<std::string>{});
+}
+
+TEST_F(ProjectTest, BatchSourcesAreChecked) {
+  write("sources/a.yaml",
+        "source: a\npostgres:\n  url: x\n  mode: batch\n  slot: s\n"
+        "  batch: { every: soon, overlap: some, deletes: { compare: all }, cursr: a }\n  tables: [t]\n");
+  write("sources/b.yaml", "source: b\npostgres:\n  url: x\n  tables:\n    - { table: u, cursor: id }\n");
+  std::string text = errors();
+  EXPECT_THAT(text, HasSubstr("sources/a.yaml:5:9: `slot` belongs to `mode: cdc`"));
+  EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:19: "));
+  EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:34: `some` is neither a duration nor a number"));
+  EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:60: `compare` cannot be `all`"));
+  EXPECT_THAT(text, HasSubstr("cursr"));
+  EXPECT_THAT(text, HasSubstr("sources/b.yaml:5:7: `every`, `cursor`, `overlap` and `deletes` of `u` belong "
+                              "to `mode: batch`"));
 }
 
 TEST_F(ProjectTest, OneTableBelongsToOneSource) {
