@@ -5,7 +5,8 @@
 #include "cli/verb.h"
 #include "clickhouse/client.h"
 #include "clickhouse/embedded_server.h"
-#include "postgres/preflight.h"
+#include "ingest/batch_table.h"
+#include "postgres/batch_preflight.h"
 
 #include <CLI/CLI.hpp>
 #include <arpa/inet.h>
@@ -93,6 +94,25 @@ std::vector<Finding> look_at_ports(const config::Project& project) {
   return findings;
 }
 
+std::vector<Finding> look_at_batch(postgres::Connection& connection, const config::PostgresSource& source,
+                                   std::vector<postgres::SourceTable> tables) {
+  std::vector<Finding> findings;
+  std::vector<postgres::BatchTableChecks> checks;
+  for (auto& table : tables) {
+    auto batch = ingest::batch_table(std::move(table), source, false);
+    if (batch)
+      checks.push_back({.table = batch->captured.source, .cursor = batch->cursor});
+    else
+      findings.push_back(failed("source " + source.name, batch.error()));
+  }
+  auto preflight = postgres::batch_preflight(connection, checks);
+  if (!preflight)
+    findings.push_back(failed("source " + source.name, preflight.error()));
+  else
+    findings.insert(findings.end(), preflight->begin(), preflight->end());
+  return findings;
+}
+
 std::vector<Finding> look_at_source(const config::PostgresSource& source, bool running) {
   std::string check = "source " + source.name;
   auto connection =
@@ -108,6 +128,11 @@ std::vector<Finding> look_at_source(const config::PostgresSource& source, bool r
   if (!tables) {
     findings.push_back(failed(check, tables.error()));
     tables = std::vector<postgres::SourceTable>();
+  }
+  if (source.mode == config::PostgresSource::Mode::batch) {
+    for (auto& finding : look_at_batch(*connection, source, std::move(*tables)))
+      findings.push_back(std::move(finding));
+    return findings;
   }
   auto preflight =
       postgres::preflight(*connection, {.slot = source.slot,

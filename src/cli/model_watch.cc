@@ -9,13 +9,13 @@ namespace {
 std::optional<models::SourcePositions> positions_of(const ingest::PipelineStatus& pipeline) {
   models::SourcePositions positions;
   for (const auto& source : pipeline.sources) {
-    if (source.state != "streaming") return std::nullopt;
+    if (!source.follows()) return std::nullopt;
     positions[source.source] = {.epoch = static_cast<uint16_t>(source.epoch),
                                 .received = source.ladder.received,
                                 .queryable = source.ladder.queryable,
                                 .cut = source.last_cut,
-                                .idle = source.lag_ms == 0 && source.ladder.cut <= source.ladder.queryable,
-                                .lag_ms = source.lag_ms};
+                                .idle = source.caught_up() && source.ladder.cut <= source.ladder.queryable,
+                                .lag_ms = source.caught_up() ? 0 : source.lag_ms};
   }
   return positions;
 }
@@ -81,7 +81,7 @@ void ModelWatch::on_refresh(const std::string& model) {
 // Holds mutex_.
 int64_t ModelWatch::lag_of(const ingest::SourceStatus& source) {
   int64_t now = clock_.monotonic_micros();
-  if (source.state == "streaming") {
+  if (source.follows()) {
     silent_since_.erase(source.source);
     return source.lag_ms;
   }

@@ -156,6 +156,12 @@ struct RunningProject::State {
       refreshes->on_copy(names);
       return {};
     };
+    hooks.after_load = [this](const std::vector<std::string>& tables) -> Status {
+      std::vector<std::string> names = bronze_names(tables);
+      dictionaries.reload(*pool->lease(), names);
+      refreshes->on_copy(names);
+      return {};
+    };
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
       return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
     };
@@ -184,7 +190,7 @@ struct RunningProject::State {
       int64_t deadline = system_clock().monotonic_micros() + limits::backfill_breath_us_max;
       auto behind = [this] {
         for (const auto& source : status().sources)
-          if (source.lag_ms > limits::backfill_lag_ms_max) return true;
+          if (!source.caught_up() && source.lag_ms > limits::backfill_lag_ms_max) return true;
         return false;
       };
       while (!stopping && behind() && system_clock().monotonic_micros() < deadline)
@@ -234,7 +240,7 @@ struct RunningProject::State {
   // away.
   bool complete(const std::set<std::string>& tables) {
     for (const auto& source : status().sources) {
-      if (source.state == "streaming") streamed.insert(source.source);
+      if (source.follows()) streamed.insert(source.source);
       for (const auto& table : source.tables)
         if (tables.contains(table.table) && table.state != "live" &&
             (table.state == "copying" || !streamed.contains(source.source)))
@@ -504,9 +510,19 @@ Status RunningProject::refresh(const std::string& model) {
   return {};
 }
 
+Status RunningProject::catch_up(const std::function<bool()>& stopped) {
+  TRY_VOID(state_->pipelines.reach_fences(stopped));
+  while (state_->desk->building() && !stopped()) std::this_thread::sleep_for(limits::fence_poll_every);
+  if (stopped()) return fail(ErrorKind::cancelled, "stopped");
+  TRY_VOID(state_->desk->wait());
+  for (const auto& model : state_->models.published()->models)
+    if (model.kind == models::ModelKind::refresh) TRY_VOID(refresh(model.name));
+  return {};
+}
+
 bool RunningProject::quiet() const {
   for (const auto& source : state_->status().sources)
-    if (source.state != "streaming" || source.lag_ms > 0) return false;
+    if (!source.caught_up()) return false;
   return true;
 }
 

@@ -45,6 +45,9 @@ class RunningProject {
   bool only_models_changed() const;
   // Runs a refresh model and waits for the end of a run that begins after this call.
   Status refresh(const std::string& model);
+  // Everything the sources have now is in, models that are still being filled are, and refresh models are
+  // made anew from it. `stopped` is asked now and then.
+  Status catch_up(const std::function<bool()>& stopped);
   // A source that can never run (wrong password, lost slot): the error to end with.
   std::optional<Error> gave_up() const;
   void stop();

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "ingest/batch_pipeline.h"
 #include "ingest/postgres_pipeline.h"
 
 #include <thread>
@@ -19,12 +20,16 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
     pipelines_.push_back(std::move(pipeline));
     return {};
   };
-  for (const auto& source : project.sources)
-    TRY_VOID(add(source.name, std::make_unique<ingest::PostgresPipeline>(
-                                  ingest::PipelineOptions{.source = source,
-                                                          .tables_with_changes = options.tables_with_changes,
-                                                          .recopy = options.recopy},
-                                  pool, hooks, system_clock(), options.on_cut)));
+  for (const auto& source : project.sources) {
+    ingest::PipelineOptions postgres{
+        .source = source, .tables_with_changes = options.tables_with_changes, .recopy = options.recopy};
+    if (source.mode == config::PostgresSource::Mode::batch)
+      TRY_VOID(add(source.name, std::make_unique<ingest::BatchPipeline>(std::move(postgres), pool, hooks,
+                                                                        system_clock(), options.on_cut)));
+    else
+      TRY_VOID(add(source.name, std::make_unique<ingest::PostgresPipeline>(std::move(postgres), pool, hooks,
+                                                                           system_clock(), options.on_cut)));
+  }
   return {};
 }
 

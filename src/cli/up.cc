@@ -8,6 +8,9 @@
 #include <csignal>
 
 namespace tidemark::cli {
+
+using std::chrono::milliseconds;
+
 namespace {
 
 // SIGHUP: the project's files are read again. A project with mistakes changes nothing; when only models
@@ -48,16 +51,30 @@ Status reload(const Invocation& invocation, const RunOptions& options,
 
 Run add_up(CLI::App& command) {
   auto recopy = std::make_shared<bool>(false);
+  auto once = std::make_shared<bool>(false);
+  command.add_flag(
+      "--once", *once,
+      "run every batch source once and every stream up to where its source is now, bring models up "
+      "to date, then end");
   command.add_flag(
       "--recopy", *recopy,
       "copy every source again, under a new epoch: after a lost slot, a failover or a changed table");
-  return [recopy](const Invocation& invocation) -> Result<ExitCode> {
+  return [recopy, once](const Invocation& invocation) -> Result<ExitCode> {
     Signals::block();
     config::Project project = TRY(invocation.load_project());
     RunOptions options{.recopy = *recopy, .program = invocation.program};
     auto running = TRY(RunningProject::start(std::move(project), options));
     options.recopy = false;
     log::info("page: {}", running->url());
+    if (*once) {
+      int signal = 0;
+      Status done =
+          running->catch_up([&] { return signal != 0 || (signal = Signals::wait(milliseconds(0))) != 0; });
+      running->stop();
+      if (!done && signal == 0) return fail(std::move(done.error()));
+      log::info("{}", signal == 0 ? "all is in; stopped" : "stopped before all was in");
+      return signal == 0 ? ExitCode::ok : signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated;
+    }
     while (true) {
       int signal = Signals::wait(std::chrono::milliseconds(200));
       if (signal == SIGHUP)

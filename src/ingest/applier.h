@@ -27,6 +27,8 @@ struct ModelHooks {
   std::function<Status(uint64_t cut, Version version, const std::vector<std::string>& tables)> after_parts;
   // The initial copy of these tables is complete; its rows have cut 0.
   std::function<Status(Version version, const std::vector<std::string>& tables)> after_copy;
+  // The first load of these tables is complete; its rows came in cuts, each followed by after_parts.
+  std::function<Status(const std::vector<std::string>& tables)> after_load;
   // The initial copy of these tables ("impressions") starts over: whatever was derived from them must be
   // emptied.
   std::function<Status(const std::vector<std::string>& tables)> reset;

@@ -1,65 +1,48 @@
 #include "ingest/parity.h"
 
-#define XXH_INLINE_ALL
 #include "base/clock.h"
 #include "base/limits.h"
 #include "clickhouse/schema.h"
 #include "ingest/applier.h"
+#include "ingest/batch_store.h"
+#include "ingest/batch_table.h"
 #include "ingest/image_reader.h"
+#include "ingest/row_hash.h"
 #include "postgres/copy_reader.h"
 #include "postgres/replication_setup.h"
 
 #include <set>
-#include <xxhash.h>
 
 namespace tidemark::ingest {
 namespace {
 
-using Hash = unsigned __int128;
-
-struct HashOfHash {
-  size_t operator()(const Hash& hash) const { return static_cast<size_t>(hash); }
-};
-
-Hash hash_of(const std::string& bytes) {
-  XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  return (static_cast<Hash>(hash.high64) << 64) | hash.low64;
-}
-
-struct Row {
-  Hash key = 0;
-  Hash value = 0;
-  size_t bucket() const { return static_cast<size_t>(key >> 64) % limits::parity_buckets; }
-};
-
-struct Sums {
-  std::vector<Hash> value = std::vector<Hash>(limits::parity_buckets);
-  std::vector<uint64_t> count = std::vector<uint64_t>(limits::parity_buckets);
-  void add(const Row& row) {
-    value[row.bucket()] += row.value;
-    ++count[row.bucket()];
-  }
-};
-
 // Gets every row of a side: its hashes, and where it stands, for the key's text.
-using OnRow = std::function<void(const Row&, const Block&, size_t)>;
+using OnRow = std::function<void(const HashedRow&, const Block&, size_t)>;
 
 class TableCheck {
  public:
   TableCheck(const CapturedTable& table, postgres::Connection& source, clickhouse::ClientPool& pool,
-             Version bound, const ParityOptions& options)
-      : table_(table), source_(source), pool_(pool), bound_(bound), options_(options) {
+             Version bound, const ParityOptions& options, std::function<Status()> before_moving = {})
+      : table_(table),
+        source_(source),
+        pool_(pool),
+        bound_(bound),
+        options_(options),
+        before_moving_(std::move(before_moving)) {
     report_.table = table.display();
     if (!table.log) key_columns_ = table.source.key;
     for (size_t column = 0; table.log && column < table.source.columns.size(); ++column)
       key_columns_.push_back(column);
+    std::vector<size_t> all;
+    for (size_t column = 0; column < table_.source.columns.size(); ++column) all.push_back(column);
+    hasher_.emplace(key_columns_, std::move(all));
   }
 
   Result<TableParity> run() {
-    Sums source;
-    Sums warehouse;
-    TRY_VOID(scan_source([&](const Row& row, const Block&, size_t) { source.add(row); }));
-    TRY_VOID(scan_warehouse([&](const Row& row, const Block&, size_t) { warehouse.add(row); }));
+    BucketSums source;
+    BucketSums warehouse;
+    TRY_VOID(scan_source([&](const HashedRow& row, const Block&, size_t) { source.add(row); }));
+    TRY_VOID(scan_warehouse([&](const HashedRow& row, const Block&, size_t) { warehouse.add(row); }));
     for (uint64_t count : source.count) report_.rows += count;
     looking_closer_ = true;
     std::set<size_t> suspects;
@@ -84,17 +67,17 @@ class TableCheck {
 
  private:
   struct Side {
-    Hash value = 0;
+    RowHash value = 0;
     int64_t copies = 0;
     std::string key;
   };
-  using Rows = std::unordered_map<Hash, Side, HashOfHash>;
+  using Rows = std::unordered_map<RowHash, Side, HashOfRowHash>;
 
   Status compare_rows(const std::set<size_t>& buckets) {
     Rows source;
     Rows warehouse;
     auto into = [&](Rows& rows) {
-      return [&](const Row& row, const Block& block, size_t index) {
+      return [&](const HashedRow& row, const Block& block, size_t index) {
         if (!buckets.contains(row.bucket())) return;
         Side& side = rows[row.key];
         side.value = row.value;
@@ -104,6 +87,7 @@ class TableCheck {
     };
     TRY_VOID(scan_source(into(source)));
     TRY_VOID(scan_warehouse(into(warehouse)));
+    if (before_moving_) TRY_VOID(before_moving_());
     auto moving = TRY(moving_keys());
     for (const auto& [key, side] : source) {
       if (moving.contains(key)) continue;
@@ -141,15 +125,6 @@ class TableCheck {
     return key_literal(key, 0);
   }
 
-  Row row_of(const Block& block, size_t row) {
-    key_bytes_.clear();
-    value_bytes_.clear();
-    for (size_t column : key_columns_) block.columns[column].encode(row, key_bytes_);
-    for (size_t column = 0; column < table_.source.columns.size(); ++column)
-      block.columns[column].encode(row, value_bytes_);
-    return {.key = hash_of(key_bytes_), .value = hash_of(value_bytes_)};
-  }
-
   void progress(uint64_t rows) {
     read_ += rows;
     if (options_.progress) options_.progress(report_.table, read_);
@@ -168,7 +143,7 @@ class TableCheck {
         report_.examples.push_back("in quarantine: " + failure.explanation);
     });
     auto drain = [&] {
-      for (size_t row = 0; row < block.rows(); ++row) on_row(row_of(block, row), block, row);
+      for (size_t row = 0; row < block.rows(); ++row) on_row((*hasher_)(block, row), block, row);
       progress(block.rows());
       block.clear();
     };
@@ -191,25 +166,24 @@ class TableCheck {
     options.timeout = std::chrono::hours(6);
     options.settings = {{"max_execution_time", "0"}, {"max_result_rows", "0"}};
     return pool_.lease()->query_blocks(sql, options, [&](const Block& block) -> Status {
-      for (size_t row = 0; row < block.rows(); ++row) on_row(row_of(block, row), block, row);
+      for (size_t row = 0; row < block.rows(); ++row) on_row((*hasher_)(block, row), block, row);
       progress(block.rows());
       return {};
     });
   }
 
-  Result<std::set<Hash>> moving_keys() {
-    std::set<Hash> keys;
-    if (table_.log) return keys;
+  Result<std::set<RowHash>> moving_keys() {
+    std::set<RowHash> keys;
+    // Of a streamed log nothing newer than the snapshot was read, on either side.
+    if (table_.log && !before_moving_) return keys;
+    std::vector<std::string> names;
+    for (size_t column : key_columns_) names.push_back(table_.source.columns[column].name);
     std::string sql = fmt::format("SELECT {} FROM {} WHERE _version > toUInt128('{}')",
-                                  clickhouse::quote_list(table_.key_names()), table_.target(), bound_);
+                                  clickhouse::quote_list(names), table_.target(), bound_);
     clickhouse::QueryOptions options;
     options.timeout = std::chrono::hours(1);
     TRY_VOID(pool_.lease()->query_blocks(sql, options, [&](const Block& block) -> Status {
-      for (size_t row = 0; row < block.rows(); ++row) {
-        key_bytes_.clear();
-        for (const auto& column : block.columns) column.encode(row, key_bytes_);
-        keys.insert(hash_of(key_bytes_));
-      }
+      for (size_t row = 0; row < block.rows(); ++row) keys.insert(hasher_->key_of(block, row));
       return {};
     }));
     return keys;
@@ -220,9 +194,9 @@ class TableCheck {
   clickhouse::ClientPool& pool_;
   Version bound_;
   const ParityOptions& options_;
+  std::function<Status()> before_moving_;  // brings what changed after the snapshot behind `bound`
   std::vector<size_t> key_columns_;
-  std::string key_bytes_;
-  std::string value_bytes_;
+  std::optional<RowHasher> hasher_;
   uint64_t read_ = 0;
   bool looking_closer_ = false;
   TableParity report_;
@@ -245,10 +219,82 @@ Status wait_for_fence(StateStore& state, const SourceRecord& record, postgres::L
   return fail(ErrorKind::cancelled, "stopped");
 }
 
+// Asks the running project for a run of the source and waits until it is fenced; returns the cut it ended in.
+Result<uint64_t> await_batch_run(clickhouse::ClientPool& pool, StateStore& state, const SourceRecord& record,
+                                 const ParityOptions& options, const std::atomic<bool>& stop) {
+  BatchStore store(pool, apply_policy("verify"), stop);
+  uint64_t request = TRY(store.ask(record.source));
+  int64_t deadline = system_clock().monotonic_micros() + options.fence_timeout.count() * 1000;
+  while (!stop) {
+    auto fenced = TRY(state.fenced(record.source, record.epoch));
+    if (fenced) {
+      auto progress = TRY(store.load(record.source, record.epoch, fenced->cut));
+      if (progress && progress->answered >= request) return fenced->cut;
+    }
+    if (system_clock().monotonic_micros() > deadline)
+      return fail(ErrorKind::dependency_down,
+                  fmt::format("source {} did not end a run within {} s", record.source,
+                              options.fence_timeout.count() / 1000),
+                  "verify needs the project to run: tidemark up; --timeout gives a long run more time");
+    std::this_thread::sleep_for(limits::fence_poll_every);
+  }
+  return fail(ErrorKind::cancelled, "stopped");
+}
+
+// Takes `unknown` away what it matches.
+bool wanted_table(const CapturedTable& table, const ParityOptions& options, std::set<std::string>& unknown) {
+  if (options.only.empty()) return true;
+  bool wanted = false;
+  for (const auto& name : {table.name, table.display(), table.source.display()}) {
+    if (std::find(options.only.begin(), options.only.end(), name) == options.only.end()) continue;
+    wanted = true;
+    unknown.erase(name);
+  }
+  return wanted;
+}
+
+// A source that is read in batches: first a run, which also looks for deleted rows; then both sides as of a
+// snapshot; then, only when something differs, another run, which shows what changed in between.
+Result<ParityReport> verify_batch_tables(const config::PostgresSource& source, clickhouse::ClientPool& pool,
+                                         const ParityOptions& options, const std::atomic<bool>& stop) {
+  auto connection = TRY(postgres::Connection::open(
+      {.url = source.url.reveal(), .application_name = "tidemark " + source.name}));
+  auto sources = TRY(postgres::read_tables(connection, source.tables));
+  StateStore state(pool, apply_policy("verify"), stop);
+  auto record = TRY(state.source(source.name));
+  if (!record || !record->copied)
+    return fail(ErrorKind::dependency_down, fmt::format("source {} was never loaded", source.name),
+                "start the project: tidemark up");
+  uint64_t cut = TRY(await_batch_run(pool, state, *record, options, stop));
+  for (const char* setting : {"statement_timeout = 0", "idle_in_transaction_session_timeout = 0"})
+    TRY_VOID(connection.execute(std::string("SET ") + setting));
+  ParityReport report;
+  report.as_of = TRY(postgres::begin_snapshot(connection)).position;
+  Version bound = make_version(record->epoch, cut, ordinal_max);
+  auto before_moving = [&]() -> Status {
+    TRY(await_batch_run(pool, state, *record, options, stop));
+    return {};
+  };
+  std::set<std::string> unknown(options.only.begin(), options.only.end());
+  for (auto& table_source : sources) {
+    auto table = TRY(batch_table(std::move(table_source), source, false));
+    if (!wanted_table(table.captured, options, unknown)) continue;
+    report.tables.push_back(
+        TRY_IN(TableCheck(table.captured, connection, pool, bound, options, before_moving).run(),
+               table.captured.display()));
+  }
+  if (!unknown.empty() && report.tables.empty())
+    return fail(ErrorKind::config, fmt::format("source {} has no table {}", source.name, *unknown.begin()),
+                "tidemark status lists the tables");
+  return report;
+}
+
 }  // namespace
 
 Result<ParityReport> verify_tables(const config::PostgresSource& source, clickhouse::ClientPool& pool,
                                    const ParityOptions& options, const std::atomic<bool>& stop) {
+  if (source.mode == config::PostgresSource::Mode::batch)
+    return verify_batch_tables(source, pool, options, stop);
   postgres::ConnectionOptions url{.url = source.url.reveal(), .application_name = "tidemark verify"};
   auto connection = TRY(postgres::Connection::open(url));
   auto sources = TRY(postgres::read_tables(connection, source.tables));
@@ -280,17 +326,8 @@ Result<ParityReport> verify_tables(const config::PostgresSource& source, clickho
     for (const auto& option : source.options)
       if (option.table == table_source.name || option.table == table_source.schema + "." + table_source.name)
         append_only = option.append_only;
-    std::string display = table_source.display();
     CapturedTable table = capture(std::move(table_source), append_only, false);
-    if (!options.only.empty()) {
-      bool wanted = false;
-      for (const auto& name : {table.name, table.display(), display}) {
-        if (std::find(options.only.begin(), options.only.end(), name) == options.only.end()) continue;
-        wanted = true;
-        unknown.erase(name);
-      }
-      if (!wanted) continue;
-    }
+    if (!wanted_table(table, options, unknown)) continue;
     report.tables.push_back(
         TRY_IN(TableCheck(table, connection, pool, bound, options).run(), table.display()));
   }

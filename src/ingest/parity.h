@@ -7,6 +7,8 @@
 // becomes a 128-bit hash that is added to one of limits::parity_buckets sums chosen by its key, so memory
 // does not grow with the table. Buckets that differ, and buckets of rows that changed after the snapshot, are
 // read again row by row; keys that changed since are left out of the comparison and counted as `moving`.
+// A batch source has no slot and no fence of its own: a run is asked for, the snapshot is one of ours, and
+// only when something differs another run tells what moved in between.
 // Append-only logs have no key: rows newer than the snapshot are simply not read, and whole rows are compared
 // as a multiset.
 #pragma once

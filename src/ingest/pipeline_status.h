@@ -32,7 +32,8 @@ struct TableStatus {
 struct SourceStatus {
   std::string source;
   std::string
-      state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed | stopped
+      state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed | stopped;
+              // batch: loading (a run is under way) and idle instead of streaming
   std::string error;  // of the last failure; empty when all is well
   uint64_t epoch = 0;
   uint64_t last_cut = 0;       // number of the last fenced cut
@@ -46,6 +47,11 @@ struct SourceStatus {
   uint64_t queryable_max_us = 0;
   Ladder ladder;
   std::vector<TableStatus> tables;
+
+  // All is well: it follows its source, each in its way.
+  bool follows() const { return state == "streaming" || state == "loading" || state == "idle"; }
+  // Nothing that it knows of waits to be applied.
+  bool caught_up() const { return state == "idle" || (state == "streaming" && lag_ms == 0); }
 };
 
 struct PipelineStatus {

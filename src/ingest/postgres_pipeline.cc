@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "clickhouse/schema.h"
+#include "ingest/bronze_tables.h"
 #include "postgres/replication_setup.h"
 
 #include <sys/eventfd.h>
@@ -133,49 +133,13 @@ Status PostgresPipeline::check_source(postgres::Connection& connection) {
   }
 }
 
-// The bronze tables must have the shape the source has now.
-Status PostgresPipeline::ensure_bronze() {
-  for (const auto& table : tables_) {
-    auto lease = pool_.lease();
-    auto existing = TRY(clickhouse::table_columns(*lease, "bronze", table.name));
-    std::string difference;
-    Block wanted = bronze_block(table);
-    if (!existing.empty()) {
-      for (size_t index = 0; index < wanted.names.size(); ++index) {
-        auto same = [&](const auto& column) { return column.name == wanted.names[index]; };
-        auto found = std::find_if(existing.begin(), existing.end(), same);
-        if (found == existing.end())
-          difference = "column " + wanted.names[index] + " is new";
-        else if (found->type != wanted.columns[index].type().name())
-          difference = fmt::format("column {} is {} in the warehouse and {} now", found->name, found->type,
-                                   wanted.columns[index].type().name());
-      }
-      if (existing.size() > wanted.names.size())
-        difference = "a column was dropped, or the table lost or gained its key";
-    }
-    if (!difference.empty()) {
-      if (!options_.recopy)
-        return fail(
-            ErrorKind::unsupported,
-            fmt::format("table {} changed since it was captured: {}", table.source.display(), difference),
-            "copy the source again under the new shape with: tidemark up --recopy");
-      // A dictionary over the table does not mind: it is made again before models are compiled.
-      for (const char* suffix : {"__current", "__changes", ""})
-        TRY_VOID(lease->execute("DROP TABLE IF EXISTS " + table.target(suffix) +
-                                " SYNC SETTINGS check_table_dependencies = 0"));
-    }
-    for (const auto& statement : create_statements(table)) TRY_VOID(lease->execute(statement));
-  }
-  return {};
-}
-
 Status PostgresPipeline::prepare() {
   std::string where = "source " + options_.source.name;
   auto connection = TRY_IN(postgres::Connection::open(connection_options()), where);
   if (auto ready = read_tables(connection); !ready) return fail(std::move(ready.error()).in(where));
   if (auto ready = check_source(connection); !ready) return fail(std::move(ready.error()).in(where));
   TRY_VOID(state_store_.prepare());
-  if (auto ready = ensure_bronze(); !ready) return fail(std::move(ready.error()).in(where));
+  if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready) return fail(std::move(ready.error()).in(where));
   auto quarantined = TRY(state_store_.quarantined(options_.source.name));
   for (const auto& table : tables_) counters_.at(&table)->quarantined = quarantined[table.name];
   return {};

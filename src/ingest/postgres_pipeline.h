@@ -49,7 +49,6 @@ class PostgresPipeline final : public SourcePipeline {
   postgres::ConnectionOptions connection_options() const;
   Status read_tables(postgres::Connection& connection);
   Status check_source(postgres::Connection& connection);
-  Status ensure_bronze();
   void run();
   Status run_once();
   Status copy(postgres::Connection& connection, const postgres::ServerIdentity& identity, uint16_t epoch);

@@ -191,7 +191,7 @@ std::string refresh_document(const RefreshFacts& facts) {
 std::string readiness_document(const StatusInputs& inputs, bool& ready) {
   json::array reasons;
   for (const auto& source : inputs.pipeline.sources) {
-    if (source.state == "streaming") continue;
+    if (source.follows()) continue;
     std::string reason = "source " + source.source + " is " + source.state;
     if (!source.error.empty()) reason += ": " + source.error;
     reasons.push_back(json::string(reason));

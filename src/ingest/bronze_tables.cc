@@ -1,0 +1,42 @@
+#include "ingest/bronze_tables.h"
+
+#include "clickhouse/schema.h"
+
+namespace tidemark::ingest {
+
+Status ensure_bronze(clickhouse::ClientPool& pool, const std::vector<CapturedTable>& tables, bool replace) {
+  for (const auto& table : tables) {
+    auto lease = pool.lease();
+    auto existing = TRY(clickhouse::table_columns(*lease, "bronze", table.name));
+    std::string difference;
+    Block wanted = bronze_block(table);
+    if (!existing.empty()) {
+      for (size_t index = 0; index < wanted.names.size(); ++index) {
+        auto same = [&](const auto& column) { return column.name == wanted.names[index]; };
+        auto found = std::find_if(existing.begin(), existing.end(), same);
+        if (found == existing.end())
+          difference = "column " + wanted.names[index] + " is new";
+        else if (found->type != wanted.columns[index].type().name())
+          difference = fmt::format("column {} is {} in the warehouse and {} now", found->name, found->type,
+                                   wanted.columns[index].type().name());
+      }
+      if (existing.size() > wanted.names.size())
+        difference = "a column was dropped, or the table lost or gained its key";
+    }
+    if (!difference.empty()) {
+      if (!replace)
+        return fail(
+            ErrorKind::unsupported,
+            fmt::format("table {} changed since it was captured: {}", table.source.display(), difference),
+            "copy the source again under the new shape with: tidemark up --recopy");
+      // A dictionary over the table does not mind: it is made again before models are compiled.
+      for (const char* suffix : {"__current", "__changes", ""})
+        TRY_VOID(lease->execute("DROP TABLE IF EXISTS " + table.target(suffix) +
+                                " SYNC SETTINGS check_table_dependencies = 0"));
+    }
+    for (const auto& statement : create_statements(table)) TRY_VOID(lease->execute(statement));
+  }
+  return {};
+}
+
+}  // namespace tidemark::ingest
