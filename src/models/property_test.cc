@@ -79,7 +79,7 @@ class Worker {
         ADD_FAILURE() << shrunk(client, options, *failure, run.files());
       }
       counts.add(run.counts());
-      if ((seed + 1) % 500 == 0) {
+      if ((seed + 1) % 100 == 0) {
         fmt::print("up to seed {}, {} failures\n", seed, failures.load());
         std::fflush(stdout);
       }

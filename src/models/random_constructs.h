@@ -74,6 +74,7 @@ inline const std::vector<std::string>& named_constructs() {
                                             "incremental: aggregate of a joined column",
                                             "incremental: condition over both sides",
                                             "incremental: product of both sides",
+                                            "incremental: dictionary",
                                             "incremental: ttl",
                                             "incremental: partition_by",
                                             "incremental: order_by",

@@ -277,6 +277,12 @@ class Grammar {
   // In some projects most models build on others.
   bool over_a_model() { return chains_ && random_.one_in(2); }
 
+  // Of a table with a column `shop`.
+  static Scope looked_up_columns() {
+    return {{"dictGetOrNull('geo.shops', 'name', shop)", Family::text},
+            {"dictGetOrDefault('geo.shops', 'fee', shop, toDecimal64(1, 3))", Family::decimal}};
+  }
+
   void note(const char* construct) { constructs_.insert(construct); }
 
   const std::vector<RandomTable>& tables_;

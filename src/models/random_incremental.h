@@ -52,6 +52,7 @@ class IncrementalGrammar : public Grammar {
       default:
         break;
     }
+    if (dictionaries_ && random_.one_in(2)) return looked_up_sums();
     Source source = any_table();
     // Floats are refused on purpose; now and then that is tried.
     if (!random_.one_in(30)) without_floats(source.scope);
@@ -63,6 +64,28 @@ class IncrementalGrammar : public Grammar {
     if (source.scope.empty()) source.scope.push_back({"1", Family::integer});
     Grouped made = grouped(source, sums_of(source), random_.one_in(6) ? 0 : 1, false);
     return {.kind = "incremental", .sql = made.sql, .outputs = made.outputs, .key = {}, .depth = depth};
+  }
+
+  // What a dictionary says about a row is looked up when the model is read.
+  Draft looked_up_sums() {
+    note("incremental: dictionary");
+    Source source = table_source(random_.pick(std::vector<size_t>{0, 1, 4}), false);
+    without_floats(source.scope);
+    Scope looked = looked_up_columns();
+    for (const auto& column : looked) source.scope.push_back(column);
+    auto aggregate = [&](std::string& sql) -> OutputColumn {
+      if (random_.one_in(2)) return expressions_.additive(source.scope, sql);
+      sql = fmt::format("sumIf({}, {})", expressions_.addend(source.scope).sql,
+                        expressions_.condition(looked, 0));
+      return {"", Family::decimal};
+    };
+    Grouped made = grouped(source, aggregate, 0, false);
+    if (made.sql.find("dictGet") == std::string::npos) {
+      made.sql = "SELECT " + looked[0].sql + " AS shop_name, count() AS n, sum(" + looked[1].sql +
+                 ") AS fees\nFROM " + source.from + "\nGROUP BY shop_name";
+      made.outputs = {{"shop_name", Family::text}, {"n", Family::integer}, {"fees", Family::decimal}};
+    }
+    return {.kind = "incremental", .sql = made.sql, .outputs = made.outputs, .key = {}, .depth = 1};
   }
 
   Draft stored_rows() {

@@ -132,10 +132,8 @@ class ModelGenerator : private KeyedGrammar {
   Draft looked_up() {
     note("view: dictionary");
     Source source = table_source(random_.pick(std::vector<size_t>{0, 1, 4}), false);
-    source.scope.push_back({"dictGetOrNull('geo.shops', 'name', shop)", Family::text});
-    source.scope.push_back(
-        {"dictGetOrDefault('geo.shops', 'fee', shop, toDecimal64(1, 3))", Family::decimal});
-    Scope looked(source.scope.end() - 2, source.scope.end());
+    Scope looked = looked_up_columns();
+    for (const auto& column : looked) source.scope.push_back(column);
     Grouped made = grouped(source, any_aggregate(source), 0, true);
     if (made.sql.find("dictGet") == std::string::npos) {
       made.sql = "SELECT " + looked[0].sql + " AS shop_name, count() AS n, sum(" + looked[1].sql +

@@ -272,7 +272,10 @@ class CutWriter {
 
   std::vector<Step> steps_of(const std::vector<RandomTransaction>& transactions) {
     std::vector<std::vector<Part>> parts(tables_.size());
-    uint64_t part_rows = 1 + faults_.below(40);
+    // Every part is two INSERTs, so small ones are for small cuts only.
+    size_t changes = 0;
+    for (const auto& transaction : transactions) changes += transaction.changes.size();
+    uint64_t part_rows = 1 + changes / 8 + faults_.below(40);
     for (const auto& transaction : transactions) {
       uint64_t ordinal = 0;
       for (const auto& change : transaction.changes) {
