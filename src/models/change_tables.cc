@@ -2,6 +2,7 @@
 
 #include "models/incremental_feed.h"
 #include "models/references.h"
+#include "models/subqueries_in_place.h"
 
 #include <map>
 #include <optional>
@@ -12,17 +13,18 @@ std::set<std::string> tables_needing_changes(const std::vector<config::ModelFile
   std::map<std::string, std::string> texts;
   std::map<std::string, std::vector<std::string>> reads;
   for (const auto& file : files) {
-    texts[file.full_name()] = file.sql;
+    texts[file.full_name()] = subqueries_in_place(file.sql).value_or(file.sql);
     if (auto names = referenced_tables(file.sql)) reads[file.full_name()] = *names;
   }
   std::set<std::string> tables;
   for (const auto& file : files) {
     // What an incremental model joins, it joins when it is read.
     if (file.kind == "incremental")
-      tables.merge(feeding_tables(file.sql, [&](const std::string& name) -> std::optional<std::string> {
-        auto found = texts.find(name);
-        return found == texts.end() ? std::nullopt : std::optional(found->second);
-      }));
+      tables.merge(feeding_tables(texts.at(file.full_name()),
+                                  [&](const std::string& name) -> std::optional<std::string> {
+                                    auto found = texts.find(name);
+                                    return found == texts.end() ? std::nullopt : std::optional(found->second);
+                                  }));
     if (file.kind != "keyed") continue;
     std::set<std::string> seen;
     std::vector<std::string> open{file.full_name()};

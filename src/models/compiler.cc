@@ -11,6 +11,7 @@
 #include "models/references.h"
 #include "models/refresh_model.h"
 #include "models/retention.h"
+#include "models/subqueries_in_place.h"
 
 #include <map>
 
@@ -23,7 +24,8 @@ using clickhouse::quote_table;
 constexpr std::string_view compiler_version = "3";
 
 struct Draft {
-  const config::ModelFile* file = nullptr;
+  const config::ModelFile* written = nullptr;
+  std::unique_ptr<config::ModelFile> file;  // with subqueries in their places, where the kind needs it
   std::unique_ptr<SqlText> text;
   std::vector<TableReference> references;  // table positions only
   std::vector<std::string> tables, models, foreign;
@@ -54,8 +56,10 @@ class Compilation_ {
   Complaints complaints(const config::ModelFile& file) { return Complaints(file, result_.errors); }
 
   void read(const config::ModelFile& file) {
-    Draft draft{.file = &file};
-    auto text = SqlText::read(file.sql);
+    Draft draft{.written = &file, .file = std::make_unique<config::ModelFile>(file)};
+    if (file.kind == "incremental" || file.kind == "keyed")
+      if (auto in_place = subqueries_in_place(file.sql)) draft.file->sql = std::move(*in_place);
+    auto text = SqlText::read(draft.file->sql);
     if (!text) {
       complaints(file).refused(text.error(), "");
       return;
@@ -74,7 +78,7 @@ class Compilation_ {
       if (lookups_.dictionaries.contains(name)) follow_dictionary(draft, name);
       draft.references.push_back(std::move(reference));
     }
-    Complaints complain = complaints(file);
+    Complaints complain = complaints(*draft.file);
     for (const auto& name : dictionaries_called(*draft.text, file.kind, lookups_, complain))
       follow_dictionary(draft, name);
     if (complain.any()) broken_.insert(file.full_name());
@@ -272,7 +276,7 @@ class Compilation_ {
     }
 
     CompiledModel model;
-    model.file = file;
+    model.file = *draft.written;
     model.name = name;
     model.tables = draft.tables;
     model.models = draft.models;
@@ -305,7 +309,7 @@ class Compilation_ {
       return {};
     }
     std::string mirrored_only = TRY(inlined(sql, mirrored_));
-    mirrored_[name] = TRY(one_line(mirrored_only));
+    mirrored_[name] = TRY(one_line(TRY(subqueries_in_place(mirrored_only))));
     std::string compared = TRY(inlined(sql, compared_));
     if (file.kind != "refresh") compared_[name] = TRY(one_line(compared));
     if (file.kind == "view") views_[name] = TRY(one_line(TRY(inlined(sql, views_))));
@@ -331,7 +335,8 @@ class Compilation_ {
                 : file.kind == "refresh"     ? TRY(compile_result(model, source, *draft.text))
                                              : TRY(compile_keys(model, source, sql, mirrored_only));
     if (!good) return {};
-    TRY_VOID(offer_to_keyed(model, retention ? retention->applied_to(sql) : sql));
+    std::string in_place = TRY(subqueries_in_place(sql));
+    TRY_VOID(offer_to_keyed(model, retention ? retention->applied_to(in_place) : in_place));
     result_.models.models.push_back(std::move(model));
     return {};
   }

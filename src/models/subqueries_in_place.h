@@ -1,0 +1,19 @@
+// WITH name AS (SELECT ...) put in where it is read, so that the kinds that take a SELECT apart see
+// subqueries in FROM and nothing else. ClickHouse computes such a name anew wherever it is read, too, so the
+// meaning is the same.
+//
+// Names of expressions (WITH 2 AS two) and WITH inside subqueries stay. Every line of the text stays the line
+// it was: what is put in is one line, and the clause leaves its line ends.
+#pragma once
+
+#include "base/error.h"
+
+#include <string>
+#include <string_view>
+
+namespace tidemark::models {
+
+// Errors: those of tokenize.
+Result<std::string> subqueries_in_place(std::string_view sql);
+
+}  // namespace tidemark::models
