@@ -18,6 +18,7 @@ bool is_slot_name(const std::string& name) {
 BatchOptions read_batch(MappingReader& mapping) {
   BatchOptions batch;
   batch.every_seconds = mapping.duration_seconds("every");
+  if (batch.every_seconds == 0) mapping.error("every", "`every` is at least a second", "Write 1s or more.");
   if (mapping.has("cursor")) batch.cursor = mapping.texts("cursor");
   batch.overlap = mapping.optional_text("overlap");
   if (batch.overlap && !parse_duration_seconds(*batch.overlap) &&

@@ -252,12 +252,15 @@ TEST_F(ProjectTest, BatchSourcesAreChecked) {
         "source: a\npostgres:\n  url: x\n  mode: batch\n  slot: s\n"
         "  batch: { every: soon, overlap: some, deletes: { compare: all }, cursr: a }\n  tables: [t]\n");
   write("sources/b.yaml", "source: b\npostgres:\n  url: x\n  tables:\n    - { table: u, cursor: id }\n");
+  write("sources/c.yaml",
+        "source: c\npostgres: { url: x, mode: batch, batch: { every: 0s }, tables: [w] }\n");
   std::string text = errors();
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:5:9: `slot` belongs to `mode: cdc`"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:19: "));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:34: `some` is neither a duration nor a number"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:60: `compare` cannot be `all`"));
   EXPECT_THAT(text, HasSubstr("cursr"));
+  EXPECT_THAT(text, HasSubstr("sources/c.yaml:2:50: `every` is at least a second"));
   EXPECT_THAT(text, HasSubstr("sources/b.yaml:5:7: `every`, `cursor`, `overlap` and `deletes` of `u` belong "
                               "to `mode: batch`"));
 }

@@ -311,7 +311,7 @@ Status BatchPipeline::begin_life(Life& life, const CutRecord& fenced,
   }
   show_progress(life.progress);
   settled_ = true;
-  set_state(resting_state());
+  set_state(resting_state(life.progress));
   return {};
 }
 
@@ -322,12 +322,15 @@ void BatchPipeline::show_progress(const SourceProgress& progress) {
   }
   std::lock_guard lock(mutex_);
   completed_ = std::max(completed_, progress.run);
+  fenced_run_ = progress.run;
   as_of_micros_ = progress.as_of_micros;
 }
 
-std::string BatchPipeline::resting_state() const {
-  bool loaded = std::all_of(states_.begin(), states_.end(),
-                            [](const auto& entry) { return entry.second->loaded.load(); });
+std::string BatchPipeline::resting_state(const SourceProgress& progress) const {
+  bool loaded = std::all_of(states_.begin(), states_.end(), [&](const auto& entry) {
+    auto table = progress.tables.find(entry.first);
+    return table != progress.tables.end() && table->second.loaded;
+  });
   return loaded ? "idle" : "copying";
 }
 
@@ -411,12 +414,9 @@ Status BatchPipeline::one_run(Life& life, uint64_t request) {
   TRY_VOID(life.cutter->close());
   TRY_VOID(life.cutter->settle());
   if (life.cutter->staged())
-    if (auto forgotten = batch_store_.forget_staged(options_.source.name); !forgotten)
+    if (auto forgotten = batch_store_.forget_staged(options_.source.name); !forgotten && !stop_reading_)
       log::warn("{}: rows kept for a replay could not be dropped: {}", where(), forgotten.error().message);
-  show_progress(life.progress);
   note_failures(failures, due);
-  for (const auto& [name, rows] : TRY(state_store_.quarantined(options_.source.name)))
-    if (auto state = states_.find(name); state != states_.end()) state->second->counters.quarantined = rows;
   if (!first_loaded.empty() && hooks_.after_load) TRY_VOID(hooks_.after_load(first_loaded));
   double seconds = static_cast<double>(clock_.monotonic_micros() - started) / 1e6;
   auto text = fmt::format("{}: run {}: {} tables, {} rows read, {} changes, {:.1f} s", where(),
@@ -428,8 +428,13 @@ Status BatchPipeline::one_run(Life& life, uint64_t request) {
   {
     std::lock_guard lock(mutex_);
     running_ = forced_ = false;
+    completed_ = life.progress.run;
   }
-  set_state(resting_state());
+  // Last: whoever waits for the fence may stop us at once.
+  set_state(resting_state(life.progress));
+  show_progress(life.progress);
+  for (const auto& [name, rows] : TRY(state_store_.quarantined(options_.source.name)))
+    if (auto state = states_.find(name); state != states_.end()) state->second->counters.quarantined = rows;
   return {};
 }
 
@@ -494,14 +499,13 @@ SourceStatus BatchPipeline::status() const {
   status.queryable_p50_us = applied_.queryable_us.quantile(0.5);
   status.queryable_p99_us = applied_.queryable_us.quantile(0.99);
   status.queryable_max_us = applied_.queryable_us.quantile(1);
-  uint64_t fenced = applied_.fenced_lsn;
-  uint64_t received = std::max(completed_, fenced) + (running_ ? 1 : 0);
+  uint64_t received = fenced_run_ + (running_ ? 1 : 0);
   status.ladder = {.server = received,
                    .received = received,
-                   .cut = std::max(completed_, fenced),
-                   .queryable = applied_.queryable_lsn,
-                   .fenced = fenced,
-                   .acknowledged = fenced};
+                   .cut = fenced_run_,
+                   .queryable = fenced_run_,
+                   .fenced = fenced_run_,
+                   .acknowledged = fenced_run_};
   if (as_of_micros_ > 0) status.lag_ms = std::max<int64_t>(0, (clock_.wall_micros() - as_of_micros_) / 1000);
   uint64_t rows = applied_.rows;
   for (const auto& table : tables_) {

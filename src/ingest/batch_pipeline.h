@@ -51,7 +51,7 @@ class BatchPipeline final : public SourcePipeline {
   void show_progress(const SourceProgress& progress);
   void set_state(std::string state, std::string error = {});
   bool pause(std::chrono::milliseconds duration);
-  std::string resting_state() const;
+  std::string resting_state(const SourceProgress& progress) const;
 
   struct TableState {
     TableCounters counters;
@@ -82,10 +82,11 @@ class BatchPipeline final : public SourcePipeline {
   std::optional<Error> gave_up_;
   uint16_t epoch_ = 0;
   std::atomic<bool> settled_{false};
-  uint64_t completed_ = 0;  // runs; known after prepare()
-  bool running_ = false;    // a run is under way
-  bool asked_ = false;      // for one of every table
-  bool forced_ = false;     // the one under way is of every table
+  uint64_t completed_ = 0;   // runs; known after prepare()
+  uint64_t fenced_run_ = 0;  // the last one this life knows to be in, with all that follows from it
+  bool running_ = false;     // a run is under way
+  bool asked_ = false;       // for one of every table
+  bool forced_ = false;      // the one under way is of every table
   int64_t as_of_micros_ = 0;
   CutHandoff* handoff_ = nullptr;
   std::set<std::string> pending_change_rows_;
