@@ -7,7 +7,7 @@ import { Child, eventually, free_ports, root, run } from './process.mjs';
 const jars = path.join(root, '.cache/kafka');
 const settings = path.join(root, 'test/services/kafka');
 // A test's broker holds little; the defaults (1 GB) are for machines of its own.
-const memory = ['-Xmx384m', '-Xms128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+const memory = ['-Xmx512m', '-Xms128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 export function java_arguments(main, ...args) {
   if (!fs.existsSync(jars)) throw new Error(`no ${jars}: scripts/setup fetches Kafka`);

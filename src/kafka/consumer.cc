@@ -1,0 +1,336 @@
+#include "kafka/consumer.h"
+
+#include "base/log.h"
+#include "kafka/kafka_limits.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+#include <mutex>
+#include <regex>
+
+namespace tidemark::kafka {
+namespace {
+
+constexpr size_t error_text_bytes = 512;
+
+ErrorKind kind_of(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+      return ErrorKind::refused;
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PROTOCOL:
+      return ErrorKind::config;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      return ErrorKind::corrupt;
+    default:
+      return ErrorKind::dependency_down;
+  }
+}
+
+tl::unexpected<Error> failed(rd_kafka_resp_err_t code, const std::string& doing,
+                             const std::string& more = {}) {
+  return fail(
+      kind_of(code),
+      fmt::format("Kafka: {}: {}{}", doing, rd_kafka_err2str(code), more.empty() ? "" : " (" + more + ")"),
+      kind_of(code) == ErrorKind::dependency_down ? "check that the brokers are up and `brokers` names them"
+                                                  : "");
+}
+
+struct ListDeleter {
+  void operator()(rd_kafka_topic_partition_list_t* list) const {
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+};
+using List = std::unique_ptr<rd_kafka_topic_partition_list_t, ListDeleter>;
+
+List list_of(const std::vector<Position>& positions) {
+  List list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+  for (const auto& position : positions)
+    rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)->offset =
+        position.offset;
+  return list;
+}
+
+std::vector<Position> positions_of(const rd_kafka_topic_partition_list_t* list) {
+  std::vector<Position> positions;
+  for (int index = 0; index < list->cnt; ++index)
+    positions.push_back({list->elems[index].topic, list->elems[index].partition, list->elems[index].offset});
+  return positions;
+}
+
+std::optional<std::string_view> bytes(const void* data, size_t length) {
+  if (data == nullptr) return std::nullopt;
+  return std::string_view(static_cast<const char*>(data), length);
+}
+
+Message view_of(const rd_kafka_message_t& message, bool with_headers) {
+  Message view{.topic = rd_kafka_topic_name(message.rkt),
+               .partition = message.partition,
+               .offset = message.offset,
+               .key = bytes(message.key, message.key_len),
+               .value = bytes(message.payload, message.len)};
+  rd_kafka_timestamp_type_t type;
+  int64_t timestamp = rd_kafka_message_timestamp(&message, &type);
+  if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp > 0) view.timestamp_ms = timestamp;
+  rd_kafka_headers_t* headers = nullptr;
+  if (!with_headers || rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return view;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  for (size_t index = 0;
+       rd_kafka_header_get_all(headers, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++index)
+    view.headers.emplace_back(name,
+                              std::string_view(static_cast<const char*>(value), value == nullptr ? 0 : size));
+  return view;
+}
+
+}  // namespace
+
+struct Consumer::Handle {
+  rd_kafka_t* client = nullptr;
+  rd_kafka_queue_t* queue = nullptr;
+  GroupListener listener;
+  std::optional<Error> listener_error;
+  mutable std::mutex mutex;
+  std::string trouble;
+
+  ~Handle() {
+    if (queue != nullptr) rd_kafka_queue_destroy(queue);
+    if (client == nullptr) return;
+    rd_kafka_consumer_close(client);
+    rd_kafka_destroy(client);
+  }
+
+  void complain(std::string text) {
+    std::lock_guard lock(mutex);
+    trouble = std::move(text);
+  }
+
+  static void on_error(rd_kafka_t* client, int code, const char* reason, void* opaque) {
+    auto* self = static_cast<Handle*>(opaque);
+    auto error = static_cast<rd_kafka_resp_err_t>(code);
+    char text[error_text_bytes] = {};
+    if (error == RD_KAFKA_RESP_ERR__FATAL) error = rd_kafka_fatal_error(client, text, sizeof text);
+    self->complain(fmt::format("{}: {}", rd_kafka_err2name(error), text[0] != 0 ? text : reason));
+  }
+
+  static void on_log(const rd_kafka_t*, int level, const char*, const char* text) {
+    constexpr int warning = 4;  // of syslog; what is below is the noise of reconnecting
+    if (level < warning) log::warn("Kafka client: {}", text);
+  }
+
+  static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t event,
+                           rd_kafka_topic_partition_list_t* list, void* opaque) {
+    auto* self = static_cast<Handle*>(opaque);
+    std::vector<Position> positions = positions_of(list);
+    if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+      Status ready = self->listener.assigned ? self->listener.assigned(positions) : Status();
+      if (ready) {
+        rd_kafka_assign(client, list_of(positions).get());
+        return;
+      }
+      self->listener_error = std::move(ready.error());
+    } else if (self->listener.revoked) {
+      self->listener.revoked(positions);
+    }
+    rd_kafka_assign(client, nullptr);
+  }
+};
+
+Consumer::Consumer(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {}
+Consumer::Consumer(Consumer&&) noexcept = default;
+Consumer& Consumer::operator=(Consumer&&) noexcept = default;
+Consumer::~Consumer() = default;
+
+Result<Consumer> Consumer::open(const ConsumerOptions& options) {
+  auto handle = std::make_unique<Handle>();
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  std::map<std::string, std::string> settings = {
+      {"bootstrap.servers", options.brokers},
+      {"client.id", options.client},
+      {"group.id", options.group.empty() ? options.client : options.group},
+      {"enable.auto.commit", "false"},
+      {"enable.auto.offset.store", "false"},
+      {"auto.offset.reset", "error"},
+      {"enable.partition.eof", "true"},
+      {"isolation.level", "read_committed"},
+      {"queued.max.messages.kbytes", std::to_string(limits::queued_kilobytes_max)},
+      {"receive.message.max.bytes", std::to_string(limits::message_bytes_max + (1 << 20))},
+      {"fetch.message.max.bytes", "1048576"},
+      {"fetch.wait.max.ms", "100"},
+      {"fetch.error.backoff.ms", "100"},
+      {"reconnect.backoff.max.ms", "1000"},
+      {"topic.metadata.refresh.interval.ms", std::to_string(limits::metadata_every.count())},
+      {"log.connection.close", "false"},
+  };
+  for (const auto& [name, value] : options.settings) settings[name] = value.reveal();
+  char text[error_text_bytes] = {};
+  for (const auto& [name, value] : settings)
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
+      rd_kafka_conf_destroy(conf);
+      // librdkafka's text quotes the value, which may be a password.
+      return fail(ErrorKind::config,
+                  fmt::format("Kafka setting `{}` is unknown or cannot have this value", name),
+                  "librdkafka's CONFIGURATION.md lists its settings");
+    }
+  rd_kafka_conf_set_opaque(conf, handle.get());
+  rd_kafka_conf_set_error_cb(conf, Handle::on_error);
+  rd_kafka_conf_set_log_cb(conf, Handle::on_log);
+  rd_kafka_conf_set_rebalance_cb(conf, Handle::on_rebalance);
+  handle->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+  if (handle->client == nullptr) {
+    rd_kafka_conf_destroy(conf);
+    return fail(ErrorKind::config, fmt::format("Kafka client: {}", text));
+  }
+  rd_kafka_poll_set_consumer(handle->client);
+  handle->queue = rd_kafka_queue_get_consumer(handle->client);
+  return Consumer(std::move(handle));
+}
+
+Result<std::vector<TopicPartitions>> Consumer::topics(const std::vector<std::string>& names_or_patterns) {
+  std::vector<std::regex> patterns;
+  std::vector<std::string> names;
+  try {
+    for (const auto& one : names_or_patterns)
+      if (one.starts_with('^'))
+        patterns.emplace_back(one, std::regex::extended);
+      else
+        names.push_back(one);
+  } catch (const std::regex_error& error) {
+    return fail(ErrorKind::config,
+                fmt::format("a pattern of topics is no regular expression: {}", error.what()));
+  }
+  const rd_kafka_metadata_t* metadata = nullptr;
+  auto code = rd_kafka_metadata(handle_->client, 1, nullptr, &metadata,
+                                static_cast<int>(limits::request_timeout.count()));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking for topics", trouble());
+  std::vector<TopicPartitions> found;
+  for (int index = 0; index < metadata->topic_cnt; ++index) {
+    const auto& topic = metadata->topics[index];
+    std::string name = topic.topic;
+    if (topic.err != RD_KAFKA_RESP_ERR_NO_ERROR || topic.partition_cnt == 0) continue;
+    bool wanted = std::find(names.begin(), names.end(), name) != names.end();
+    if (!wanted && !name.starts_with("__"))
+      wanted = std::any_of(patterns.begin(), patterns.end(),
+                           [&](const auto& pattern) { return std::regex_match(name, pattern); });
+    if (wanted) found.push_back({name, topic.partition_cnt});
+  }
+  rd_kafka_metadata_destroy(metadata);
+  std::sort(found.begin(), found.end(),
+            [](const auto& left, const auto& right) { return left.topic < right.topic; });
+  size_t partitions = 0;
+  for (const auto& topic : found) partitions += static_cast<size_t>(topic.partitions);
+  if (partitions > limits::partitions_max)
+    return fail(ErrorKind::limit,
+                fmt::format("the topics have {} partitions; a source may have {}", partitions,
+                            limits::partitions_max),
+                "share them among several sources");
+  return found;
+}
+
+Result<Watermarks> Consumer::watermarks(const std::string& topic, int32_t partition) {
+  Watermarks marks;
+  auto code = rd_kafka_query_watermark_offsets(handle_->client, topic.c_str(), partition, &marks.first,
+                                               &marks.end, static_cast<int>(limits::request_timeout.count()));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return failed(code, fmt::format("asking where {}/{} ends", topic, partition), trouble());
+  return marks;
+}
+
+Status Consumer::assign(const std::vector<Position>& positions) {
+  auto code = rd_kafka_assign(handle_->client, list_of(positions).get());
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "assigning partitions");
+  return {};
+}
+
+Status Consumer::seek(const Position& position) {
+  List list = list_of({position});
+  rd_kafka_error_t* error = rd_kafka_seek_partitions(handle_->client, list.get(),
+                                                     static_cast<int>(limits::request_timeout.count()));
+  if (error == nullptr) return {};
+  auto code = rd_kafka_error_code(error);
+  rd_kafka_error_destroy(error);
+  return failed(code, fmt::format("seeking in {}/{}", position.topic, position.partition));
+}
+
+Status Consumer::pause(const std::vector<Position>& partitions) {
+  auto code = rd_kafka_pause_partitions(handle_->client, list_of(partitions).get());
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "pausing partitions");
+  return {};
+}
+
+Status Consumer::resume(const std::vector<Position>& partitions) {
+  auto code = rd_kafka_resume_partitions(handle_->client, list_of(partitions).get());
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "resuming partitions");
+  return {};
+}
+
+Status Consumer::subscribe(const std::vector<std::string>& names_or_patterns, GroupListener listener) {
+  handle_->listener = std::move(listener);
+  std::vector<Position> topics;
+  for (const auto& topic : names_or_patterns)
+    topics.push_back({topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_OFFSET_INVALID});
+  auto code = rd_kafka_subscribe(handle_->client, list_of(topics).get());
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "joining the group");
+  return {};
+}
+
+Status Consumer::unsubscribe() {
+  auto code = rd_kafka_unsubscribe(handle_->client);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "leaving the group");
+  return {};
+}
+
+Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler, bool with_headers) {
+  rd_kafka_message_t* messages[limits::batch_messages_max];
+  ssize_t count = rd_kafka_consume_batch_queue(handle_->queue, static_cast<int>(timeout.count()), messages,
+                                               limits::batch_messages_max);
+  if (handle_->listener_error) {
+    Error error = std::move(*handle_->listener_error);
+    handle_->listener_error.reset();
+    for (ssize_t index = 0; index < count; ++index) rd_kafka_message_destroy(messages[index]);
+    return fail(std::move(error));
+  }
+  if (count < 0) return failed(rd_kafka_last_error(), "reading");
+  Status status;
+  for (ssize_t index = 0; index < count; ++index) {
+    const rd_kafka_message_t& message = *messages[index];
+    if (status) {
+      if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        handle_->complain({});
+        status = handler.message(view_of(message, with_headers));
+      } else if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (handler.end) handler.end({rd_kafka_topic_name(message.rkt), message.partition, message.offset});
+      } else if (kind_of(message.err) != ErrorKind::dependency_down) {
+        status = failed(message.err, "reading", rd_kafka_message_errstr(&message));
+      } else {
+        handle_->complain(rd_kafka_message_errstr(&message));
+      }
+    }
+    rd_kafka_message_destroy(messages[index]);
+  }
+  return status;
+}
+
+void Consumer::wake() {
+  rd_kafka_queue_yield(handle_->queue);
+}
+
+void Consumer::commit(const std::vector<Position>& positions) {
+  // Only for people who watch lag: whether it succeeds does not matter.
+  rd_kafka_commit(handle_->client, list_of(positions).get(), 1);
+}
+
+std::string Consumer::trouble() const {
+  std::lock_guard lock(handle_->mutex);
+  return handle_->trouble;
+}
+
+}  // namespace tidemark::kafka
