@@ -135,7 +135,7 @@ Run add_check(CLI::App& command) {
     }
     print_probes(probes);
     const config::Project& project = loaded.project;
-    print_out(fmt::format("{}: {}, {}, {}, {}: {}\n", project.name, counted(project.sources.size(), "source"),
+    print_out(fmt::format("{}: {}, {}, {}, {}: {}\n", project.name, counted(project.sources.size() + project.kafka_sources.size(), "source"),
                           counted(project.models.size(), "model"),
                           counted(project.dashboards.size(), "dashboard"),
                           counted(project.endpoints.size(), "endpoint"),

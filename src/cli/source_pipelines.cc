@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "ingest/batch_pipeline.h"
+#include "ingest/kafka_pipeline.h"
 #include "ingest/postgres_pipeline.h"
 
 #include <thread>
@@ -30,6 +31,13 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
       TRY_VOID(add(source.name, std::make_unique<ingest::PostgresPipeline>(std::move(postgres), pool, hooks,
                                                                            system_clock(), options.on_cut)));
   }
+  for (const auto& source : project.kafka_sources)
+    TRY_VOID(
+        add(source.name, std::make_unique<ingest::KafkaPipeline>(
+                             ingest::KafkaPipelineOptions{.source = source,
+                                                          .tables_with_changes = options.tables_with_changes,
+                                                          .recopy = options.recopy},
+                             pool, hooks, system_clock(), options.on_cut)));
   return {};
 }
 

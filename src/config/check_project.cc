@@ -44,6 +44,16 @@ void check_sources(Report& report, const Project& project) {
             "Both would be the same table of the warehouse: keep it in one source.");
     }
   }
+  for (const KafkaSource& source : project.kafka_sources) {
+    names.add(source.name, source.where);
+    for (const KafkaTable& table : source.tables) {
+      auto [owner, first] = owners.emplace(table.table, source.name);
+      if (!first)
+        report.error(table.where,
+                     fmt::format("the table `{}` belongs to the source `{}` already", table.table, owner->second),
+                     "Give it another name.");
+    }
+  }
 }
 
 void check_tiles(Report& report, const Project& project) {

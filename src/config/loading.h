@@ -14,6 +14,9 @@ namespace tidemark::config {
 
 void load_settings(Reader reader, const std::filesystem::path& file, Project& project);
 void load_source(Reader reader, const std::filesystem::path& file, Project& project);
+// `node`: the value of `kafka` in a source's file.
+void load_kafka_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
+                       Project& project);
 void load_model(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dictionary(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project);

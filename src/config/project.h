@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "config/diagnostic.h"
+#include "config/kafka_source.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -248,6 +249,7 @@ struct Project {
   Warehouse warehouse;
   Http http;
   std::vector<PostgresSource> sources;  // by file name, as all of these
+  std::vector<KafkaSource> kafka_sources;
   std::vector<ModelFile> models;
   std::vector<AuditFile> audits;
   std::vector<DictionaryFile> dictionaries;

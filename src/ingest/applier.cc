@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "clickhouse/schema.h"
 #include "ingest/lane_workers.h"
+#include "ingest/repeated_rows.h"
 
 namespace tidemark::ingest {
 namespace {
@@ -203,7 +204,18 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   TableCounters& counters = *tables_.at(&table);
   if (part.truncate) return send_truncate(part, token);
   // Old images can be read only as long as the part's own rows are not in.
-  if (plan == Plan::written && TRY(part_is_in(pool_, part, policy_, stop_))) return {};
+  if (table.repeats && !table.log) {
+    size_t sent = part.operations.size();
+    if (!table.has_changes && part.unchanged.empty()) {
+      TRY_VOID(insert(table.target(), part.rows, token));
+      counters.applied += sent;
+      return {};
+    }
+    drop_repeated(part, TRY_IN(newest_versions(pool_, part, policy_, stop_), "reading " + table.display()));
+    if (part.operations.empty()) return {};
+  } else if (plan == Plan::written && TRY(part_is_in(pool_, part, policy_, stop_))) {
+    return {};
+  }
   if (inserts_only(part)) {
     TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
   } else {

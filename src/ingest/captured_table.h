@@ -24,6 +24,7 @@ struct CapturedTable {
   std::string name;          // in database bronze: "impressions", "shop_orders" for shop.orders
   bool log = false;          // rows are only ever added: no key, or declared append_only
   bool has_changes = false;  // a model needs change rows
+  bool repeats = false;      // changes may come again, or late: see repeated_rows.h
 
   // "bronze.`impressions`", with `suffix` inside the quotes.
   std::string target(const std::string& suffix = {}) const;

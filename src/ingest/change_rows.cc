@@ -179,10 +179,12 @@ class Completion {
   void emit(Operation operation, size_t row, const Image& old) {
     if (!table_.has_changes) return;
     if (operation != Operation::insert) {
-      if (old.place == Image::Place::nowhere)
-        ++changes_.missing_old;
-      else
+      if (old.place != Image::Place::nowhere)
         emit_row(old, -1, operation, row);
+      else if (!table_.repeats)
+        ++changes_.missing_old;
+      else if (operation == Operation::update)
+        operation = Operation::insert;  // such a source does not say which of the two it is
     }
     if (operation != Operation::remove)
       emit_row({.place = Image::Place::part, .row = row}, 1, operation, row);

@@ -47,6 +47,7 @@ std::string literal(const Column& column, size_t row) {
     case TypeKind::date32:
       return fmt::format("toDate32({})", column.get<int32_t>(row));
     case TypeKind::datetime64:
+      if (column.type().scale != 6) return reinterpreted(column, row);
       return fmt::format("fromUnixTimestamp64Micro({})", column.get<int64_t>(row));
     case TypeKind::uuid:
       return uuid_text(column, row);

@@ -57,6 +57,10 @@ Status StateStore::prepare() {
       "BY (source, "
       "table, lsn, ordinal)" +
           settings,
+      // Of tables that an earlier version made.
+      "ALTER TABLE tidemark.cuts ADD COLUMN IF NOT EXISTS places String",
+      "ALTER TABLE tidemark.quarantine ADD COLUMN IF NOT EXISTS topic String, ADD COLUMN IF NOT EXISTS "
+      "partition UInt64",
   };
   for (const auto& statement : statements)
     TRY_VOID(clickhouse::retry(policy_, stop_, [&] { return pool_.lease()->execute(statement); }));
@@ -122,7 +126,8 @@ Result<std::optional<CutRecord>> StateStore::cut(const std::string& source, uint
                    .part_rows_max = number(block, "part_rows_max"),
                    .part_bytes_max = number(block, "part_bytes_max"),
                    .rows = number(block, "rows"),
-                   .committed_at = block.find("committed_at")->get<int64_t>(0)};
+                   .committed_at = block.find("committed_at")->get<int64_t>(0),
+                   .places = text(block, "places")};
 }
 
 Status StateStore::write_cuts(const std::vector<std::pair<const CutRecord*, const char*>>& rows) {
@@ -139,6 +144,7 @@ Status StateStore::write_cuts(const std::vector<std::pair<const CutRecord*, cons
     add_number(block, "part_bytes_max", record->part_bytes_max);
     add_number(block, "rows", record->rows);
     add_time(block, "committed_at", record->committed_at);
+    add_text(block, "places", record->places);
     add_time(block, "written_at", now);
     // A fence may move forward within its cut (idle source), so the cut comes first and the position second.
     column(block, "sequence", ColumnType::of(TypeKind::uint128))
@@ -155,13 +161,17 @@ Status StateStore::quarantine(const std::vector<QuarantinedRow>& rows) {
     block.add(name, ColumnType::of(TypeKind::string));
   for (const char* name : {"lsn", "ordinal"}) block.add(name, ColumnType::of(TypeKind::uint64));
   block.add("at", ColumnType::datetime64(6, "UTC"));
+  block.add("topic", ColumnType::of(TypeKind::string));
+  block.add("partition", ColumnType::of(TypeKind::uint64));
   for (const auto& row : rows) {
     size_t column = 0;
     for (const auto* value : {&row.source, &row.table, &row.column, &row.reason, &row.bytes})
       block.columns[column++].append_text(*value);
     block.columns[column++].append<uint64_t>(row.lsn);
     block.columns[column++].append<uint64_t>(row.ordinal);
-    block.columns[column].append<int64_t>(system_clock().wall_micros());
+    block.columns[column++].append<int64_t>(system_clock().wall_micros());
+    block.columns[column++].append_text(row.topic);
+    block.columns[column].append<uint64_t>(row.partition);
   }
   return write("tidemark.quarantine", block);
 }

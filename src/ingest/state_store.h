@@ -39,12 +39,15 @@ struct CutRecord {
   uint64_t part_bytes_max = 0;
   uint64_t rows = 0;
   int64_t committed_at = 0;  // of its last transaction, microseconds
+  std::string places;        // Kafka: how far each partition was read (kafka_places.h)
 };
 
 struct QuarantinedRow {
   std::string source, table, column, reason, bytes;
-  postgres::Lsn lsn = 0;
+  postgres::Lsn lsn = 0;  // Kafka: the offset
   uint64_t ordinal = 0;
+  std::string topic;  // Kafka
+  uint64_t partition = 0;
 };
 
 class StateStore {

@@ -244,6 +244,35 @@ Result<Watermarks> Consumer::watermarks(const std::string& topic, int32_t partit
   return marks;
 }
 
+uint64_t Consumer::known_end(const Position& position) const {
+  int64_t first = 0;
+  int64_t end = 0;
+  auto code = rd_kafka_get_watermark_offsets(handle_->client, position.topic.c_str(), position.partition,
+                                             &first, &end);
+  return static_cast<uint64_t>(code == RD_KAFKA_RESP_ERR_NO_ERROR ? std::max(end, position.offset)
+                                                                  : position.offset);
+}
+
+Result<std::string> Consumer::cluster() {
+  char* id = rd_kafka_clusterid(handle_->client, static_cast<int>(limits::request_timeout.count()));
+  if (id == nullptr)
+    return fail(ErrorKind::dependency_down,
+                fmt::format("Kafka does not answer{}", trouble().empty() ? "" : ": " + trouble()),
+                "check that the brokers are up and `brokers` names them");
+  std::string text = id;
+  rd_kafka_mem_free(handle_->client, id);
+  return text;
+}
+
+void Consumer::probe() {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(handle_->client, 0, nullptr, &metadata,
+                        static_cast<int>(limits::probe_timeout.count())) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return;
+  rd_kafka_metadata_destroy(metadata);
+  handle_->complain({});
+}
+
 Status Consumer::assign(const std::vector<Position>& positions) {
   auto code = rd_kafka_assign(handle_->client, list_of(positions).get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "assigning partitions");
@@ -290,15 +319,21 @@ Status Consumer::unsubscribe() {
 
 Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler, bool with_headers) {
   rd_kafka_message_t* messages[limits::batch_messages_max];
-  ssize_t count = rd_kafka_consume_batch_queue(handle_->queue, static_cast<int>(timeout.count()), messages,
-                                               limits::batch_messages_max);
+  // A batch is waited for until it is full or the time is over: so one message is waited for, and then what
+  // is there is taken.
+  messages[0] = rd_kafka_consume_queue(handle_->queue, static_cast<int>(timeout.count()));
+  ssize_t count = messages[0] == nullptr ? 0 : 1;
+  if (count > 0) {
+    ssize_t more =
+        rd_kafka_consume_batch_queue(handle_->queue, 0, messages + 1, limits::batch_messages_max - 1);
+    count += std::max<ssize_t>(more, 0);
+  }
   if (handle_->listener_error) {
     Error error = std::move(*handle_->listener_error);
     handle_->listener_error.reset();
     for (ssize_t index = 0; index < count; ++index) rd_kafka_message_destroy(messages[index]);
     return fail(std::move(error));
   }
-  if (count < 0) return failed(rd_kafka_last_error(), "reading");
   Status status;
   for (ssize_t index = 0; index < count; ++index) {
     const rd_kafka_message_t& message = *messages[index];

@@ -8,7 +8,8 @@
 // Errors: dependency_down; refused (not allowed, wrong password); config (a setting librdkafka does not
 // know, no such topic); corrupt (the broker has lost the place: RETRY will not help, see out_of_range()).
 //
-// Threads: one a consumer; wake() may come from anywhere.
+// Threads: one polls and assigns; wake(), watermarks(), known_end(), probe() and trouble() may come from
+// anywhere.
 #pragma once
 
 #include "base/error.h"
@@ -53,6 +54,13 @@ class Consumer {
   // A name without a topic is left out. Sorted; internal topics are never matched by expressions.
   Result<std::vector<TopicPartitions>> topics(const std::vector<std::string>& names_or_patterns);
   Result<Watermarks> watermarks(const std::string& topic, int32_t partition);
+
+  // Where the partition ends as the client last heard; at least `position.offset`. Does not wait.
+  uint64_t known_end(const Position& position) const;
+  // The cluster's identity.
+  Result<std::string> cluster();
+  // Asks a broker for a sign of life and forgets the trouble when one comes.
+  void probe();
 
   // From now on exactly these partitions, each from its position.
   Status assign(const std::vector<Position>& positions);

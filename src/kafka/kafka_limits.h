@@ -17,6 +17,8 @@ constexpr int queued_kilobytes_max = 16'384;
 constexpr int message_bytes_max = 64 << 20;
 // A question about topics or positions; brokers that are up answer in milliseconds.
 constexpr std::chrono::milliseconds request_timeout{10'000};
+// Whether a broker answers again.
+constexpr std::chrono::milliseconds probe_timeout{500};
 // Topics and partitions that are new are found this often.
 constexpr std::chrono::milliseconds metadata_every{10'000};
 // Partitions one source may have: their positions are written with each cut, some 40 bytes each.
