@@ -28,7 +28,9 @@ class Completion {
     for (size_t row = 0; row < part_.operations.size(); ++row) {
       Operation operation = part_.operations[row];
       std::string key = key_of(part_.rows, row);
-      Image old = operation == Operation::insert ? removed_before : old_image(key, row);
+      Image old = operation == Operation::insert && !table_.repeats ? Image{} : old_image(key, row);
+      // Large values that were left out.
+      const Image& values = operation == Operation::insert ? removed_before : old;
       std::optional<size_t> missing_column;
       for (auto& [column, refilled] : refilled_) {
         bool left_out = false;
@@ -42,11 +44,11 @@ class Completion {
         }
         if (!left_out) {
           refilled.append_from(part_.rows.columns[column], row);
-        } else if (old.place == Image::Place::nowhere) {
+        } else if (values.place == Image::Place::nowhere) {
           refilled.append_default();  // keeps the columns in step until the row is taken out
           missing_column = column;
         } else {
-          auto [source, source_row] = value_at(old, column);
+          auto [source, source_row] = value_at(values, column);
           refilled.append_from(*source, source_row);
         }
       }
@@ -126,7 +128,8 @@ class Completion {
     for (size_t row = 0; row < part_.operations.size(); ++row) {
       if (!wanted[row]) continue;
       auto [entry, first_time] = known.try_emplace(key_of(part_.rows, row), true);
-      if (!first_time || part_.operations[row] == Operation::insert || sent_old(row)) continue;
+      if (!first_time || (part_.operations[row] == Operation::insert && !table_.repeats) || sent_old(row))
+        continue;
       for (size_t index = 0; index < table_.source.key.size(); ++index)
         keys.columns[index].append_from(part_.rows.columns[table_.source.key[index]], row);
     }
@@ -178,7 +181,7 @@ class Completion {
 
   void emit(Operation operation, size_t row, const Image& old) {
     if (!table_.has_changes) return;
-    if (operation != Operation::insert) {
+    if (operation != Operation::insert || table_.repeats) {
       if (old.place != Image::Place::nowhere)
         emit_row(old, -1, operation, row);
       else if (!table_.repeats)

@@ -18,7 +18,6 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
       epoch_(start.epoch),
       by_lsn_(start.decoder.format == kafka::Format::debezium),
       flat_(start.decoder.format == kafka::Format::flat),
-      with_headers_(start.decoder.format == kafka::Format::outbox),
       fenced_(std::move(start.fenced)),
       planned_(std::move(start.planned)),
       planned_places_(std::move(start.planned_places)),
@@ -34,6 +33,8 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
     lanes_.push_back(std::make_unique<Lane>(tables.tables[index], *counters.at(&tables.tables[index]),
                                             kafka::MessageDecoder(tables.shapes[index], start.decoder)));
   for (const auto& [topic, index] : tables.table_of) lane_of_[topic] = lanes_[index].get();
+  for (const auto& topic : tables.topics)
+    if (topic.partitions == 1) single_.insert(topic.topic);
   cut_number_ = fenced_.cut + 1;
   closed_places_ = places_;
   last_idle_micros_ = last_commit_micros_ = clock_.monotonic_micros();
@@ -52,7 +53,7 @@ Status KafkaReader::replay(kafka::Consumer& consumer) {
                                    .end = [this](const kafka::Position& position) { take_end(position); }};
   while (!places_.reached(planned_places_)) {
     if (ends()) return fail(ErrorKind::cancelled, "stopped");
-    TRY_VOID(consumer.poll(limits::kafka_wait, handler, with_headers_));
+    TRY_VOID(consumer.poll(limits::kafka_wait, handler));
   }
   replaying_ = false;
   places_.partitions = planned_places_.partitions;
@@ -69,7 +70,7 @@ Status KafkaReader::run(kafka::Consumer& consumer, const std::function<Result<bo
                                    },
                                    .end = [this](const kafka::Position& position) { take_end(position); }};
   while (!ends()) {
-    TRY_VOID(consumer.poll(patience(), handler, with_headers_));
+    TRY_VOID(consumer.poll(patience(), handler));
     TRY_VOID(close_if_due());
     commit(consumer);
     if (TRY(look_around())) return {};
@@ -177,10 +178,17 @@ Status KafkaReader::take_rows(Lane& lane, const kafka::Message& message, const D
     for (size_t unchanged : lane.decoder.unchanged())
       part.unchanged.push_back(
           {static_cast<uint32_t>(part.operations.size()), static_cast<uint32_t>(unchanged)});
-    part.operations.push_back(remove            ? Operation::remove
-                              : lane.table->log ? Operation::insert
-                                                : Operation::update);
+    // The two halves of a key change have one place in the order.
+    bool moved = !part.operations.empty() && part.operations.back() == Operation::remove &&
+                 part.rows.columns[columns].get<Version>(part.operations.size() - 1) == version - 1;
+    part.operations.push_back(remove                     ? Operation::remove
+                              : lane.table->log || moved ? Operation::insert
+                                                         : Operation::update);
   }
+  if (decoded.kind != Decoded::Kind::remove)
+    halves_.erase({std::string(message.topic), message.partition});
+  else if (by_lsn && single_.contains(std::string(message.topic)) && message.header("__debezium.newkey"))
+    halves_.emplace(message.topic, message.partition);
   size_t bytes = (message.value ? message.value->size() : 0) + (message.key ? message.key->size() : 0);
   lane.part_bytes += bytes;
   open_bytes_ += bytes;
@@ -269,6 +277,7 @@ milliseconds KafkaReader::patience() const {
 }
 
 Status KafkaReader::close_if_due() {
+  if (!halves_.empty()) return {};
   if (full_) return close(plan_of_open_rows());
   if (!handoff_.idle()) {
     handoff_.expect(open_rows_ > 0);

@@ -79,7 +79,6 @@ class KafkaReader {
   uint16_t epoch_;
   bool by_lsn_;
   bool flat_;
-  bool with_headers_;
   CutRecord fenced_;
   std::optional<CutRecord> planned_;
   KafkaPlaces planned_places_;
@@ -102,6 +101,10 @@ class KafkaReader {
   size_t open_bytes_ = 0;
   bool moved_ = false;  // places_ is past those of the last cut
   bool full_ = false;
+  // Partitions whose last row was the old half of a key change: the new half belongs into the same part,
+  // which takes large values from it.
+  std::set<std::pair<std::string, int32_t>> halves_;
+  std::set<std::string> single_;  // topics of one partition: both halves come through it
   std::vector<CommittedTransaction> open_transactions_;
   int64_t committed_at_ = 0;
   std::vector<QuarantinedRow> refused_;

@@ -87,7 +87,7 @@ Result<std::vector<kafka::Sample>> sample(const config::KafkaSource& source,
   int64_t deadline = system_clock().monotonic_micros() + kafka::limits::sample_timeout.count() * 1000;
   while (unread > 0 && samples.size() < kafka::limits::sample_messages_max &&
          system_clock().monotonic_micros() < deadline)
-    TRY_VOID(consumer.poll(std::chrono::milliseconds(100), handler, false));
+    TRY_VOID(consumer.poll(std::chrono::milliseconds(100), handler));
   return samples;
 }
 

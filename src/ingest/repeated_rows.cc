@@ -90,7 +90,9 @@ size_t drop_repeated(Part& part, NewestVersions newest) {
     if (!keep[row]) continue;
     for (size_t column = 0; column < rows.columns.size(); ++column)
       rows.columns[column].append_from(part.rows.columns[column], row);
-    operations.push_back(part.operations[row]);
+    // Without its old half it is no key change any more.
+    bool halved = part.operations[row] == Operation::insert && row > 0 && !keep[row - 1];
+    operations.push_back(halved ? Operation::update : part.operations[row]);
   }
   part.rows = std::move(rows);
   part.operations = std::move(operations);

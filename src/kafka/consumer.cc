@@ -69,25 +69,29 @@ std::optional<std::string_view> bytes(const void* data, size_t length) {
   return std::string_view(static_cast<const char*>(data), length);
 }
 
-Message view_of(const rd_kafka_message_t& message, bool with_headers) {
+std::optional<std::string_view> find_header(const void* native, const char* name) {
+  // librdkafka reads the headers when they are asked for, which it keeps in the message.
+  auto* message = static_cast<rd_kafka_message_t*>(const_cast<void*>(native));
+  rd_kafka_headers_t* headers = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+      rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::nullopt;
+  return std::string_view(static_cast<const char*>(value), value == nullptr ? 0 : size);
+}
+
+Message view_of(const rd_kafka_message_t& message) {
   Message view{.topic = rd_kafka_topic_name(message.rkt),
                .partition = message.partition,
                .offset = message.offset,
                .key = bytes(message.key, message.key_len),
-               .value = bytes(message.payload, message.len)};
+               .value = bytes(message.payload, message.len),
+               .native = &message,
+               .find_header = find_header};
   rd_kafka_timestamp_type_t type;
   int64_t timestamp = rd_kafka_message_timestamp(&message, &type);
   if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp > 0) view.timestamp_ms = timestamp;
-  rd_kafka_headers_t* headers = nullptr;
-  if (!with_headers || rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return view;
-  const char* name = nullptr;
-  const void* value = nullptr;
-  size_t size = 0;
-  for (size_t index = 0;
-       rd_kafka_header_get_all(headers, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++index)
-    view.headers.emplace_back(name,
-                              std::string_view(static_cast<const char*>(value), value == nullptr ? 0 : size));
   return view;
 }
 
@@ -317,7 +321,7 @@ Status Consumer::unsubscribe() {
   return {};
 }
 
-Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler, bool with_headers) {
+Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler) {
   rd_kafka_message_t* messages[limits::batch_messages_max];
   // A batch is waited for until it is full or the time is over: so one message is waited for, and then what
   // is there is taken.
@@ -340,7 +344,7 @@ Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler,
     if (status) {
       if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         handle_->complain({});
-        status = handler.message(view_of(message, with_headers));
+        status = handler.message(view_of(message));
       } else if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (handler.end) handler.end({rd_kafka_topic_name(message.rkt), message.partition, message.offset});
       } else if (kind_of(message.err) != ErrorKind::dependency_down) {

@@ -85,7 +85,7 @@ class Consumer {
   // Waits at most `timeout` for messages and hands out what has come, at most
   // limits::batch_messages_max. An error of the handler ends it; the messages behind are lost to this
   // assignment.
-  Status poll(std::chrono::milliseconds timeout, const Handler& handler, bool with_headers);
+  Status poll(std::chrono::milliseconds timeout, const Handler& handler);
   // Ends a poll that waits.
   void wake();
 

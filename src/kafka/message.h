@@ -15,13 +15,18 @@ struct Message {
   int32_t partition = 0;
   int64_t offset = 0;
   std::optional<std::string_view> key;
-  std::optional<std::string_view> value;  // nothing: a tombstone
-  int64_t timestamp_ms = 0;               // 0: none
-  std::vector<std::pair<std::string_view, std::string_view>> headers;
+  std::optional<std::string_view> value;                               // nothing: a tombstone
+  int64_t timestamp_ms = 0;                                            // 0: none
+  std::vector<std::pair<std::string_view, std::string_view>> headers;  // of messages made by hand
 
-  std::optional<std::string_view> header(std::string_view name) const {
-    for (const auto& [key_, value_] : headers)
-      if (key_ == name) return value_;
+  // The client's message and its way to headers: most are never looked at.
+  const void* native = nullptr;
+  std::optional<std::string_view> (*find_header)(const void* native, const char* name) = nullptr;
+
+  std::optional<std::string_view> header(const char* name) const {
+    if (find_header != nullptr) return find_header(native, name);
+    for (const auto& [known, text] : headers)
+      if (known == name) return text;
     return std::nullopt;
   }
 };
