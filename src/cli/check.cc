@@ -1,4 +1,5 @@
 // tidemark check: every mistake in a project at once, without asking any server; --connect asks them too.
+#include "cli/kafka_findings.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
@@ -118,6 +119,9 @@ Run add_check(CLI::App& command) {
     std::vector<Probe> probes;
     if (*connect && loaded.ok()) {
       for (const config::PostgresSource& source : loaded.project.sources) probe_source(source, probes);
+      for (const config::KafkaSource& source : loaded.project.kafka_sources)
+        for (auto& finding : look_at_kafka(source))
+          probes.push_back({"source " + source.name, std::move(finding)});
       probe_warehouse(loaded.project, probes);
     }
     ExitCode code = outcome(loaded, probes);
@@ -135,7 +139,8 @@ Run add_check(CLI::App& command) {
     }
     print_probes(probes);
     const config::Project& project = loaded.project;
-    print_out(fmt::format("{}: {}, {}, {}, {}: {}\n", project.name, counted(project.sources.size() + project.kafka_sources.size(), "source"),
+    print_out(fmt::format("{}: {}, {}, {}, {}: {}\n", project.name,
+                          counted(project.sources.size() + project.kafka_sources.size(), "source"),
                           counted(project.models.size(), "model"),
                           counted(project.dashboards.size(), "dashboard"),
                           counted(project.endpoints.size(), "endpoint"),

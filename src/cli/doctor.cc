@@ -1,5 +1,6 @@
 // tidemark doctor: everything that could be wrong between this project and its servers, each with its remedy.
 #include "base/clock.h"
+#include "cli/kafka_findings.h"
 #include "cli/output.h"
 #include "cli/running_instance.h"
 #include "cli/verb.h"
@@ -201,6 +202,8 @@ Run add_doctor(CLI::App&) {
       for (auto& finding : look_at_ports(project)) findings.push_back(std::move(finding));
     for (const auto& source : project.sources)
       for (auto& finding : look_at_source(source, running)) findings.push_back(std::move(finding));
+    for (const auto& source : project.kafka_sources)
+      for (auto& finding : look_at_kafka(source)) findings.push_back(std::move(finding));
     ExitCode code = ExitCode::ok;
     boost::json::array list;
     std::string text;
