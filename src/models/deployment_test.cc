@@ -16,13 +16,6 @@ using testing::UnorderedElementsAre;
 
 struct Killed {};
 
-uint64_t test_seed() {
-  const char* given = std::getenv("TIDEMARK_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  fmt::print("TIDEMARK_SEED={}\n", seed);
-  return seed;
-}
-
 std::vector<config::ModelFile> before() {
   auto by_day =
       model_file("analytics.by_day", "incremental",

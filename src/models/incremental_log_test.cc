@@ -23,9 +23,7 @@ class LogTest : public ModelsTest {
         ", _sign Int8, _op LowCardinality(String), _version UInt128, _committed_at DateTime64(6, 'UTC'), "
         "_cut UInt64) "
         "ENGINE = Null");
-    const char* given = std::getenv("TIDEMARK_SEED");
-    seed_ = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    fmt::print("TIDEMARK_SEED={}\n", seed_);
+    seed_ = test_seed();
   }
 
   // Adds rows made from random numbers; the change rows come in several blocks, so that states are merged.

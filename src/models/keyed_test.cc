@@ -8,13 +8,6 @@
 namespace tidemark::models {
 namespace {
 
-uint64_t test_seed() {
-  const char* given = std::getenv("TIDEMARK_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  fmt::print("TIDEMARK_SEED={}\n", seed);
-  return seed;
-}
-
 // One mirrored table with the rows it should have: key -> all values, the key first.
 class Mirror {
  public:

@@ -9,13 +9,6 @@
 namespace tidemark::models {
 namespace {
 
-uint64_t test_seed() {
-  const char* given = std::getenv("TIDEMARK_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  fmt::print("TIDEMARK_SEED={}\n", seed);
-  return seed;
-}
-
 std::vector<config::ModelFile> all_models() {
   std::vector<config::ModelFile> files;
   files.push_back(

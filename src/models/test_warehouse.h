@@ -11,6 +11,7 @@
 #include "models/runtime.h"
 #include "models/verification.h"
 
+#include <cstdlib>
 #include <gtest/gtest.h>
 #include <map>
 #include <random>
@@ -18,6 +19,17 @@
 #include <vector>
 
 namespace tidemark::models {
+
+// TIDEMARK_SEED, or another one each time, told so that a failure can be played again. In continuous
+// integration always the same: there, what fails was changed.
+inline uint64_t test_seed() {
+  const char* given = std::getenv("TIDEMARK_SEED");
+  uint64_t seed = given != nullptr               ? std::strtoull(given, nullptr, 10)
+                  : std::getenv("CI") != nullptr ? 1
+                                                 : std::random_device{}();
+  fmt::print("TIDEMARK_SEED={}\n", seed);
+  return seed;
+}
 
 inline config::ModelFile model_file(const std::string& name, const std::string& kind, const std::string& sql,
                                     std::vector<std::string> key = {}) {
