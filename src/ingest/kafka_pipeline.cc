@@ -327,8 +327,11 @@ Result<bool> KafkaPipeline::look_around(kafka::Consumer& consumer, KafkaReader& 
     probed_at_ = now;
     consumer.probe();
     trouble = consumer.trouble();
-    set_state(trouble.empty() ? "streaming" : "waiting", trouble);
+    if (!trouble.empty()) set_state("waiting", trouble);
+    troubled_ = true;
   }
+  // It may also end by itself, between two probes.
+  if (trouble.empty() && std::exchange(troubled_, false)) set_state("streaming");
   uint64_t end = 0;
   for (const auto& position : reader.places().positions()) end += consumer.known_end(position);
   read_.server_lsn = end;

@@ -84,6 +84,7 @@ class KafkaPipeline final : public SourcePipeline {
   CutHandoff* handoff_ = nullptr;        // of the life that runs
   kafka::Consumer* consumer_ = nullptr;  // likewise; to wake it
   std::set<std::string> pending_change_rows_;
+  bool troubled_ = false;  // shown as waiting
   int64_t looked_at_ = 0;
   int64_t probed_at_ = 0;
   mutable int64_t sampled_at_ = 0;
