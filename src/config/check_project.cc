@@ -49,9 +49,10 @@ void check_sources(Report& report, const Project& project) {
     for (const KafkaTable& table : source.tables) {
       auto [owner, first] = owners.emplace(table.table, source.name);
       if (!first)
-        report.error(table.where,
-                     fmt::format("the table `{}` belongs to the source `{}` already", table.table, owner->second),
-                     "Give it another name.");
+        report.error(
+            table.where,
+            fmt::format("the table `{}` belongs to the source `{}` already", table.table, owner->second),
+            "Give it another name.");
     }
   }
 }

@@ -31,9 +31,8 @@ struct TableStatus {
 
 struct SourceStatus {
   std::string source;
-  std::string
-      state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed | stopped;
-              // batch: loading (a run is under way) and idle instead of streaming
+  std::string state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed |
+                      // stopped; batch: loading (a run is under way) and idle instead of streaming
   std::string error;  // of the last failure; empty when all is well
   uint64_t epoch = 0;
   uint64_t last_cut = 0;       // number of the last fenced cut

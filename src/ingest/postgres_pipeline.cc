@@ -139,7 +139,8 @@ Status PostgresPipeline::prepare() {
   if (auto ready = read_tables(connection); !ready) return fail(std::move(ready.error()).in(where));
   if (auto ready = check_source(connection); !ready) return fail(std::move(ready.error()).in(where));
   TRY_VOID(state_store_.prepare());
-  if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready) return fail(std::move(ready.error()).in(where));
+  if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready)
+    return fail(std::move(ready.error()).in(where));
   auto quarantined = TRY(state_store_.quarantined(options_.source.name));
   for (const auto& table : tables_) counters_.at(&table)->quarantined = quarantined[table.name];
   return {};

@@ -46,7 +46,8 @@ void write_sources(std::string& out, const std::vector<ingest::SourceStatus>& so
   };
   begin(out, "tidemark_source_state", "gauge", "1 for the state the source is in");
   for (const auto& source : sources)
-    for (const char* state : {"starting", "copying", "streaming", "loading", "idle", "waiting", "failed", "stopped"})
+    for (const char* state :
+         {"starting", "copying", "streaming", "loading", "idle", "waiting", "failed", "stopped"})
       sample(out, "tidemark_source_state", {{"source", source.source}, {"state", state}},
              source.state == state ? 1 : 0);
   begin(out, "tidemark_source_position_bytes", "gauge",
