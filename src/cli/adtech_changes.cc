@@ -74,11 +74,11 @@ Status AdtechGenerator::change_facts(const std::string& table, int64_t updates, 
   return {};
 }
 
-Status AdtechGenerator::change_campaigns(int64_t now_micros) {
+Status AdtechGenerator::change_campaigns(int64_t now_micros, bool may_delete) {
   // Foreign keys matter for what follows; large transactions switched their checks off.
   if (may_skip_triggers_) TRY_VOID(connection_.execute("SET LOCAL session_replication_role = origin"));
   double kind = random_.unit();
-  if (kind < 0.90) return rename_something(now_micros);
+  if (kind < 0.90 || (kind < 0.97 && !may_delete)) return rename_something(now_micros);
   if (kind < 0.97) return replace_campaign(now_micros);
   return renumber_campaign();
 }

@@ -206,7 +206,7 @@ Status AdtechGenerator::write_transaction(const AdtechTraffic& traffic, const Da
   TRY_VOID(change_facts("clicks", click_updates, click_deletes));
   // Campaigns change about once in ten thousand impressions.
   if (traffic.updates > 0 && random_.chance(static_cast<double>(rows) / 10'000))
-    TRY_VOID(change_campaigns(traffic.until_micros));
+    TRY_VOID(change_campaigns(traffic.until_micros, traffic.deletes > 0));
   return commit();
 }
 

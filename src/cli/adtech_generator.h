@@ -50,7 +50,7 @@ struct AdtechTraffic {
   int64_t until_micros = 0;
   double click_rate = 0.03;          // mean over campaigns, 0..1
   double updates = 0.01;             // changed facts, as a share of the new rows
-  double deletes = 0.005;            // deleted facts, likewise
+  double deletes = 0.005;            // deleted facts, likewise; 0: campaigns that end keep theirs
   double late = 0.01;                // events that arrive up to three days after they happened
   int64_t transaction_rows = 2'000;  // impressions a transaction
 };
@@ -106,7 +106,7 @@ class AdtechGenerator {
 
   // adtech_changes.cc
   Status change_facts(const std::string& table, int64_t updates, int64_t deletes);
-  Status change_campaigns(int64_t now_micros);
+  Status change_campaigns(int64_t now_micros, bool may_delete);
   std::vector<int64_t> recent_ids(int64_t newest, int64_t count);
   Status rename_something(int64_t now_micros);
   Status replace_campaign(int64_t now_micros);

@@ -25,6 +25,7 @@ class Watch {
     this.unchecked = [];
     this.last = 0;
     this.versions = new Set();
+    this.phase = 'the start';
     this.done = Promise.all([this.ask(), this.sample()]);
   }
   async ask() {
@@ -34,8 +35,9 @@ class Watch {
         const [count, version] = (await this.world.project.clickhouse('SELECT impressions, version FROM analytics.top')).trim().split('\t').map(Number);
         ++this.answers;
         this.versions.add(version);
-        if (!(count > 0)) this.wrong.push(`empty: ${count}`);
-        if (count < this.last) this.wrong.push(`partial: ${count} after ${this.last}`);
+        const when = `at ${new Date().toISOString()} in version ${version}, during ${this.phase}`;
+        if (!(count > 0)) this.wrong.push(`empty: ${count} ${when}`);
+        if (count < this.last) this.wrong.push(`partial: ${count} after ${this.last} ${when}`);
         this.last = Math.max(this.last, count);
         this.unchecked.push(count);
       } catch (error) {
@@ -80,6 +82,7 @@ test(`models change under load (seed ${seed})`, { timeout: 900_000 }, async (t) 
   };
 
   for (let round = 2; round < 2 + rounds; ++round) {
+    watch.phase = `apply in round ${round}`;
     project.write('models/analytics/added.sql', definition(round));
     project.write('models/analytics/top.sql', top(round));
     const plan = await project.json('plan');
@@ -93,12 +96,15 @@ test(`models change under load (seed ${seed})`, { timeout: 900_000 }, async (t) 
     assert.match(stale.stderr, /is not the plan any more/);
   }
   assert.ok(watch.versions.has(1 + rounds), 'the last definition is public');
+  watch.phase = 'backfill';
   await good(project.run('backfill', 'analytics.added'), 'backfill');
+  watch.phase = 'rollback';
   await good(project.run('rollback', 'analytics.top'), 'rollback');
   await pause(200);
   assert.match(await project.clickhouse('SELECT version FROM analytics.top'), new RegExp(`^${rounds}\n`));
   await good(project.run('apply'), 'apply after rollback');
 
+  watch.phase = 'models over other tables';
   // a table that no model follows yet gets change rows under way
   project.write('models/analytics/clicked.sql', '-- kind: incremental\nSELECT campaign_id, count() AS clicks, sum(id) AS ids FROM bronze.clicks GROUP BY campaign_id\n');
   project.write('models/analytics/advertisers.sql', '-- kind: keyed\n-- key: id\nSELECT id, name, updated_at FROM bronze.advertiser\n');
@@ -109,6 +115,7 @@ test(`models change under load (seed ${seed})`, { timeout: 900_000 }, async (t) 
   for (let kill = 0; kill < 3; ++kill) {
     project.write('models/analytics/added.sql', definition(100 + kill));
     project.write('models/analytics/top.sql', top(100 + kill));
+    watch.phase = `kill ${kill}`;
     const applying = project.run('apply');
     random = (random * 48271) % 2147483647;
     await pause(150 + (random % 900));
@@ -117,8 +124,10 @@ test(`models change under load (seed ${seed})`, { timeout: 900_000 }, async (t) 
     await project.up_child.ended;
     await applying;
     await project.assert_nothing_left();
+    watch.phase = `the start after kill ${kill}`;
     await project.up();
     watch.down = false;
+    watch.phase = `apply after kill ${kill}`;
     await good(project.run('apply'), `apply after kill ${kill}`);
   }
   assert.equal((await project.run('plan')).code, 0, 'the plan after apply is empty');
