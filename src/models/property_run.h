@@ -377,6 +377,7 @@ class PropertyRun {
     for (const char* limit : {"max_query_size", "max_ast_elements", "max_expanded_ast_elements"})
       options.settings[limit] = "10000000";
     options.settings["max_threads"] = "1";
+    options.settings["analyzer_inline_views"] = "1";  // as readers have it
     auto answer = client_.query(all, options);
     if (!answer) {
       for (const auto& model : models_.models) {
