@@ -93,7 +93,22 @@ struct Functions {
   Decoder::Function text = nullptr;
 };
 
+// Into a text column goes what Postgres prints; bytea stays bytes.
+bool is_printed(WireType wire, const ColumnType& target) {
+  switch (wire) {
+    case WireType::text:
+    case WireType::char1:
+    case WireType::jsonb:
+    case WireType::bytea:
+    case WireType::other:
+      return false;
+    default:
+      return target.is_text();
+  }
+}
+
 Functions functions_of(WireType wire, const ColumnType& target) {
+  if (is_printed(wire, target)) return {printed, bytes_as_they_are};
   switch (wire) {
     case WireType::boolean:
       return {boolean_from_binary, boolean_from_text};

@@ -2,6 +2,8 @@
 // and text pgoutput alike, so that a row reads the same whichever way it came. What each type becomes:
 // catalog.h.
 //
+// A column whose target is text takes any value, as Postgres prints it (bytea: its bytes).
+//
 // A decoder is a pair of plain function pointers with their parameters beside them: chosen once a column, no
 // switch and no allocation a value. Out-of-range values (infinity, year 10000, NaN in a Decimal) are errors,
 // never clamped and never a default. On an error the column is exactly as it was.
