@@ -1,5 +1,6 @@
 // tidemark up: runs the project until told to stop.
 #include "base/log.h"
+#include "cli/capture_role.h"
 #include "cli/running_project.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
@@ -59,9 +60,21 @@ Run add_up(CLI::App& command) {
   command.add_flag(
       "--recopy", *recopy,
       "copy every source again, under a new epoch: after a lost slot, a failover or a changed table");
-  return [recopy, once](const Invocation& invocation) -> Result<ExitCode> {
+  auto role = std::make_shared<std::string>("all");
+  command
+      .add_option(
+          "--role", *role,
+          "all: everything in this process; capture: Postgres sources to Kafka; sink: the same as all, for "
+          "projects whose sources are Kafka topics")
+      ->check(CLI::IsMember({"all", "capture", "sink"}));
+  return [recopy, once, role](const Invocation& invocation) -> Result<ExitCode> {
     Signals::block();
     config::Project project = TRY(invocation.load_project());
+    if (*role == "capture") {
+      if (*once) return fail(ErrorKind::usage, "--once is not for the capture role, which has no end");
+      TRY_VOID(run_capture(project, *recopy));
+      return ExitCode::ok;
+    }
     RunOptions options{.recopy = *recopy, .program = invocation.program};
     auto running = TRY(RunningProject::start(std::move(project), options));
     options.recopy = false;

@@ -1,4 +1,5 @@
 #include "base/limits.h"
+#include "config/kafka_output_reader.h"
 #include "config/loading.h"
 
 #include <fmt/format.h>
@@ -86,6 +87,7 @@ void load_settings(Reader reader, const std::filesystem::path& file, Project& pr
     }
     mapping.finish();
   }
+  if (const YamlNode* kafka = settings.child("kafka")) read_kafka_output(reader, *kafka, project.name);
   settings.finish();
 }
 

@@ -23,6 +23,8 @@ namespace tidemark::ingest {
 struct CommittedTransaction {
   int64_t committed_at = 0;  // microseconds
   uint64_t rows = 0;
+  uint32_t id = 0;
+  postgres::Lsn commit_lsn = 0;
 };
 
 // Must a cut's boundaries be known after a crash? Change rows and logs are recognised by their tokens, so

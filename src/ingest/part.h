@@ -44,6 +44,21 @@ struct Part {
   Block old_rows;
   std::vector<int32_t> old_row_of;
 
+  // For topics, which tell of transactions (ReaderStart::for_topics); else empty. Rows from `row` on are of
+  // this transaction, until the next.
+  struct Transaction {
+    uint32_t row;
+    uint32_t id;
+    uint64_t previous_lsn;  // of the commit before it; 0: not known
+  };
+  std::vector<Transaction> transactions;
+  // Of each row (or of the TRUNCATE).
+  struct Place {
+    uint64_t lsn;    // of the change itself, not of the commit: grows from change to change of a row
+    uint64_t order;  // in the transaction, from 1
+  };
+  std::vector<Place> places;
+
   // TRUNCATE: the part has no rows; everything older than this goes.
   bool truncate = false;
   Version truncate_version = 0;

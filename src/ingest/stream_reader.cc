@@ -11,15 +11,21 @@ using postgres::MessageKind;
 using postgres::RowImage;
 using std::chrono::milliseconds;
 
+RowQuarantine quarantine_of(StateStore& state) {
+  return {.put = [&state](const std::vector<QuarantinedRow>& rows) { return state.quarantine(rows); },
+          .counts = [&state](const std::string& source) { return state.quarantined(source); }};
+}
+
 StreamReader::StreamReader(ReaderStart start, const std::vector<CapturedTable>& tables,
-                           std::map<const CapturedTable*, TableCounters*> table_counters, StateStore& state,
-                           CutHandoff& handoff, const ApplierCounters& applied, ReaderCounters& counters,
-                           const Clock& clock, const std::atomic<bool>& stop)
+                           std::map<const CapturedTable*, TableCounters*> table_counters,
+                           RowQuarantine quarantine, CutHandoff& handoff, const ApplierCounters& applied,
+                           ReaderCounters& counters, const Clock& clock, const std::atomic<bool>& stop)
     : source_(start.source),
       epoch_(start.epoch),
       fenced_(std::move(start.fenced)),
       replay_(std::move(start.planned)),
-      state_(state),
+      quarantine_(std::move(quarantine)),
+      for_topics_(start.for_topics),
       handoff_(handoff),
       applied_(applied),
       counters_(counters),
@@ -56,6 +62,7 @@ Status StreamReader::follow() {
     // A stream that has just begun has received nothing of its own yet.
     counters_.received_lsn = std::max<uint64_t>(stream_->received(), applied_.fenced_lsn);
     if (message) {
+      change_lsn_ = message->start;
       const Message* decoded = TRY(decoder_.decode(message->payload));
       TRY_VOID(handle(*decoded, message->payload));
     } else {
@@ -84,6 +91,7 @@ Status StreamReader::catch_up(postgres::Connection& connection, postgres::PeekOp
         connection, options, [this](postgres::Lsn lsn, std::string_view payload) -> Status {
           if (stop_ || handoff_.closed()) return fail(ErrorKind::cancelled, "stopped");
           counters_.received_lsn = lsn;
+          change_lsn_ = lsn;
           const Message* decoded = TRY(decoder_.decode(payload));
           return handle(*decoded, payload);
         }));
@@ -149,6 +157,7 @@ Status StreamReader::begin(const Message& message) {
   in_transaction_ = true;
   final_lsn_ = message.final_lsn;
   committed_at_ = message.commit_time_micros;
+  transaction_ = message.xid;
   change_ = 0;
   transaction_rows_ = 0;
   skipping_ = final_lsn_ < fenced_.end_lsn;
@@ -164,6 +173,7 @@ Status StreamReader::begin(const Message& message) {
 
 Status StreamReader::commit(const Message& message) {
   in_transaction_ = false;
+  previous_lsn_ = message.commit_lsn;
   if (skipping_) {
     skipping_ = false;
     return {};
@@ -176,7 +186,10 @@ Status StreamReader::commit(const Message& message) {
     return idle_fence();
   }
   open_last_lsn_ = message.commit_lsn;
-  open_transactions_.push_back({.committed_at = message.commit_time_micros, .rows = transaction_rows_});
+  open_transactions_.push_back({.committed_at = message.commit_time_micros,
+                                .rows = transaction_rows_,
+                                .id = transaction_,
+                                .commit_lsn = message.commit_lsn});
   if (!published_) handoff_.expect(true);
   return close_if_due();
 }
@@ -217,6 +230,16 @@ Part& StreamReader::part_of(Lane& lane) {
   return *lane.part;
 }
 
+// Of the row, or the TRUNCATE, that comes next in the part.
+void StreamReader::note_transaction(Part& part) {
+  if (!for_topics_) return;
+  if (part.transactions.empty() || part.transactions.back().id != transaction_)
+    part.transactions.push_back({.row = static_cast<uint32_t>(part.operations.size()),
+                                 .id = transaction_,
+                                 .previous_lsn = previous_lsn_});
+  part.places.push_back({.lsn = change_lsn_, .order = transaction_rows_ + 1});
+}
+
 Status StreamReader::finish_row(Lane& lane, Operation operation, Version version, size_t payload_bytes) {
   Part& part = *lane.part;
   size_t column = lane.table->source.columns.size();
@@ -224,6 +247,7 @@ Status StreamReader::finish_row(Lane& lane, Operation operation, Version version
   if (!lane.table->log) part.rows.columns[column++].append<uint8_t>(operation == Operation::remove ? 1 : 0);
   part.rows.columns[column++].append<int64_t>(committed_at_);
   part.rows.columns[column].append<uint64_t>(cut_number_);
+  note_transaction(part);
   part.operations.push_back(operation);
   if (!part.old_row_of.empty() && part.old_row_of.size() < part.operations.size())
     part.old_row_of.push_back(-1);
@@ -271,6 +295,14 @@ Status StreamReader::remove(Lane& lane, const Message& message, std::string_view
   Part& part = part_of(lane);
   if (!lane.key_decoder.append(message.old_row, RowImage::key, part.rows))
     return refuse_undecodable(lane, lane.key_decoder, payload);
+  if (for_topics_ && message.old_kind == 'O') {
+    if (part.old_rows.columns.empty()) lane.decoder.add_columns(part.old_rows);
+    auto row = static_cast<int32_t>(part.old_rows.rows());
+    if (lane.decoder.append(message.old_row, RowImage::full, part.old_rows)) {
+      part.old_row_of.resize(part.operations.size(), -1);
+      part.old_row_of.push_back(row);
+    }
+  }
   return finish_row(lane, Operation::remove, version(false), payload.size());
 }
 
@@ -337,13 +369,13 @@ Status StreamReader::refuse_undecodable(Lane& lane, const postgres::TableDecoder
 // By the block, not by the row: a million bad rows must not be a million INSERTs.
 Status StreamReader::flush_refused() {
   if (refused_.empty()) return {};
-  TRY_VOID(state_.quarantine(refused_));
+  TRY_VOID(quarantine_.put(refused_));
   if (refused_.size() > 1) log::warn("source {}: {} rows went to quarantine", source_, refused_.size());
   refused_.clear();
   refused_bytes_ = 0;
   if (!replay_) return {};
   // What a replay refuses is there already: counted, not added up.
-  auto counts = TRY(state_.quarantined(source_));
+  auto counts = TRY(quarantine_.counts(source_));
   for (auto& [oid, lane] : lanes_) lane->counters->quarantined = counts[lane->table->name];
   return {};
 }
@@ -382,6 +414,7 @@ Status StreamReader::truncate(const Message& message) {
     part->truncate = true;
     part->truncate_version = version(true);
     part->truncate_committed_at = committed_at_;
+    note_transaction(*part);
     ++open_rows_;
     ++transaction_rows_;
     TRY_VOID(emit(std::move(part), 0));

@@ -37,13 +37,24 @@ struct ReaderStart {
   uint16_t epoch = 0;
   CutRecord fenced;                  // the last fence
   std::optional<CutRecord> planned;  // a cut to be replayed, when it is newer
+  // The cuts go to topics: parts tell of transactions and orders, and deletes carry the whole old row where
+  // the stream has it.
+  bool for_topics = false;
 };
+
+// Where rows go that cannot be taken.
+struct RowQuarantine {
+  std::function<Status(const std::vector<QuarantinedRow>&)> put;
+  // Rows there by table. Asked after a replay only.
+  std::function<Result<std::map<std::string, uint64_t>>(const std::string& source)> counts;
+};
+RowQuarantine quarantine_of(StateStore& state);
 
 class StreamReader {
  public:
   // `tables` must outlive the reader. `wake_fd`: an eventfd that the handoff's on_idle writes to.
   StreamReader(ReaderStart start, const std::vector<CapturedTable>& tables,
-               std::map<const CapturedTable*, TableCounters*> table_counters, StateStore& state,
+               std::map<const CapturedTable*, TableCounters*> table_counters, RowQuarantine quarantine,
                CutHandoff& handoff, const ApplierCounters& applied, ReaderCounters& counters,
                const Clock& clock, const std::atomic<bool>& stop);
 
@@ -88,6 +99,7 @@ class StreamReader {
                     std::string_view payload);
 
   Part& part_of(Lane& lane);
+  void note_transaction(Part& part);
   Status finish_row(Lane& lane, Operation operation, Version version, size_t payload_bytes);
   void note_unchanged(Lane& lane, Part& part);
   Status complete_part(Lane& lane);
@@ -112,7 +124,8 @@ class StreamReader {
   uint16_t epoch_;
   CutRecord fenced_;
   std::optional<CutRecord> replay_;
-  StateStore& state_;
+  RowQuarantine quarantine_;
+  bool for_topics_;
   CutHandoff& handoff_;
   const ApplierCounters& applied_;
   ReaderCounters& counters_;
@@ -142,6 +155,9 @@ class StreamReader {
   postgres::Lsn final_lsn_ = 0;
   int64_t committed_at_ = 0;
   uint64_t change_ = 0;
+  uint32_t transaction_ = 0;
+  postgres::Lsn change_lsn_ = 0;
+  postgres::Lsn previous_lsn_ = 0;  // of the commit before
   uint64_t transaction_rows_ = 0;
 
   int64_t last_publish_micros_ = 0;
