@@ -398,7 +398,8 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   std::atomic<bool> ended{false};
   std::thread heartbeat_thread([&] { send_heartbeats(ended); });
   StreamReader reader({.source = options_.source.name, .epoch = epoch, .fenced = *fenced, .planned = planned},
-                      tables_, counters_, quarantine_of(state_store_), handoff, applied_, read_, clock_, stop_reading_);
+                      tables_, counters_, quarantine_of(state_store_), handoff, applied_, read_, clock_,
+                      stop_reading_);
   Status read = follow(reader, wake.fd(), binary);
   ended = true;
   {
