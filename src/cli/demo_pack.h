@@ -23,6 +23,11 @@ class DemoTraffic {
   virtual Status run(const Pace& pace, const std::function<void(uint64_t)>& progress) = 0;
 };
 
+struct CheckPhase {
+  std::string name;  // how its rows come; empty: nothing is told of it
+  Pace pace;
+};
+
 struct DemoPack {
   std::string name;
   std::string database;
@@ -31,7 +36,8 @@ struct DemoPack {
   std::vector<std::string> tables;  // printed by --check
   int64_t history = 0;              // rows before the capture starts
   double rate = 0;                  // rows a second, watched
-  Pace check;                       // while the stream runs, --check; `rows` of it may be chosen
+  // While the stream runs, --check. `rows` of the last may be chosen.
+  std::vector<CheckPhase> check;
   std::function<Result<std::unique_ptr<DemoTraffic>>(const std::string& url, uint64_t seed,
                                                      const std::atomic<bool>& stop)>
       open;
