@@ -1,5 +1,6 @@
 #include "kafka/encoded_text.h"
 
+#include "base/digits.h"
 #include "postgres/calendar.h"
 
 #include <array>
@@ -31,31 +32,6 @@ constexpr std::array<int8_t, 256> base64_values() {
   return values;
 }
 constexpr auto base64_value = base64_values();
-
-int hex_digit(char character) {
-  if (character >= '0' && character <= '9') return character - '0';
-  if (character >= 'a' && character <= 'f') return character - 'a' + 10;
-  if (character >= 'A' && character <= 'F') return character - 'A' + 10;
-  return -1;
-}
-
-// Exactly `count` digits.
-bool digits(const char*& position, const char* end, int count, int& value) {
-  if (end - position < count) return false;
-  value = 0;
-  for (int index = 0; index < count; ++index) {
-    char character = *position++;
-    if (character < '0' || character > '9') return false;
-    value = value * 10 + (character - '0');
-  }
-  return true;
-}
-
-bool mark(const char*& position, const char* end, char expected) {
-  if (position == end || *position != expected) return false;
-  ++position;
-  return true;
-}
 
 bool is_infinite(std::string_view text) {
   // Debezium writes the largest and smallest time of its library for infinity in ISO form.

@@ -1,5 +1,7 @@
 #include "postgres/text_parser.h"
 
+#include "base/digits.h"
+
 #include <cmath>
 
 namespace tidemark::postgres {
@@ -12,31 +14,6 @@ const char* const timestamp_out_of_range =
     "the time is outside the years 1900 .. 2299, which is what DateTime64 can hold";
 
 namespace {
-
-int hex_digit(char character) {
-  if (character >= '0' && character <= '9') return character - '0';
-  if (character >= 'a' && character <= 'f') return character - 'a' + 10;
-  if (character >= 'A' && character <= 'F') return character - 'A' + 10;
-  return -1;
-}
-
-// Exactly `count` digits.
-bool digits(const char*& position, const char* end, int count, int& value) {
-  if (end - position < count) return false;
-  value = 0;
-  for (int index = 0; index < count; ++index) {
-    char character = *position++;
-    if (character < '0' || character > '9') return false;
-    value = value * 10 + (character - '0');
-  }
-  return true;
-}
-
-bool mark(const char*& position, const char* end, char expected) {
-  if (position == end || *position != expected) return false;
-  ++position;
-  return true;
-}
 
 // "2024-02-29"; nullptr and the days, or why not. Years of other than four digits are out of range anyway.
 DecodeError parse_date(const char*& position, const char* end, DecodeError out_of_range, int64_t& days) {
