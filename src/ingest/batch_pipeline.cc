@@ -4,18 +4,12 @@
 #include "base/log.h"
 #include "ingest/batch_limits.h"
 #include "ingest/bronze_tables.h"
+#include "ingest/log_follower.h"
 #include "postgres/batch_preflight.h"
 
 namespace tidemark::ingest {
 
-using std::chrono::milliseconds;
-
 namespace {
-
-bool final(const Error& error) {
-  return error.kind == ErrorKind::refused || error.kind == ErrorKind::config ||
-         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::usage;
-}
 
 // What tidemark.sources says of a source without a slot.
 constexpr const char* no_slot = "(batch)";
@@ -37,15 +31,12 @@ BatchPipeline::BatchPipeline(PipelineOptions options, clickhouse::ClientPool& po
       hooks_(std::move(hooks)),
       clock_(clock),
       on_cut_(std::move(on_cut)),
-      state_store_(pool, apply_policy("state"), stop_reading_),
-      batch_store_(pool, apply_policy("state"), stop_reading_) {}
+      life_(options_.source.name, clock),
+      state_store_(pool, apply_policy("state"), life_.stopping()),
+      batch_store_(pool, apply_policy("state"), life_.stopping()) {}
 
 BatchPipeline::~BatchPipeline() {
   stop();
-}
-
-postgres::ConnectionOptions BatchPipeline::connection_options() const {
-  return {.url = options_.source.url.reveal(), .application_name = "tidemark " + options_.source.name};
 }
 
 Status BatchPipeline::read_tables(postgres::Connection& connection) {
@@ -69,7 +60,7 @@ Status BatchPipeline::read_tables(postgres::Connection& connection) {
 }
 
 Status BatchPipeline::prepare() {
-  auto connection = TRY_IN(postgres::Connection::open(connection_options()), where());
+  auto connection = TRY_IN(postgres::Connection::open(connection_options(options_.source)), where());
   if (auto ready = read_tables(connection); !ready) return fail(std::move(ready.error()).in(where()));
   std::vector<postgres::BatchTableChecks> checks;
   std::vector<CapturedTable> captured;
@@ -112,58 +103,24 @@ std::vector<std::string> BatchPipeline::warnings() const {
 }
 
 void BatchPipeline::start() {
-  thread_ = std::thread([this] { run(); });
+  life_.start({.live = [this] { return live(); },
+               .proven = [this] { return settled_.load(); },
+               .wake =
+                   [this] {
+                     std::lock_guard lock(mutex_);
+                     wake_.notify_all();
+                   }});
 }
 
 void BatchPipeline::stop() {
-  stop_reading_ = true;
-  {
-    std::lock_guard lock(mutex_);
-    wake_.notify_all();
-  }
-  if (thread_.joinable()) thread_.join();
+  life_.stop();
 }
 
-bool BatchPipeline::pause(milliseconds duration) {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, duration, [&] { return stop_reading_.load(); });
-  return !stop_reading_;
-}
-
-void BatchPipeline::set_state(std::string state, std::string error) {
-  std::lock_guard lock(mutex_);
-  state_ = std::move(state);
-  error_ = std::move(error);
-}
-
-void BatchPipeline::run() {
-  milliseconds backoff = limits::source_backoff_min;
-  while (!stop_reading_) {
-    int64_t started = clock_.monotonic_micros();
-    Status ended = run_once();
-    if (stop_reading_) break;
-    if (ended) continue;
-    Error& error = ended.error();
-    bool hopeless = final(error);
-    set_state(hopeless ? "failed" : "waiting", error.message);
-    log::error("{}: {}", where(), error.describe());
-    if (hopeless && !settled_) {
-      std::lock_guard lock(mutex_);
-      gave_up_ = std::move(error).in(where());
-      return;
-    }
-    if (clock_.monotonic_micros() - started > limits::source_healthy_us) backoff = limits::source_backoff_min;
-    if (!pause(hopeless ? limits::source_backoff_max : backoff)) break;
-    backoff = std::min(backoff * 2, limits::source_backoff_max);
-  }
-  set_state("stopped");
-}
-
-Status BatchPipeline::run_once() {
-  set_state("starting");
+Status BatchPipeline::live() {
+  life_.set_state("starting");
   postgres::BatchServer server;
   {
-    auto connection = TRY(postgres::Connection::open(connection_options()));
+    auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
     server = TRY(postgres::read_batch_server(connection));
   }
   auto record = TRY(state_store_.source(options_.source.name));
@@ -244,8 +201,8 @@ Status BatchPipeline::follow(const postgres::BatchServer& server, uint16_t epoch
   Status applied;
   std::thread apply_thread([&] { applied = applier.run(); });
   Status read = begin_life(life, *fenced, planned);
-  while (read && !stop_reading_ && !life.handoff->closed()) read = run_when_due(life);
-  if (stop_reading_) {
+  while (read && !life_.stopping() && !life.handoff->closed()) read = run_when_due(life);
+  if (life_.stopping()) {
     int64_t deadline = clock_.monotonic_micros() + limits::drain_deadline.count() * 1000;
     while (!life.handoff->closed() && clock_.monotonic_micros() < deadline &&
            !life.handoff->wait_settled(limits::batch_wait_step))
@@ -280,7 +237,7 @@ Status BatchPipeline::begin_life(Life& life, const CutRecord& fenced,
   if (planned) newest = std::max(newest, planned->cut);
   life.cutter = std::make_unique<BatchCutter>(
       BatchCutter::Options{.source = source, .epoch = life.epoch, .next_cut = newest + 1}, batch_store_,
-      *life.handoff, life.progress, stop_reading_);
+      *life.handoff, life.progress, life_.stopping());
   if (planned) {
     auto parts = TRY(batch_store_.staged(source, life.epoch, planned->cut, [&](std::string_view name) {
       auto found = std::find_if(tables_.begin(), tables_.end(),
@@ -311,7 +268,7 @@ Status BatchPipeline::begin_life(Life& life, const CutRecord& fenced,
   }
   show_progress(life.progress);
   settled_ = true;
-  set_state(resting_state(life.progress));
+  life_.set_state(resting_state(life.progress));
   return {};
 }
 
@@ -371,7 +328,7 @@ Status BatchPipeline::run_when_due(Life& life) {
     return one_run(life, request);
   }
   wake_.wait_for(lock, limits::batch_request_poll,
-                 [&] { return stop_reading_ || asked_ || life.handoff->closed(); });
+                 [&] { return life_.stopping() || asked_ || life.handoff->closed(); });
   return {};
 }
 
@@ -385,14 +342,14 @@ Status BatchPipeline::one_run(Life& life, uint64_t request) {
   auto due = due_tables(life, forced_);
   bool loading = std::any_of(due.begin(), due.end(),
                              [&](const auto& one) { return !states_.at(one.table->captured.name)->loaded; });
-  set_state(loading ? "copying" : "loading");
+  life_.set_state(loading ? "copying" : "loading");
   int64_t started = clock_.monotonic_micros();
   uint64_t rows_before = applied_.rows;
   uint64_t read_rows = 0;
-  auto connection = TRY(postgres::Connection::open(connection_options()));
+  auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
   BatchRun run(
       {.source = options_.source.name,
-       .application = connection_options().application_name,
+       .application = connection_options(options_.source).application_name,
        .loading = loading},
       connection, pool_, state_store_, *life.cutter, life.progress, clock_,
       [&](const BatchTable& table, uint64_t rows) {
@@ -400,7 +357,7 @@ Status BatchPipeline::one_run(Life& life, uint64_t request) {
         TableState& state = *states_.at(table.captured.name);
         if (!state.loaded) state.counters.copied += rows;
       },
-      stop_reading_);
+      life_.stopping());
   auto failures = TRY(run.run(due));
   std::vector<std::string> first_loaded;
   for (const auto& one : due) {
@@ -414,7 +371,7 @@ Status BatchPipeline::one_run(Life& life, uint64_t request) {
   TRY_VOID(life.cutter->close());
   TRY_VOID(life.cutter->settle());
   if (life.cutter->staged())
-    if (auto forgotten = batch_store_.forget_staged(options_.source.name); !forgotten && !stop_reading_)
+    if (auto forgotten = batch_store_.forget_staged(options_.source.name); !forgotten && !life_.stopping())
       log::warn("{}: rows kept for a replay could not be dropped: {}", where(), forgotten.error().message);
   note_failures(failures, due);
   if (!first_loaded.empty() && hooks_.after_load) TRY_VOID(hooks_.after_load(first_loaded));
@@ -431,7 +388,7 @@ Status BatchPipeline::one_run(Life& life, uint64_t request) {
     completed_ = life.progress.run;
   }
   // Last: whoever waits for the fence may stop us at once.
-  set_state(resting_state(life.progress));
+  life_.set_state(resting_state(life.progress));
   show_progress(life.progress);
   for (const auto& [name, rows] : TRY(state_store_.quarantined(options_.source.name)))
     if (auto state = states_.find(name); state != states_.end()) state->second->counters.quarantined = rows;
@@ -487,18 +444,11 @@ void BatchPipeline::begin_change_rows(const std::set<std::string>& tables) {
 }
 
 SourceStatus BatchPipeline::status() const {
-  std::lock_guard lock(mutex_);
   SourceStatus status;
-  status.source = options_.source.name;
-  status.state = state_;
-  status.error = error_;
+  life_.describe(status, applied_, applied_.rows);
+  std::lock_guard lock(mutex_);
   status.epoch = epoch_;
-  status.last_cut = applied_.cut;
   status.as_of_micros = as_of_micros_;
-  status.transactions = applied_.transactions;
-  status.queryable_p50_us = applied_.queryable_us.quantile(0.5);
-  status.queryable_p99_us = applied_.queryable_us.quantile(0.99);
-  status.queryable_max_us = applied_.queryable_us.quantile(1);
   uint64_t received = fenced_run_ + (running_ ? 1 : 0);
   status.ladder = {.server = received,
                    .received = received,
@@ -507,12 +457,11 @@ SourceStatus BatchPipeline::status() const {
                    .fenced = fenced_run_,
                    .acknowledged = fenced_run_};
   if (as_of_micros_ > 0) status.lag_ms = std::max<int64_t>(0, (clock_.wall_micros() - as_of_micros_) / 1000);
-  uint64_t rows = applied_.rows;
   for (const auto& table : tables_) {
     const TableState& state = *states_.at(table.captured.name);
     TableStatus entry{.table = table.captured.display(), .state = "live"};
     entry.error = state.error;
-    if (!state.error.empty() || state_ == "failed")
+    if (!state.error.empty() || status.state == "failed")
       entry.state = "failed";
     else if (!state.loaded)
       entry.state = "copying";
@@ -522,22 +471,11 @@ SourceStatus BatchPipeline::status() const {
     entry.copy_rows_estimate = static_cast<uint64_t>(std::max(0.0, table.captured.source.estimated_rows));
     status.tables.push_back(std::move(entry));
   }
-  // Over the time since the last sample, at least a second: asked often, it does not jump.
-  int64_t now = clock_.monotonic_micros();
-  if (sampled_at_ == 0 || now - sampled_at_ > limits::rate_sample_us) {
-    if (sampled_at_ != 0)
-      rate_ = static_cast<double>(rows - std::min(rows, sampled_rows_)) * 1e6 /
-              static_cast<double>(now - sampled_at_);
-    sampled_at_ = now;
-    sampled_rows_ = rows;
-  }
-  status.rows_per_second = rate_;
   return status;
 }
 
 std::optional<Error> BatchPipeline::gave_up() const {
-  std::lock_guard lock(mutex_);
-  return gave_up_;
+  return life_.gave_up();
 }
 
 }  // namespace tidemark::ingest

@@ -36,11 +36,9 @@ class BatchPipeline final : public SourcePipeline {
 
  private:
   struct Life;  // what one life of the applier works with
-  postgres::ConnectionOptions connection_options() const;
   std::string where() const { return "source " + options_.source.name; }
   Status read_tables(postgres::Connection& connection);
-  void run();
-  Status run_once();
+  Status live();
   Status begin_epoch(const postgres::BatchServer& server, uint16_t epoch);
   Status follow(const postgres::BatchServer& server, uint16_t epoch);
   Status begin_life(Life& life, const CutRecord& fenced, const std::optional<CutRecord>& planned);
@@ -49,8 +47,6 @@ class BatchPipeline final : public SourcePipeline {
   std::vector<DueTable> due_tables(const Life& life, bool forced);
   void note_failures(const std::vector<TableFailure>& failures, const std::vector<DueTable>& due);
   void show_progress(const SourceProgress& progress);
-  void set_state(std::string state, std::string error = {});
-  bool pause(std::chrono::milliseconds duration);
   std::string resting_state(const SourceProgress& progress) const;
 
   struct TableState {
@@ -65,7 +61,7 @@ class BatchPipeline final : public SourcePipeline {
   ModelHooks hooks_;
   const Clock& clock_;
   std::function<void(const CutEvent&)> on_cut_;
-  std::atomic<bool> stop_reading_{false};
+  SourceLife life_;
   std::atomic<bool> stop_now_{false};
   StateStore state_store_;
   BatchStore batch_store_;
@@ -77,9 +73,6 @@ class BatchPipeline final : public SourcePipeline {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::string state_ = "starting";
-  std::string error_;
-  std::optional<Error> gave_up_;
   uint16_t epoch_ = 0;
   std::atomic<bool> settled_{false};
   uint64_t completed_ = 0;   // runs; known after prepare()
@@ -90,10 +83,6 @@ class BatchPipeline final : public SourcePipeline {
   int64_t as_of_micros_ = 0;
   CutHandoff* handoff_ = nullptr;
   std::set<std::string> pending_change_rows_;
-  mutable int64_t sampled_at_ = 0;
-  mutable uint64_t sampled_rows_ = 0;
-  mutable double rate_ = 0;
-  std::thread thread_;
 };
 
 }  // namespace tidemark::ingest

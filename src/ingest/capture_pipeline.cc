@@ -3,43 +3,16 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "ingest/capture_limits.h"
+#include "ingest/log_follower.h"
 #include "ingest/topic_copy.h"
 #include "kafka/topics.h"
 #include "postgres/replication_setup.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 namespace tidemark::ingest {
-
-using std::chrono::milliseconds;
 
 namespace {
 
 constexpr uint16_t only_epoch = 1;  // messages carry LSNs, no versions
-
-// Trying again cannot help until somebody acts.
-bool final(const Error& error) {
-  return error.kind == ErrorKind::refused || error.kind == ErrorKind::config ||
-         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::usage ||
-         error.kind == ErrorKind::limit;
-}
-
-class EventFd {
- public:
-  EventFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-  ~EventFd() { close(fd_); }
-  EventFd(const EventFd&) = delete;
-  EventFd& operator=(const EventFd&) = delete;
-  int fd() const { return fd_; }
-  void wake() const {
-    uint64_t one = 1;
-    [[maybe_unused]] ssize_t written = write(fd_, &one, sizeof one);
-  }
-
- private:
-  int fd_;
-};
 
 // Without a key in the old rows nobody could be told which row went.
 Status check_identity(const CapturedTable& table) {
@@ -56,14 +29,10 @@ Status check_identity(const CapturedTable& table) {
 }  // namespace
 
 CapturePipeline::CapturePipeline(CaptureOptions options, const Clock& clock)
-    : options_(std::move(options)), clock_(clock) {}
+    : options_(std::move(options)), clock_(clock), life_(options_.source.name, clock) {}
 
 CapturePipeline::~CapturePipeline() {
   stop();
-}
-
-postgres::ConnectionOptions CapturePipeline::connection_options() const {
-  return {.url = options_.source.url.reveal(), .application_name = "tidemark " + options_.source.name};
 }
 
 kafka::ProducerOptions CapturePipeline::producer_options() const {
@@ -100,28 +69,6 @@ Status CapturePipeline::read_tables(postgres::Connection& connection) {
   return {};
 }
 
-Status CapturePipeline::check_source(postgres::Connection& connection) {
-  postgres::PreflightOptions options{.slot = options_.source.slot,
-                                     .publication = options_.source.publication};
-  for (const auto& table : tables_) options.tables.push_back(table.source);
-  int64_t deadline = clock_.monotonic_micros() + limits::slot_release_wait_us;
-  while (true) {
-    auto findings = TRY(postgres::preflight(connection, options));
-    warnings_.clear();
-    std::optional<postgres::Finding> failure;
-    for (const auto& finding : findings) {
-      if (finding.level == postgres::Finding::Level::warn) warnings_.push_back(finding);
-      if (finding.level == postgres::Finding::Level::fail && !failure) failure = finding;
-    }
-    if (!failure) return {};
-    // A server may take seconds to notice that a killed process is gone.
-    if (failure->kind == ErrorKind::conflict && clock_.monotonic_micros() <= deadline &&
-        pause(milliseconds(200)))
-      continue;
-    return fail(failure->kind, failure->detail, failure->remedy);
-  }
-}
-
 Status CapturePipeline::make_topics() {
   const auto& output = options_.output;
   std::vector<kafka::NewTopic> topics;
@@ -143,81 +90,39 @@ Status CapturePipeline::make_topics() {
 
 Status CapturePipeline::prepare() {
   std::string where = "source " + options_.source.name;
-  auto connection = TRY_IN(postgres::Connection::open(connection_options()), where);
+  auto connection = TRY_IN(postgres::Connection::open(connection_options(options_.source)), where);
   if (auto ready = read_tables(connection); !ready) return fail(std::move(ready.error()).in(where));
-  if (auto ready = check_source(connection); !ready) return fail(std::move(ready.error()).in(where));
+  auto pause = [this](std::chrono::milliseconds duration) { return life_.pause(duration); };
+  if (auto ready = check_source(connection, options_.source, tables_, clock_, pause, warnings_); !ready)
+    return fail(std::move(ready.error()).in(where));
   return make_topics();
 }
 
 std::vector<std::string> CapturePipeline::warnings() const {
-  std::vector<std::string> texts;
-  for (const auto& finding : warnings_)
-    texts.push_back(finding.check + ": " + finding.detail +
-                    (finding.remedy.empty() ? "" : " (" + finding.remedy + ")"));
-  return texts;
+  return finding_texts(warnings_);
 }
 
 void CapturePipeline::start() {
-  thread_ = std::thread([this] { run(); });
+  life_.start({.live = [this] { return live(); }, .proven = [this] { return streamed_; }});
 }
 
 void CapturePipeline::stop() {
-  stop_reading_ = true;
-  {
-    std::lock_guard lock(mutex_);
-    wake_.notify_all();
-  }
-  if (thread_.joinable()) thread_.join();
+  life_.stop();
 }
 
-bool CapturePipeline::pause(milliseconds duration) {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, duration, [&] { return stop_reading_.load(); });
-  return !stop_reading_;
-}
-
-void CapturePipeline::set_state(std::string state, std::string error) {
-  std::lock_guard lock(mutex_);
-  state_ = std::move(state);
-  error_ = std::move(error);
-}
-
-void CapturePipeline::run() {
-  milliseconds backoff = limits::source_backoff_min;
-  while (!stop_reading_) {
-    int64_t started = clock_.monotonic_micros();
-    Status ended = run_once();
-    if (stop_reading_) break;
-    if (ended) continue;
-    Error& error = ended.error();
-    bool hopeless = fenced_ || final(error);
-    set_state(hopeless ? "failed" : "waiting", error.message);
-    log::error("source {}: {}", options_.source.name, error.describe());
-    if (hopeless && (fenced_ || !streamed_)) {
-      std::lock_guard lock(mutex_);
-      gave_up_ = std::move(error).in("source " + options_.source.name);
-      return;
-    }
-    if (clock_.monotonic_micros() - started > limits::source_healthy_us) backoff = limits::source_backoff_min;
-    if (!pause(hopeless ? limits::source_backoff_max : backoff)) break;
-    backoff = std::min(backoff * 2, limits::source_backoff_max);
-  }
-  set_state("stopped");
-}
-
-Status CapturePipeline::run_once() {
-  set_state("starting");
+Status CapturePipeline::live() {
+  life_.set_state("starting");
   kafka::Producer producer = TRY(kafka::Producer::open(producer_options(), stop_now_));
   TRY_VOID(producer.initialise());
   Status ended = publish(producer);
-  fenced_ = producer.fenced();
+  if (producer.fenced()) life_.give_up();
   return ended;
 }
 
 Status CapturePipeline::publish(kafka::Producer& producer) {
   auto position =
-      TRY(read_position(producer_options(), options_.output.prefix, options_.source.name, stop_reading_));
-  auto connection = TRY(postgres::Connection::open(connection_options()));
+      TRY(read_position(producer_options(), options_.output.prefix, options_.source.name, life_.stopping()));
+  auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
   auto identity = TRY(postgres::read_identity(connection));
   bool anew = !position || options_.recopy;
   if (!anew) TRY_VOID(check(connection, identity, *position));
@@ -277,7 +182,7 @@ Status CapturePipeline::check(postgres::Connection& connection, const postgres::
 
 Status CapturePipeline::copy(postgres::Connection& connection, kafka::Producer& producer,
                              PublishedPosition& position, bool anew) {
-  set_state("copying");
+  life_.set_state("copying");
   log::info("source {}: initial copy of {} tables to {}.*{}", options_.source.name, tables_.size(),
             options_.output.prefix, anew ? "" : ", going on where it was interrupted");
   std::string snapshot;
@@ -287,7 +192,7 @@ Status CapturePipeline::copy(postgres::Connection& connection, kafka::Producer& 
     for (const auto& table : tables_) published.push_back(table.source);
     TRY_VOID(postgres::ensure_publication(connection, options_.source.publication, published));
     TRY_VOID(postgres::drop_slot(connection, options_.source.slot));
-    auto replication = connection_options();
+    auto replication = connection_options(options_.source);
     replication.replication = true;
     slot_connection.emplace(TRY(postgres::Connection::open(replication)));
     auto slot = TRY(postgres::create_slot(*slot_connection, options_.source.slot, false));
@@ -312,7 +217,7 @@ Status CapturePipeline::copy(postgres::Connection& connection, kafka::Producer& 
   }
   for (const auto& [table, counters] : counters_) counters->copied = 0;
   int64_t started = clock_.monotonic_micros();
-  auto reading = TRY(postgres::Connection::open(connection_options()));
+  auto reading = TRY(postgres::Connection::open(connection_options(options_.source)));
   TRY_VOID(reading.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
   if (!snapshot.empty())
     TRY_VOID(reading.execute("SET TRANSACTION SNAPSHOT " + postgres::quote_literal(snapshot)));
@@ -320,7 +225,7 @@ Status CapturePipeline::copy(postgres::Connection& connection, kafka::Producer& 
                                       .encoders = encoders_,
                                       .prefix = options_.output.prefix,
                                       .counters = counters_,
-                                      .stop = stop_reading_},
+                                      .stop = life_.stopping()},
                                      tables_, reading, position));
   double seconds = static_cast<double>(clock_.monotonic_micros() - started) / 1e6;
   log::info("source {}: initial copy done, {} rows in {:.1f} s ({:.0f} rows/s), as of {}",
@@ -333,11 +238,11 @@ Status CapturePipeline::stream(kafka::Producer& producer, PublishedPosition posi
   applied_.fenced_lsn = applied_.queryable_lsn = position.end_lsn;
   applied_.cut = position.cut;
   if (applied_.as_of_micros == 0) applied_.as_of_micros = position.committed_at;
-  EventFd wake;
-  CutHandoff handoff([&wake] { wake.wake(); });
+  LogFollower follower(options_.source, tables_, applied_, read_, clock_, life_.stopping());
+  CutHandoff handoff([&follower] { follower.wake(); });
   log::info("source {}: streaming to {}.* from {} (cut {})", options_.source.name, options_.output.prefix,
             postgres::format_lsn(position.end_lsn), position.cut);
-  set_state("streaming");
+  life_.set_state("streaming");
   streamed_ = true;
   CutRecord fenced{.source = options_.source.name,
                    .epoch = only_epoch,
@@ -350,115 +255,35 @@ Status CapturePipeline::stream(kafka::Producer& producer, PublishedPosition posi
   Status published;
   std::thread publish_thread([&] {
     published = publisher.run();
-    wake.wake();
+    follower.wake();
   });
-  std::atomic<bool> ended{false};
-  std::thread heartbeat_thread([&] { send_heartbeats(ended); });
   StreamReader reader(
       {.source = options_.source.name, .epoch = only_epoch, .fenced = std::move(fenced), .for_topics = true},
       tables_, counters_,
       {.put = [&](const std::vector<QuarantinedRow>& rows) { return publisher.refuse(rows); },
        .counts = [](const std::string&) { return std::map<std::string, uint64_t>(); }},
-      handoff, applied_, read_, clock_, stop_reading_);
-  Status read = follow(reader, wake.fd());
-  ended = true;
-  {
-    std::lock_guard lock(mutex_);
-    wake_.notify_all();
-  }
+      handoff, applied_, read_, clock_, life_.stopping());
+  Status read = follower.run(reader);
   // Whatever is still being published had its time in drain(); it is left uncommitted.
   stop_now_ = true;
   handoff.close();
   publish_thread.join();
-  heartbeat_thread.join();
   stop_now_ = false;
   if (!published) return published;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
   return {};
 }
 
-// The stream, and before it, whenever the source is far ahead, its backlog in bulk.
-Status CapturePipeline::follow(StreamReader& reader, int wake_fd) {
-  std::vector<postgres::SourceTable> sources;
-  for (const auto& table : tables_) sources.push_back(table.source);
-  bool binary = postgres::all_binary_decodable(sources);
-  while (!stop_reading_) {
-    auto connection = TRY(postgres::Connection::open(connection_options()));
-    auto identity = TRY(postgres::read_identity(connection));
-    read_.server_lsn = identity.position;
-    if (identity.position > applied_.fenced_lsn + limits::backlog_bytes_min) {
-      log::info("source {}: catching up with {} MB of log", options_.source.name,
-                (identity.position - applied_.fenced_lsn) >> 20);
-      for (const char* setting :
-           {"statement_timeout = 0", "logical_decoding_work_mem = '256MB'", "work_mem = '64MB'"})
-        TRY_VOID(connection.execute(std::string("SET ") + setting));
-      TRY_VOID(reader.catch_up(
-          connection,
-          {.slot = options_.source.slot, .publication = options_.source.publication, .binary = binary}));
-    }
-    if (stop_reading_) break;
-    auto stream = TRY(postgres::ReplicationStream::start({.connection = connection_options(),
-                                                          .slot = options_.source.slot,
-                                                          .publication = options_.source.publication,
-                                                          .start = applied_.fenced_lsn,
-                                                          .binary = binary,
-                                                          .wake_fd = wake_fd}));
-    if (TRY(reader.run(std::move(stream))) == StreamReader::Ended::stopped) break;
-  }
-  return {};
-}
-
-// Asks where the server's log ends (the stream does not say), and now and then writes a message into it.
-void CapturePipeline::send_heartbeats(std::atomic<bool>& ended) {
-  std::optional<postgres::Connection> connection;
-  int64_t beaten = clock_.monotonic_micros();
-  while (!ended && !stop_reading_) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, limits::server_position_every, [&] { return ended || stop_reading_; });
-    }
-    if (ended || stop_reading_) return;
-    if (!connection) {
-      auto opened = postgres::Connection::open(connection_options());
-      if (!opened) continue;  // the stream will notice by itself
-      connection.emplace(std::move(*opened));
-    }
-    auto identity = postgres::read_identity(*connection);
-    if (identity) read_.server_lsn = identity->position;
-    int64_t now = clock_.monotonic_micros();
-    bool due = now - beaten > limits::heartbeat_every.count() * 1000;
-    if (due) beaten = now;
-    if (!identity || (due && !postgres::emit_heartbeat(*connection))) connection.reset();
-  }
-}
-
 SourceStatus CapturePipeline::status() const {
-  std::lock_guard lock(mutex_);
-  SourceStatus status{.source = options_.source.name,
-                      .state = state_,
-                      .error = error_,
-                      .epoch = only_epoch,
-                      .last_cut = applied_.cut,
-                      .as_of_micros = applied_.as_of_micros,
-                      .transactions = applied_.transactions,
-                      .queryable_p50_us = applied_.queryable_us.quantile(0.5),
-                      .queryable_p99_us = applied_.queryable_us.quantile(0.99),
-                      .queryable_max_us = applied_.queryable_us.quantile(1)};
-  status.ladder = {.server = std::max(read_.server_lsn.load(), read_.received_lsn.load()),
-                   .received = read_.received_lsn,
-                   .cut = read_.cut_lsn,
-                   .queryable = applied_.queryable_lsn,
-                   .fenced = applied_.fenced_lsn,
-                   .acknowledged = read_.acknowledged_lsn};
-  if (status.ladder.server > status.ladder.fenced)
-    status.lag_bytes = status.ladder.server - status.ladder.fenced;
-  int64_t waiting = status.ladder.cut > status.ladder.queryable ? read_.oldest_applying_micros.load()
-                                                                : read_.oldest_waiting_micros.load();
-  status.lag_ms = waiting > 0 ? std::max<int64_t>(0, (clock_.wall_micros() - waiting) / 1000) : 0;
+  SourceStatus status{.epoch = only_epoch};
+  uint64_t rows = applied_.rows;
+  for (const auto& [table, counters] : counters_) rows += counters->copied;
+  life_.describe(status, applied_, rows);
+  life_.describe_ladder(status, applied_, read_, applied_.fenced_lsn);
   for (const auto& table : tables_) {
     const TableCounters& counters = *counters_.at(&table);
     status.tables.push_back({.table = encoders_.at(&table)->topic(),
-                             .state = state_ == "streaming" ? "live" : state_,
+                             .state = status.state == "streaming" ? "live" : status.state,
                              .rows_applied = counters.applied + counters.copied,
                              .quarantined = counters.quarantined,
                              .copy_rows = counters.copied});
@@ -467,8 +292,7 @@ SourceStatus CapturePipeline::status() const {
 }
 
 std::optional<Error> CapturePipeline::gave_up() const {
-  std::lock_guard lock(mutex_);
-  return gave_up_;
+  return life_.gave_up();
 }
 
 }  // namespace tidemark::ingest

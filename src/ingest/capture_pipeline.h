@@ -12,10 +12,8 @@
 #include "config/kafka_output.h"
 #include "config/project.h"
 #include "ingest/kafka_publisher.h"
+#include "ingest/source_life.h"
 #include "postgres/preflight.h"
-
-#include <condition_variable>
-#include <thread>
 
 namespace tidemark::ingest {
 
@@ -43,27 +41,20 @@ class CapturePipeline {
 
  private:
   Status read_tables(postgres::Connection& connection);
-  Status check_source(postgres::Connection& connection);
   Status make_topics();
-  void run();
-  Status run_once();
+  Status live();
   Status publish(kafka::Producer& producer);
   Status copy(postgres::Connection& connection, kafka::Producer& producer, PublishedPosition& position,
               bool anew);
   Status check(postgres::Connection& connection, const postgres::ServerIdentity& identity,
                const PublishedPosition& position);
   Status stream(kafka::Producer& producer, PublishedPosition position);
-  Status follow(StreamReader& reader, int wake_fd);
-  void send_heartbeats(std::atomic<bool>& ended);
-  postgres::ConnectionOptions connection_options() const;
   kafka::ProducerOptions producer_options() const;
   PublisherOptions publisher_options() const;
-  void set_state(std::string state, std::string error = {});
-  bool pause(std::chrono::milliseconds duration);
 
   CaptureOptions options_;
   const Clock& clock_;
-  std::atomic<bool> stop_reading_{false};
+  SourceLife life_;
   std::atomic<bool> stop_now_{false};
   std::string database_;
   std::vector<CapturedTable> tables_;
@@ -74,14 +65,7 @@ class CapturePipeline {
   ApplierCounters applied_;
   ReaderCounters read_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::string state_ = "starting";
-  std::string error_;
-  std::optional<Error> gave_up_;
   bool streamed_ = false;
-  bool fenced_ = false;
-  std::thread thread_;
 };
 
 }  // namespace tidemark::ingest

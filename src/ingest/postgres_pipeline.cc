@@ -3,38 +3,12 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "ingest/bronze_tables.h"
+#include "ingest/log_follower.h"
 #include "postgres/replication_setup.h"
-
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 namespace tidemark::ingest {
 
-using std::chrono::milliseconds;
-
 namespace {
-
-// Trying again cannot help until somebody acts.
-bool final(const Error& error) {
-  return error.kind == ErrorKind::refused || error.kind == ErrorKind::config ||
-         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::usage;
-}
-
-class EventFd {
- public:
-  EventFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-  ~EventFd() { close(fd_); }
-  EventFd(const EventFd&) = delete;
-  EventFd& operator=(const EventFd&) = delete;
-  int fd() const { return fd_; }
-  void wake() const {
-    uint64_t one = 1;
-    [[maybe_unused]] ssize_t written = write(fd_, &one, sizeof one);
-  }
-
- private:
-  int fd_;
-};
 
 // The stream must say enough to know which row a change is about.
 Status check_identity(const CapturedTable& table) {
@@ -63,14 +37,11 @@ PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPo
       hooks_(std::move(hooks)),
       clock_(clock),
       on_cut_(std::move(on_cut)),
-      state_store_(pool, apply_policy("state"), stop_reading_) {}
+      life_(options_.source.name, clock),
+      state_store_(pool, apply_policy("state"), life_.stopping()) {}
 
 PostgresPipeline::~PostgresPipeline() {
   stop();
-}
-
-postgres::ConnectionOptions PostgresPipeline::connection_options() const {
-  return {.url = options_.source.url.reveal(), .application_name = "tidemark " + options_.source.name};
 }
 
 std::vector<std::string> PostgresPipeline::table_names() const {
@@ -107,37 +78,13 @@ Status PostgresPipeline::read_tables(postgres::Connection& connection) {
   return {};
 }
 
-Status PostgresPipeline::check_source(postgres::Connection& connection) {
-  postgres::PreflightOptions options{.slot = options_.source.slot,
-                                     .publication = options_.source.publication};
-  for (const auto& table : tables_) options.tables.push_back(table.source);
-  int64_t deadline = clock_.monotonic_micros() + limits::slot_release_wait_us;
-  while (true) {
-    auto findings = TRY(postgres::preflight(connection, options));
-    warnings_.clear();
-    std::vector<postgres::Finding> failures;
-    for (const auto& finding : findings) {
-      if (finding.level == postgres::Finding::Level::warn) warnings_.push_back(finding);
-      if (finding.level == postgres::Finding::Level::fail) failures.push_back(finding);
-    }
-    if (failures.empty()) return {};
-    bool may_pass = std::all_of(failures.begin(), failures.end(),
-                                [](const auto& failure) { return failure.kind == ErrorKind::conflict; });
-    if (may_pass && clock_.monotonic_micros() <= deadline && pause(milliseconds(200))) continue;
-    // All of them at once: each may take somebody else's time to mend.
-    std::string more;
-    for (size_t index = 1; index < failures.size(); ++index)
-      more += fmt::format("\nalso: {}: {}{}", failures[index].check, failures[index].detail,
-                          failures[index].remedy.empty() ? "" : " (" + failures[index].remedy + ")");
-    return fail(failures.front().kind, failures.front().detail, failures.front().remedy + more);
-  }
-}
-
 Status PostgresPipeline::prepare() {
   std::string where = "source " + options_.source.name;
-  auto connection = TRY_IN(postgres::Connection::open(connection_options()), where);
+  auto connection = TRY_IN(postgres::Connection::open(connection_options(options_.source)), where);
   if (auto ready = read_tables(connection); !ready) return fail(std::move(ready.error()).in(where));
-  if (auto ready = check_source(connection); !ready) return fail(std::move(ready.error()).in(where));
+  auto pause = [this](std::chrono::milliseconds duration) { return life_.pause(duration); };
+  if (auto ready = check_source(connection, options_.source, tables_, clock_, pause, warnings_); !ready)
+    return fail(std::move(ready.error()).in(where));
   TRY_VOID(state_store_.prepare());
   if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready)
     return fail(std::move(ready.error()).in(where));
@@ -147,56 +94,16 @@ Status PostgresPipeline::prepare() {
 }
 
 void PostgresPipeline::start() {
-  thread_ = std::thread([this] { run(); });
+  life_.start({.live = [this] { return live(); }, .proven = [this] { return streamed_.load(); }});
 }
 
 void PostgresPipeline::stop() {
-  stop_reading_ = true;
-  {
-    std::lock_guard lock(mutex_);
-    wake_.notify_all();
-  }
-  if (thread_.joinable()) thread_.join();
+  life_.stop();
 }
 
-bool PostgresPipeline::pause(milliseconds duration) {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, duration, [&] { return stop_reading_.load(); });
-  return !stop_reading_;
-}
-
-void PostgresPipeline::set_state(std::string state, std::string error) {
-  std::lock_guard lock(mutex_);
-  state_ = std::move(state);
-  error_ = std::move(error);
-}
-
-void PostgresPipeline::run() {
-  milliseconds backoff = limits::source_backoff_min;
-  while (!stop_reading_) {
-    int64_t started = clock_.monotonic_micros();
-    Status ended = run_once();
-    if (stop_reading_) break;
-    if (ended) continue;
-    Error& error = ended.error();
-    bool hopeless = final(error);
-    set_state(hopeless ? "failed" : "waiting", error.message);
-    log::error("source {}: {}", options_.source.name, error.describe());
-    if (hopeless && !streamed_) {
-      std::lock_guard lock(mutex_);
-      gave_up_ = std::move(error).in("source " + options_.source.name);
-      return;
-    }
-    if (clock_.monotonic_micros() - started > limits::source_healthy_us) backoff = limits::source_backoff_min;
-    if (!pause(hopeless ? limits::source_backoff_max : backoff)) break;
-    backoff = std::min(backoff * 2, limits::source_backoff_max);
-  }
-  set_state("stopped");
-}
-
-Status PostgresPipeline::run_once() {
-  set_state("starting");
-  auto connection = TRY(postgres::Connection::open(connection_options()));
+Status PostgresPipeline::live() {
+  life_.set_state("starting");
+  auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
   auto identity = TRY(postgres::read_identity(connection));
   auto record = TRY(state_store_.source(options_.source.name));
   if (record && record->copied && !options_.recopy &&
@@ -235,16 +142,12 @@ Status PostgresPipeline::prepare_change_rows(const std::set<std::string>& tables
 }
 
 std::vector<std::string> PostgresPipeline::warnings() const {
-  std::vector<std::string> texts;
-  for (const auto& finding : warnings_)
-    texts.push_back(finding.check + ": " + finding.detail +
-                    (finding.remedy.empty() ? "" : " (" + finding.remedy + ")"));
-  return texts;
+  return finding_texts(warnings_);
 }
 
 // The message makes the stream close a cut there, also when nothing changes.
 Result<uint64_t> PostgresPipeline::ask_for_fence() {
-  auto connection = TRY(postgres::Connection::open(connection_options()));
+  auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
   postgres::Lsn position = TRY(postgres::read_identity(connection)).position;
   TRY(connection.query("SELECT pg_logical_emit_message(true, 'tidemark', 'fence')"));
   return position;
@@ -281,7 +184,7 @@ Status PostgresPipeline::check_published(postgres::Connection& connection) {
 
 Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::ServerIdentity& identity,
                               uint16_t epoch) {
-  set_state("copying");
+  life_.set_state("copying");
   log::info("source {}: initial copy of {} tables (epoch {})", options_.source.name, tables_.size(), epoch);
   std::vector<postgres::SourceTable> published;
   for (const auto& table : tables_) published.push_back(table.source);
@@ -299,17 +202,17 @@ Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::
   }
   if (hooks_.reset) TRY_VOID(hooks_.reset(table_names()));
 
-  auto replication = connection_options();
+  auto replication = connection_options(options_.source);
   replication.replication = true;
   auto slot_connection = TRY(postgres::Connection::open(replication));
   auto slot = TRY(postgres::create_slot(slot_connection, options_.source.slot, false));
   int64_t started = clock_.monotonic_micros();
   CopyOptions options{.source = options_.source.name,
                       .epoch = epoch,
-                      .connection = connection_options(),
+                      .connection = connection_options(options_.source),
                       .snapshot_name = slot.snapshot_name,
                       .snapshot_lsn = slot.consistent_point};
-  uint64_t rows = TRY(copy_tables(options, tables_, counters_, pool_, state_store_, stop_reading_));
+  uint64_t rows = TRY(copy_tables(options, tables_, counters_, pool_, state_store_, life_.stopping()));
   if (hooks_.after_copy)
     TRY_VOID(hooks_.after_copy(make_version(epoch, slot.consistent_point, 0), table_names()));
   record.slot_lsn = slot.consistent_point;
@@ -360,7 +263,7 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   auto planned = TRY(state_store_.planned(options_.source.name, epoch));
   if (planned && planned->cut <= fenced->cut) planned.reset();
   {
-    auto connection = TRY(postgres::Connection::open(connection_options()));
+    auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
     TRY_VOID(check_slot(connection, *fenced));
   }
   applied_.fenced_lsn = applied_.queryable_lsn = fenced->end_lsn;
@@ -370,15 +273,12 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   TRY_VOID(state_store_.began(*fenced));
   if (applied_.as_of_micros == 0) applied_.as_of_micros = fenced->committed_at;
 
-  EventFd wake;
-  CutHandoff handoff([&wake] { wake.wake(); });
-  std::vector<postgres::SourceTable> sources;
-  for (const auto& table : tables_) sources.push_back(table.source);
-  bool binary = postgres::all_binary_decodable(sources);
+  LogFollower follower(options_.source, tables_, applied_, read_, clock_, life_.stopping());
+  CutHandoff handoff([&follower] { follower.wake(); });
   log::info("source {}: streaming from {} (cut {}{})", options_.source.name,
             postgres::format_lsn(fenced->end_lsn), fenced->cut,
             planned ? fmt::format(", replaying cut {}", planned->cut) : "");
-  set_state("streaming");
+  life_.set_state("streaming");
   {
     std::lock_guard lock(mutex_);
     streamed_ = true;
@@ -393,25 +293,20 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   Status applied;
   std::thread apply_thread([&] {
     applied = applier.run();
-    wake.wake();
+    follower.wake();
   });
-  std::atomic<bool> ended{false};
-  std::thread heartbeat_thread([&] { send_heartbeats(ended); });
   StreamReader reader({.source = options_.source.name, .epoch = epoch, .fenced = *fenced, .planned = planned},
                       tables_, counters_, quarantine_of(state_store_), handoff, applied_, read_, clock_,
-                      stop_reading_);
-  Status read = follow(reader, wake.fd(), binary);
-  ended = true;
+                      life_.stopping());
+  Status read = follower.run(reader);
   {
     std::lock_guard lock(mutex_);
     handoff_ = nullptr;
-    wake_.notify_all();
   }
   // Whatever is still being applied had its time in drain(); the next start replays it.
   stop_now_ = true;
   handoff.close();
   apply_thread.join();
-  heartbeat_thread.join();
   stop_now_ = false;
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
@@ -422,116 +317,34 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   return {};
 }
 
-// The stream, and before it, whenever the source is far ahead, its backlog in bulk.
-Status PostgresPipeline::follow(StreamReader& reader, int wake_fd, bool binary) {
-  while (!stop_reading_) {
-    auto connection = TRY(postgres::Connection::open(connection_options()));
-    auto identity = TRY(postgres::read_identity(connection));
-    read_.server_lsn = identity.position;
-    if (identity.position > applied_.fenced_lsn + limits::backlog_bytes_min) {
-      log::info("source {}: catching up with {} MB of log", options_.source.name,
-                (identity.position - applied_.fenced_lsn) >> 20);
-      // A transaction larger than the first is decoded through files on the server, which halves its speed.
-      for (const char* setting :
-           {"statement_timeout = 0", "logical_decoding_work_mem = '256MB'", "work_mem = '64MB'"})
-        TRY_VOID(connection.execute(std::string("SET ") + setting));
-      TRY_VOID(reader.catch_up(
-          connection,
-          {.slot = options_.source.slot, .publication = options_.source.publication, .binary = binary}));
-    }
-    if (stop_reading_) break;
-    auto stream = TRY(postgres::ReplicationStream::start({.connection = connection_options(),
-                                                          .slot = options_.source.slot,
-                                                          .publication = options_.source.publication,
-                                                          .start = applied_.fenced_lsn,
-                                                          .binary = binary,
-                                                          .wake_fd = wake_fd}));
-    if (TRY(reader.run(std::move(stream))) == StreamReader::Ended::stopped) break;
-  }
-  return {};
-}
-
-// Asks where the server's log ends (the stream does not say), and now and then writes a message into it.
-void PostgresPipeline::send_heartbeats(std::atomic<bool>& ended) {
-  std::optional<postgres::Connection> connection;
-  int64_t beaten = clock_.monotonic_micros();
-  while (!ended && !stop_reading_) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, limits::server_position_every, [&] { return ended || stop_reading_; });
-    }
-    if (ended || stop_reading_) return;
-    if (!connection) {
-      auto opened = postgres::Connection::open(connection_options());
-      if (!opened) continue;  // the stream will notice by itself
-      connection.emplace(std::move(*opened));
-    }
-    auto identity = postgres::read_identity(*connection);
-    if (identity) read_.server_lsn = identity->position;
-    int64_t now = clock_.monotonic_micros();
-    bool due = now - beaten > limits::heartbeat_every.count() * 1000;
-    if (due) beaten = now;
-    if (!identity || (due && !postgres::emit_heartbeat(*connection))) connection.reset();
-  }
-}
-
 SourceStatus PostgresPipeline::status() const {
-  std::lock_guard lock(mutex_);
   SourceStatus status;
-  status.source = options_.source.name;
-  status.state = state_;
-  status.error = error_;
-  status.epoch = epoch_;
-  status.last_cut = applied_.cut;
-  status.as_of_micros = applied_.as_of_micros;
-  status.transactions = applied_.transactions;
-  status.queryable_p50_us = applied_.queryable_us.quantile(0.5);
-  status.queryable_p99_us = applied_.queryable_us.quantile(0.99);
-  status.queryable_max_us = applied_.queryable_us.quantile(1);
-  status.ladder = {.server = std::max(read_.server_lsn.load(), read_.received_lsn.load()),
-                   .received = read_.received_lsn,
-                   .cut = read_.cut_lsn,
-                   .queryable = applied_.queryable_lsn,
-                   .fenced = applied_.fenced_lsn,
-                   .acknowledged = read_.acknowledged_lsn};
-  status.lag_bytes =
-      status.ladder.server > status.ladder.fenced ? status.ladder.server - status.ladder.fenced : 0;
-  int64_t waiting = status.ladder.cut > status.ladder.queryable ? read_.oldest_applying_micros.load()
-                                                                : read_.oldest_waiting_micros.load();
-  status.lag_ms = waiting > 0 ? std::max<int64_t>(0, (clock_.wall_micros() - waiting) / 1000) : 0;
   uint64_t rows = applied_.rows;
+  for (const auto& [table, counters] : counters_) rows += counters->copied;
+  life_.describe(status, applied_, rows);
+  life_.describe_ladder(status, applied_, read_, applied_.fenced_lsn);
+  {
+    std::lock_guard lock(mutex_);
+    status.epoch = epoch_;
+  }
   for (const auto& table : tables_) {
     const TableCounters& counters = *counters_.at(&table);
     TableStatus entry{.table = table.display(), .state = "live"};
-    if (state_ == "copying")
-      entry.state = "copying";
-    else if (state_ == "failed")
-      entry.state = "failed";
-    else if (state_ != "streaming")
+    if (status.state == "copying" || status.state == "failed")
+      entry.state = status.state;
+    else if (status.state != "streaming")
       entry.state = "waiting";
     entry.rows_applied = counters.applied + counters.copied;
     entry.quarantined = counters.quarantined;
     entry.copy_rows = counters.copied;
     entry.copy_rows_estimate = static_cast<uint64_t>(std::max(0.0, table.source.estimated_rows));
-    rows += counters.copied;
     status.tables.push_back(std::move(entry));
   }
-  // Over the time since the last sample, at least a second: asked often, it does not jump.
-  int64_t now = clock_.monotonic_micros();
-  if (sampled_at_ == 0 || now - sampled_at_ > limits::rate_sample_us) {
-    if (sampled_at_ != 0)
-      rate_ = static_cast<double>(rows - std::min(rows, sampled_rows_)) * 1e6 /
-              static_cast<double>(now - sampled_at_);
-    sampled_at_ = now;
-    sampled_rows_ = rows;
-  }
-  status.rows_per_second = rate_;
   return status;
 }
 
 std::optional<Error> PostgresPipeline::gave_up() const {
-  std::lock_guard lock(mutex_);
-  return gave_up_;
+  return life_.gave_up();
 }
 
 }  // namespace tidemark::ingest

@@ -8,6 +8,7 @@
 
 #include "config/project.h"
 #include "ingest/initial_copy.h"
+#include "ingest/source_life.h"
 #include "ingest/source_pipeline.h"
 #include "ingest/stream_reader.h"
 #include "postgres/preflight.h"
@@ -45,20 +46,12 @@ class PostgresPipeline final : public SourcePipeline {
   void begin_change_rows(const std::set<std::string>& tables) override;
 
  private:
-  struct Attempt;
-  postgres::ConnectionOptions connection_options() const;
   Status read_tables(postgres::Connection& connection);
-  Status check_source(postgres::Connection& connection);
-  void run();
-  Status run_once();
+  Status live();
   Status copy(postgres::Connection& connection, const postgres::ServerIdentity& identity, uint16_t epoch);
   Status check_published(postgres::Connection& connection);
   Status check_slot(postgres::Connection& connection, const CutRecord& fenced);
   Status stream(uint16_t epoch);
-  Status follow(StreamReader& reader, int wake_fd, bool binary);
-  void send_heartbeats(std::atomic<bool>& ended);
-  void set_state(std::string state, std::string error = {});
-  bool pause(std::chrono::milliseconds duration);
   std::vector<std::string> table_names() const;
 
   PipelineOptions options_;
@@ -66,7 +59,7 @@ class PostgresPipeline final : public SourcePipeline {
   ModelHooks hooks_;
   const Clock& clock_;
   std::function<void(const CutEvent&)> on_cut_;
-  std::atomic<bool> stop_reading_{false};
+  SourceLife life_;
   std::atomic<bool> stop_now_{false};
   StateStore state_store_;
 
@@ -76,21 +69,12 @@ class PostgresPipeline final : public SourcePipeline {
   std::vector<postgres::Finding> warnings_;
   ApplierCounters applied_;
   ReaderCounters read_;
-  bool needs_copy_ = false;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::string state_ = "starting";
-  std::string error_;
-  std::optional<Error> gave_up_;
   uint16_t epoch_ = 0;
   std::atomic<bool> streamed_{false};
   CutHandoff* handoff_ = nullptr;              // of the stream that runs
   std::set<std::string> pending_change_rows_;  // for the next one
-  mutable int64_t sampled_at_ = 0;
-  mutable uint64_t sampled_rows_ = 0;
-  mutable double rate_ = 0;
-  std::thread thread_;
 };
 
 }  // namespace tidemark::ingest
