@@ -155,6 +155,54 @@ TEST_F(BatchTest, RowsCommittedLateAreNotMissed) {
   expect_equal();
 }
 
+// Prepared before two runs, committed after them: no session holds its place meanwhile.
+TEST_F(BatchTest, PreparedTransactionsAreNotMissed) {
+  make_things();
+  options.source.batch.overlap = "1s";
+  run("INSERT INTO things VALUES (1, 1, 'first', now())");
+  start_batch();
+  run("BEGIN; INSERT INTO things VALUES (2, 2, 'late', now()); PREPARE TRANSACTION 'late'");
+  std::string began = ask("SELECT extract(epoch FROM clock_timestamp())::text");
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(eventually([&] {
+      return ask(fmt::format("SELECT extract(epoch FROM clock_timestamp()) > {} + {}", began,
+                             1.5 * (round + 1))) == "t";
+    }));
+    run(fmt::format("INSERT INTO things VALUES ({}, 3, 'newer', now())", 10 + round));
+    load_now();
+  }
+  EXPECT_EQ(ask_warehouse("SELECT count() FROM bronze.things__current"), "3");
+  run("COMMIT PREPARED 'late'");
+  // By the cursor alone, as above.
+  options.source.batch.every_seconds = 1;
+  start_batch();
+  ASSERT_TRUE(eventually([&] { return ask_warehouse("SELECT count() FROM bronze.things__current") == "4"; }));
+  expect_equal();
+}
+
+// Rows that never change are told apart from those read before by their key; nobody searches for deleted
+// ones.
+TEST_F(BatchTest, AppendOnlyTablesGrow) {
+  make_things();
+  options.source.options = {{.table = "things", .append_only = true}};
+  run("INSERT INTO things SELECT g, g, 'x', now() FROM generate_series(1, 3000) g");
+  start_batch();
+  keep_log();
+  run("INSERT INTO things SELECT g, g, 'y', now() FROM generate_series(3001, 3500) g");
+  load_now();
+  load_now();
+  EXPECT_EQ(change_rows(), "500");
+  EXPECT_EQ(
+      ask_warehouse("SELECT concat(toString(count()), ' ', toString(uniqExact(id))) FROM bronze.things"),
+      "3500 3500");
+  expect_equal();
+  // A restart reads some rows again.
+  start_batch();
+  load_now();
+  EXPECT_EQ(ask_warehouse("SELECT count() FROM bronze.things"), "3500");
+  expect_equal();
+}
+
 TEST_F(BatchTest, TablesWithoutCursorAndWithNullsInIt) {
   make_things();
   run("CREATE TABLE plain (name text, part int, value numeric(20, 4), PRIMARY KEY (name, part))");
