@@ -6,13 +6,15 @@ import { create_postgres, row_source } from './tables.mjs';
 import { Session, sleep, until } from './servers.mjs';
 import { Tidemark } from './tidemark.mjs';
 
-const table = 'bench_latency';
+export const table = 'bench_latency';
 const writers = 4;
-const writer_span = 10_000_000;  // ids of writer w begin at w * span; within a writer they come in commit order
+// Ids of writer w begin at w * span; within a writer they come in commit order. Runs over the same rows have ids of their own.
+const writer_span = 10_000_000;
 
 export const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
 
-async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, check }) {
+export async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, check, run = 0 }) {
+  const begin = (writer) => (run * (writers + 1) + writer + 1) * writer_span;
   const sent = new Map();
   const committed = new Map();
   const sessions = Array.from({ length: writers }, () => new Session(postgres.url));
@@ -27,7 +29,7 @@ async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, ch
     const session = sessions[writer];
     const every_ms = 1000 * writers / rate;
     let next = begun + every_ms * writer / writers;
-    for (let id = (writer + 1) * writer_span; performance.now() < last; ++id) {
+    for (let id = begin(writer); performance.now() < last; ++id) {
       const wait = next - performance.now();
       if (wait > 1) await sleep(wait);
       sent.set(id, performance.now());
@@ -37,15 +39,15 @@ async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, ch
     }
   };
   const read = async () => {
-    const seen = Array.from({ length: writers }, (_, writer) => (writer + 1) * writer_span - 1);
+    const seen = Array.from({ length: writers }, (_, writer) => begin(writer) - 1);
     const end = () => !writing && sent.size === latencies_seen;
     let latencies_seen = 0;
     const deadline = last + 60_000;
     while (!end()) {
       check();
       if (performance.now() > deadline) throw new Error(`${sent.size - latencies_seen} rows never arrived`);
-      const answer = await warehouse.query(`SELECT intDiv(id, ${writer_span}) AS writer, max(id) FROM ${from}
-        WHERE ${seen.map((id, writer) => `(id > ${id} AND id < ${(writer + 2) * writer_span})`).join(' OR ')} GROUP BY writer FORMAT TSV`, { max_threads: '1' });
+      const answer = await warehouse.query(`SELECT intDiv(id - ${begin(0)}, ${writer_span}) + 1 AS writer, max(id) FROM ${from}
+        WHERE ${seen.map((id, writer) => `(id > ${id} AND id < ${begin(writer + 1)})`).join(' OR ')} GROUP BY writer FORMAT TSV`, { max_threads: '1' });
       const now = performance.now();
       for (const line of answer.split('\n').filter(Boolean)) {
         const [writer, highest] = line.split('\t').map(Number);

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
+import { kafka_report } from './kafka_report.mjs';
 import { references } from './stream.mjs';
 
 export const median = (values) => {
@@ -20,7 +21,7 @@ function resources(usages) {
     `ClickHouse meanwhile ${median(usages.map((u) => u.warehouse_cpu_s)).toFixed(1)} CPU s (medians of ${usages.length}).`];
 }
 
-export function report({ snapshot, stream, latency, models, postgres, warehouse, command, rounds, ours }) {
+export function report({ snapshot, stream, latency, models, kafka, postgres, warehouse, command, rounds, ours }) {
   const promises = [];
   const promise = (text, value, met, unit = 'x') => promises.push({ text, value: value === null ? 'not measured' : `${value.toFixed(unit === 'x' ? 2 : 1)}${unit === 'x' ? 'x' : ` ${unit}`}`, met });
   let commit = '';
@@ -100,6 +101,10 @@ export function report({ snapshot, stream, latency, models, postgres, warehouse,
       row('counted once a fact table, over raw facts', query.raw.p50.toFixed(0), query.raw.p99.toFixed(0), query.raw.times));
     promise('mv_campaign_ctr, at least 100x the original over raw facts', query.original.ms / query.ours.p50, query.original.ms / query.ours.p50 >= 100);
     promise('mv_campaign_ctr p99, at most 20 ms', query.ours.p99, query.ours.p99 <= 20, 'ms');
+  }
+  if (kafka) {
+    out.push(...kafka_report(kafka, { median, row, heading, promise }));
+    peaks.push(...kafka.peaks);
   }
   if (peaks.length) {
     const peak = Math.max(...peaks.map((u) => u.peak_mb));

@@ -1,6 +1,6 @@
 // make bench: Tidemark against its peers and its limits, in one run on one machine. See docs/BENCHMARKS.md.
-//   node bench/run.mjs [--only snapshot,stream,latency,models] [--rows N] [--changes N] [--seconds N] [--rounds N]
-//                      [--kpi-rate N] [--impressions N] [--peers-only] [--write] [--json FILE]
+//   node bench/run.mjs [--only snapshot,stream,latency,models,kafka] [--rows N] [--changes N] [--seconds N] [--rounds N]
+//                      [--kpi-rate N] [--impressions N] [--kafka-changes N] [--peers-only] [--write] [--json FILE]
 // Exit status: 0 measured, and every promise met; 1 something failed or a promise is not met; 2 usage.
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,9 +10,10 @@ import { snapshot } from './snapshot.mjs';
 import { stream } from './stream.mjs';
 import { latency } from './latency.mjs';
 import { models } from './models.mjs';
+import { kafka } from './kafka.mjs';
 import { report, write_into } from './report.mjs';
 
-const parts = { snapshot, stream, latency, models };
+const parts = { snapshot, stream, latency, models, kafka };
 let options;
 try {
   options = parseArgs({
@@ -25,13 +26,14 @@ try {
       rounds: { type: 'string', default: '3' },
       'kpi-rate': { type: 'string', default: '20000' },
       impressions: { type: 'string', default: '100000000' },
+      'kafka-changes': { type: 'string', default: '600000' },
       'peers-only': { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   }).values;
   for (const name of options.only.split(',')) if (!parts[name]) throw new Error(`--only: ${name} is none of ${Object.keys(parts).join(', ')}`);
-  for (const name of ['rows', 'changes', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions']) {
+  for (const name of ['rows', 'changes', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions', 'kafka-changes']) {
     options[name] = Number(options[name]);
     if (!Number.isInteger(options[name]) || options[name] < 1) throw new Error(`--${name} wants a whole number above 0`);
   }
@@ -75,7 +77,7 @@ try {
   note(`Postgres ${postgres.version} on ${postgres.port}, ClickHouse ${warehouse.version} on ${warehouse.port}`);
   const measured = {};
   for (const name of options.only.split(',')) {
-    measured[name] = await parts[name]({ ...options, postgres, warehouse, start_peer, program, directory: `${directory}/${name}`, note });
+    measured[name] = await parts[name]({ ...options, postgres, warehouse, start_peer, program, build, directory: `${directory}/${name}`, note });
   }
   const command = ['make bench', process.argv.length > 2 ? `args="${process.argv.slice(2).join(' ')}"` : ''].join(' ').trim();
   const { text, met } = report({ ...measured, postgres, warehouse, command, rounds: options.rounds, ours: program !== null });

@@ -16,21 +16,21 @@ import { ended, until } from './servers.mjs';
 const table = 'bench_stream';
 const publication = 'bench_stream_reference';
 
-const update = (first, last) => `UPDATE ${table} SET amount = amount + 1, quantity = quantity + 1 WHERE id BETWEEN ${first} AND ${last}`;
+const update = (table, first, last) => `UPDATE ${table} SET amount = amount + 1, quantity = quantity + 1 WHERE id BETWEEN ${first} AND ${last}`;
 
 // Transactions of `size` changes, inside the server: a client's round trips are not what is measured, and
 // synchronous_commit = off in this session changes nothing in the WAL.
-const in_transactions = (first, changes, size) => {
+export const in_transactions = (table, first, changes, size) => {
   const inserts = Math.max(1, Math.round(size * 0.7));
   const updates = size - inserts;
   return size === 1
     ? `DO $$ BEGIN FOR n IN 0..${changes - 1} LOOP
          IF n % 10 < 7 THEN INSERT INTO ${table} ${row_source(`${first} + n`, `${first} + n`)};
-         ELSE ${update(`${first} + n - 5`, `${first} + n - 5`)}; END IF; COMMIT; END LOOP; END $$`
+         ELSE ${update(table, `${first} + n - 5`, `${first} + n - 5`)}; END IF; COMMIT; END LOOP; END $$`
     : `DO $$ DECLARE base bigint; BEGIN FOR n IN 0..${Math.floor(changes / size) - 1} LOOP
          base := ${first} + n * ${size};
          INSERT INTO ${table} ${row_source('base', `base + ${inserts - 1}`)};
-         ${update('base', `base + ${updates - 1}`)}; COMMIT; END LOOP; END $$`;
+         ${update(table, 'base', `base + ${updates - 1}`)}; COMMIT; END LOOP; END $$`;
 };
 
 const shapes = (changes) => [
@@ -102,7 +102,7 @@ export async function stream({ postgres, warehouse, start_peer, changes, rounds,
       const slots = Object.keys(references).map((name, index) => [name, `bench_reference_${index}`]);
       for (const [, slot] of slots) await postgres.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
       note(`stream round ${round + 1}: writing ${count} changes, ${shape}`);
-      await postgres.run(in_transactions(where.first, count, size));
+      await postgres.run(in_transactions(table, where.first, count, size));
       const end_position = await postgres.value('SELECT pg_current_wal_insert_lsn()');
       // A change beyond the end, for pg_recvlogical to stop at at once; its synchronous commit also flushes the piece.
       await postgres.run(`SET synchronous_commit = on; INSERT INTO ${table} ${row_source(`-${where.first}`, `-${where.first}`)}; SET synchronous_commit = off`);

@@ -8,6 +8,7 @@ export class Tidemark {
   constructor({ program, directory, postgres, warehouse, name, tables }) {
     Object.assign(this, { program, directory, postgres, warehouse, name, tables });
     this.slot = `tidemark_${name}`;
+    this.arguments = ['up'];
   }
   async write_project() {
     fs.mkdirSync(`${this.directory}/sources`, { recursive: true });
@@ -29,7 +30,7 @@ postgres:
   // Starts `tidemark up`; the returned promise resolves at once, end conditions are the caller's.
   start() {
     const log = fs.openSync(`${this.directory}/log`, 'a');
-    this.child = spawn(this.program, ['up', '--project', this.directory], {
+    this.child = spawn(this.program, [...this.arguments, '--project', this.directory], {
       stdio: ['ignore', log, log],
       env: { ...process.env, BENCH_PASSWORD: Warehouse.password },
     });

@@ -2,11 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Child, eventually, free_ports } from './process.mjs';
-import { java_arguments } from './kafka.mjs';
+import { java_arguments, java_arguments_with } from './kafka.mjs';
 
 export class Connect {
-  constructor(directory, kafka) {
+  constructor(directory, kafka, { jvm } = {}) {
     this.kafka = kafka;
+    this.jvm = jvm;
     this.directory = path.join(directory, 'connect');
     fs.mkdirSync(this.directory, { recursive: true });
     this.log = path.join(this.directory, 'connect.log');
@@ -42,7 +43,7 @@ export class Connect {
     };
     const file = path.join(this.directory, `${name}.properties`);
     fs.writeFileSync(file, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''));
-    this.files.push(file);
+    if (!this.files.includes(file)) this.files.push(file);
   }
 
   async start() {
@@ -57,7 +58,8 @@ export class Connect {
         // a broker that is killed is back in seconds
         'producer.reconnect.backoff.max.ms=500\nproducer.delivery.timeout.ms=120000\n',
     );
-    this.child = new Child('java', java_arguments('org.apache.kafka.connect.cli.ConnectStandalone', worker, ...this.files), { cwd: this.directory, log: this.log });
+    const command = ['org.apache.kafka.connect.cli.ConnectStandalone', worker, ...this.files];
+    this.child = new Child('java', this.jvm ? java_arguments_with(this.jvm, ...command) : java_arguments(...command), { cwd: this.directory, log: this.log });
     for (const file of this.files) {
       const name = path.basename(file, '.properties');
       await eventually(

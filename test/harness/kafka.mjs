@@ -10,13 +10,19 @@ const settings = path.join(root, 'test/services/kafka');
 const memory = ['-Xmx512m', '-Xms128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 export function java_arguments(main, ...args) {
+  return java_arguments_with(memory, main, ...args);
+}
+
+// `jvm`: what the virtual machine is told about memory and its compilers.
+export function java_arguments_with(jvm, main, ...args) {
   if (!fs.existsSync(jars)) throw new Error(`no ${jars}: scripts/setup fetches Kafka`);
-  return [...memory, `-Dlog4j.configuration=file:${settings}/log4j.properties`, '-cp', `${jars}/*`, main, ...args];
+  return [...jvm, `-Dlog4j.configuration=file:${settings}/log4j.properties`, '-cp', `${jars}/*`, main, ...args];
 }
 
 export class Kafka {
-  static async start(directory, options = {}) {
+  static async start(directory, options = {}, { jvm = memory } = {}) {
     const kafka = new Kafka();
+    kafka.jvm = jvm;
     kafka.directory = path.join(directory, 'kafka');
     fs.mkdirSync(kafka.directory, { recursive: true });
     [kafka.port, kafka.controller_port] = await free_ports(2);
@@ -58,7 +64,7 @@ export class Kafka {
   }
 
   async up() {
-    this.child = new Child('java', java_arguments('kafka.Kafka', this.properties), { cwd: this.directory, log: this.log });
+    this.child = new Child('java', java_arguments_with(this.jvm, 'kafka.Kafka', this.properties), { cwd: this.directory, log: this.log });
     await eventually('Kafka answers', async () => {
       if (!this.child.running) throw Object.assign(new Error(`Kafka ended:\n${fs.readFileSync(this.log, 'utf8').slice(-4000)}`), { final: true });
       return (await run('kcat', ['-b', this.brokers, '-L', '-m', '2'])).code === 0;

@@ -19,7 +19,12 @@ process.on('exit', () => {
     }
   }
 });
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
+let own_ending = false;
+// For a program that ends its servers itself when a signal comes; what it forgets is still ended at exit.
+export function ends_itself() {
+  own_ending = true;
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => own_ending || process.exit(130));
 
 export class Child {
   // `log`: a file that gets stdout and stderr; without it both are kept in memory.
