@@ -12,7 +12,7 @@ import { checksum_postgres, checksum_warehouse, create_postgres, row_source } fr
 import { Direct, Engine, KafkaReader, ThroughCapture, ThroughDebezium, create_engine, drop_engine, jvm } from './kafka_contestants.mjs';
 import { measure, table as latency_table } from './latency.mjs';
 import { in_transactions } from './stream.mjs';
-import { until } from './servers.mjs';
+import { until, usage } from './servers.mjs';
 
 const table = 'bench_kafka';
 const first_rows = 1000;
@@ -36,7 +36,7 @@ export async function kafka({ postgres, start_peer, 'kafka-changes': changes, ra
   ends_itself();
   fs.mkdirSync(directory, { recursive: true });
   const broker = await Kafka.start(directory, { 'log.flush.interval.messages': '9223372036854775807' }, { jvm });
-  const measured = { rate, seconds, changes, backlog: {}, sink: {}, latency: {}, peaks: [], decoder: null };
+  const measured = { rate, seconds, changes, backlog: {}, cpu: {}, bytes: {}, sink: {}, sink_cpu: {}, latency: {}, peaks: [], decoder: null };
   try {
     const tables = [table, latency_table];
     await postgres.run(create_postgres(table));
@@ -69,7 +69,13 @@ export async function kafka({ postgres, start_peer, 'kafka-changes': changes, ra
   return measured;
 }
 
-async function measure_backlog({ postgres, contestants, rounds, changes, note, measured }) {
+// CPU seconds so far of everything that works for a contestant, but Postgres.
+function cpu_of(contestant, broker) {
+  const pids = { ...contestant.processes(), broker: broker.child.pid, ClickHouse: contestant.warehouse.child.pid };
+  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, usage(pid).cpu_s]));
+}
+
+async function measure_backlog({ postgres, broker, contestants, rounds, changes, note, measured }) {
   let next_id = 1_000_001;
   for (let round = 0; round < rounds; ++round) {
     for (const { shape, changes: count, size } of shapes(changes)) {
@@ -87,9 +93,12 @@ async function measure_backlog({ postgres, contestants, rounds, changes, note, m
         const contestant = contestants[(index + round) % contestants.length];
         await contestant.open();
         await contestant.begin();
+        const before = cpu_of(contestant, broker);
         const started = performance.now();
         await rows_arrive(contestant.warehouse, contestant.from(table), last, where, expected, () => contestant.check());
         const speed = count / ((performance.now() - started) / 1000);
+        const cpu = Object.fromEntries(Object.entries(cpu_of(contestant, broker)).map(([name, seconds]) => [name, (seconds - before[name]) * 1e6 / count]));
+        ((measured.cpu[shape] ??= {})[contestant.name] ??= []).push(cpu);
         for (const part of [contestant.writer, contestant.reader]) if (part?.usage) measured.peaks.push(part.usage());
         await contestant.close();
         ((measured.backlog[shape] ??= {})[contestant.name] ??= []).push(speed);
@@ -99,12 +108,21 @@ async function measure_backlog({ postgres, contestants, rounds, changes, note, m
   }
 }
 
+// Of a message on the broker's disk: key, value, headers and what the broker adds, as its client compressed it.
+function topic_bytes(broker, topic) {
+  const folder = `${broker.directory}/data/${topic}-0`;
+  const logs = fs.readdirSync(folder).filter((name) => name.endsWith('.log'));
+  return logs.reduce((sum, name) => sum + fs.statSync(`${folder}/${name}`).size, 0);
+}
+
 // The topic that the engine's connector has filled by now, read from its beginning. Time runs from the consumer being made -
 // the materialized view, the process - so it includes joining the group and starting.
 async function measure_sinks({ postgres, broker, contestants, rounds, program, directory, note, measured }) {
   const topic = `bench_engine.public.${table}`;
-  const messages = Number(/offset (\d+)/.exec(await broker.kcat(['-Q', '-t', `${topic}:0:-1`]))[1]);
+  const end_of = async (of) => Number(/offset (\d+)/.exec(await broker.kcat(['-Q', '-t', `${of}:0:-1`]))[1]);
+  const messages = await end_of(topic);
   measured.messages = messages;
+  for (const prefix of program ? ['bench_engine', 'bench_capture'] : ['bench_engine']) measured.bytes[prefix] = topic_bytes(broker, `${prefix}.public.${table}`) / (await end_of(`${prefix}.public.${table}`));
   const last = Number(await postgres.value(`SELECT max(id) FROM ${table}`));
   const expected = await postgres.value(checksum_postgres(table));
   const { warehouse } = contestants.find((contestant) => contestant instanceof Engine);
@@ -113,33 +131,42 @@ async function measure_sinks({ postgres, broker, contestants, rounds, program, d
     const database = `bench_full_${round}`;
     await warehouse.query(`CREATE DATABASE ${database}`);
     const group = `${database}_${tuned}`;
+    const before = warehouse.usage().cpu_s;
     const started = performance.now();
     for (const statement of create_engine({ database, table, topic, group, brokers: broker.brokers, tuned })) await warehouse.query(statement);
     await rows_arrive(warehouse, `${database}.${table} FINAL`, last, '1', expected, () => {});
     const elapsed = (performance.now() - started) / 1000;
+    const cpu = { ClickHouse: (warehouse.usage().cpu_s - before) * 1e6 / messages };
     await drop_engine(warehouse, database, table);
     await warehouse.query(`DROP DATABASE ${database} SYNC`);
-    return elapsed;
+    return { elapsed, cpu };
   };
   const ways = { 'Kafka table engine': engine(false), 'Kafka table engine, tuned': engine(true) };
   if (program)
     ways.tidemark = async (round) => {
       const reader = new KafkaReader({ program, postgres, warehouse, tables: [table], kafka: broker, prefix: 'bench_engine', name: 'bench_full', directory: `${directory}/full-${round}` });
       await reader.write_project();
+      const before = warehouse.usage().cpu_s;
       const started = performance.now();
       reader.start();
       await rows_arrive(warehouse, `bronze.${table} FINAL`, last, '1', expected, () => reader.check());
       const elapsed = (performance.now() - started) / 1000;
-      measured.peaks.push(reader.usage());
+      const used = reader.usage();
+      measured.peaks.push(used);
+      const cpu = { sink: used.cpu_s * 1e6 / messages, ClickHouse: (warehouse.usage().cpu_s - before) * 1e6 / messages };
       await reader.stop();
+      await warehouse.query(`OPTIMIZE TABLE bronze.${table} FINAL`);
+      measured.bytes.row = Number(await warehouse.query(`SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE active AND database = 'bronze' AND table = '${table}'`));
       await reader.forget();
-      return elapsed;
+      return { elapsed, cpu };
     };
   const names = Object.keys(ways);
   for (let round = 0; round < rounds; ++round) {
     for (let index = 0; index < names.length; ++index) {
       const name = names[(index + round) % names.length];
-      const speed = messages / (await ways[name](round));
+      const { elapsed, cpu } = await ways[name](round);
+      const speed = messages / elapsed;
+      (measured.sink_cpu[name] ??= []).push(cpu);
       (measured.sink[name] ??= []).push(speed);
       note(`kafka round ${round + 1}: full topic: ${name}: ${Math.round(speed)} messages/s`);
     }

@@ -128,11 +128,11 @@ export class Direct extends Contestant {
     await taken(this.postgres, this.writer);
   }
   check() { this.writer.check(); }
+  processes() { return { capture: this.writer.child.pid }; }
   async close() {
     await this.writer.stop();
     await super.close();
   }
-  async forget() { await this.writer.forget(); }
 }
 
 // The Kafka table engine as the seeds have it: lines, JSON taken apart by the materialized view, the engine's own settings.
@@ -196,12 +196,12 @@ export class Engine extends Contestant {
     await Promise.race([taken(this.postgres, this.writer), started.then(() => new Promise(() => {}))]);
   }
   check() { this.writer.check(); }
+  processes() { return { Debezium: this.writer.worker.child.pid }; }
   async close() {
     await this.writer.stop();
     for (const table of this.tables) await drop_engine(this.warehouse, this.database, table);
     await super.close();
   }
-  async forget() {}
 }
 
 export class ThroughDebezium extends Contestant {
@@ -227,12 +227,12 @@ export class ThroughDebezium extends Contestant {
     this.writer.check();
     this.reader.check();
   }
+  processes() { return { Debezium: this.writer.worker.child.pid, sink: this.reader.child.pid }; }
   async close() {
     await this.writer.stop();
     await this.reader.stop();
     await super.close();
   }
-  async forget() {}
 }
 
 export class ThroughCapture extends Contestant {
@@ -260,10 +260,10 @@ export class ThroughCapture extends Contestant {
     this.writer.check();
     this.reader.check();
   }
+  processes() { return { capture: this.writer.child.pid, sink: this.reader.child.pid }; }
   async close() {
     await this.writer.stop();
     await this.reader.stop();
     await super.close();
   }
-  async forget() {}
 }

@@ -3,10 +3,17 @@ const thousands = (speed) => (speed / 1000).toFixed(1);
 const spread = (values) => `${thousands(Math.min(...values))} - ${thousands(Math.max(...values))}`;
 const [direct, engine, debezium, capture] = ['tidemark, direct', 'Debezium, Kafka table engine', 'Debezium, tidemark', 'tidemark capture, tidemark'];
 
-export function kafka_report({ backlog, sink, messages, latency, decoder, rate, seconds }, { median, row, heading, promise }) {
+const parts = ['capture', 'Debezium', 'broker', 'sink', 'ClickHouse'];
+
+export function kafka_report({ backlog, cpu, sink, sink_cpu, messages, bytes, latency, decoder, rate, seconds }, { median, row, heading, promise }) {
   const shapes = Object.keys(backlog);
+  const costs = (runs) => parts.map((part) => (part in runs[0] ? median(runs.map((run) => run[part])).toFixed(1) : ''));
   const out = ['', '### Postgres to queryable rows: a backlog, 70 % inserts, 30 % updates', '', ...heading('thousand changes/s', ...shapes)];
   for (const name of Object.keys(backlog[shapes[0]])) out.push(row(name, ...shapes.map((shape) => `${thousands(median(backlog[shape][name]))} (${spread(backlog[shape][name])})`)));
+  out.push('', `CPU time of it, in microseconds a change, ${shapes[0]}; and of reading a full topic, a message:`, '', ...heading('', ...parts));
+  for (const [name, runs] of Object.entries(cpu[shapes[0]])) out.push(row(name, ...costs(runs)));
+  for (const [name, runs] of Object.entries(sink_cpu)) out.push(row(`full topic: ${name}`, ...costs(runs)));
+  out.push('', `On the broker's disk: ${bytes.bench_engine.toFixed(0)} bytes a message of Debezium (not compressed, its default)${bytes.bench_capture ? `, ${bytes.bench_capture.toFixed(0)} of tidemark's capture (lz4)` : ''}; ${bytes.row?.toFixed(0) ?? '-'} bytes a row in ClickHouse, merged.`);
   out.push('', `### Kafka to queryable rows: ${messages.toLocaleString('en')} messages of Debezium in one partition`, '', ...heading('', 'thousand messages/s', 'range'));
   for (const [name, speeds] of Object.entries(sink)) out.push(row(name, thousands(median(speeds)), spread(speeds)));
   out.push('', `### Commit to queryable through Kafka at ${rate} rows/s, single-row transactions, ${seconds} s`, '', ...heading('ms', 'p50', 'p99', "p50 from the commit's answer", 'rows/s reached'));

@@ -231,7 +231,11 @@ export class Warehouse {
     }
   }
   usage() { return usage(this.child.pid); }
-  pause() { this.child.kill('SIGSTOP'); }
+  // Its connections go, too: idle ones would be closed by the server the moment it goes on.
+  pause() {
+    this.agent.destroy();
+    this.child.kill('SIGSTOP');
+  }
   resume() { this.child.kill('SIGCONT'); }
   async close() {
     this.agent.destroy();

@@ -12,6 +12,7 @@ export class Connect {
     fs.mkdirSync(this.directory, { recursive: true });
     this.log = path.join(this.directory, 'connect.log');
     this.files = [];
+    this.environment = {};
   }
 
   // A connector over `database` of `postgres`; `options` are Debezium's own and come last. For converters: schemas true
@@ -41,8 +42,13 @@ export class Connect {
       ...converter,
       ...options,
     };
+    this.add_text(name, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''));
+  }
+
+  // A connector's file as it is, whose name is `name`; ${env:NAME} in it is taken from `environment`.
+  add_text(name, text) {
     const file = path.join(this.directory, `${name}.properties`);
-    fs.writeFileSync(file, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''));
+    fs.writeFileSync(file, text);
     if (!this.files.includes(file)) this.files.push(file);
   }
 
@@ -55,11 +61,12 @@ export class Connect {
         'key.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter=org.apache.kafka.connect.json.JsonConverter\n' +
         `offset.storage.file.filename=${path.join(this.directory, 'offsets')}\noffset.flush.interval.ms=500\n` +
         `listeners=http://127.0.0.1:${this.port}\nplugin.discovery=hybrid_warn\n` +
+        'config.providers=env\nconfig.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider\n' +
         // a broker that is killed is back in seconds
         'producer.reconnect.backoff.max.ms=500\nproducer.delivery.timeout.ms=120000\n',
     );
     const command = ['org.apache.kafka.connect.cli.ConnectStandalone', worker, ...this.files];
-    this.child = new Child('java', this.jvm ? java_arguments_with(this.jvm, ...command) : java_arguments(...command), { cwd: this.directory, log: this.log });
+    this.child = new Child('java', this.jvm ? java_arguments_with(this.jvm, ...command) : java_arguments(...command), { cwd: this.directory, env: this.environment, log: this.log });
     for (const file of this.files) {
       const name = path.basename(file, '.properties');
       await eventually(

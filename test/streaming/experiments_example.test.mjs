@@ -1,0 +1,150 @@
+// examples/experiments-kafka as it is: its schema, its connectors' files in a real Kafka Connect, its project. Events come by
+// change data capture, assignments through the outbox, tidemark and Connect are killed on the way, and all of it equals
+// Postgres by value; an event of the outbox that Debezium sends again is still one row.
+//   TIDEMARK_SEED=42 node --test test/streaming/experiments_example.test.mjs
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { Connect } from '../harness/connect.mjs';
+import { Kafka } from '../harness/kafka.mjs';
+import { eventually, root } from '../harness/process.mjs';
+import { random_numbers } from '../harness/random.mjs';
+import { make_world } from '../harness/world.mjs';
+
+const example = path.join(root, 'examples/experiments-kafka');
+const seed = Number(process.env.TIDEMARK_SEED ?? 11);
+const variants_of = { 1: [1, 2], 2: [3, 4] };
+
+test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) => {
+  let world;
+  // Registered first, so that it runs before the world looks whether everything is gone.
+  t.after(async () => {
+    await Promise.allSettled([world?.connect?.stop('SIGKILL'), world?.kafka?.stop('SIGKILL'), world?.project?.up_child?.end({ signal: 'SIGKILL' })]);
+  });
+  world = await make_world(t, 'experiments-example', { pack: null, database: 'experiments' });
+  const { project, postgres, database } = world;
+  const kafka = (world.kafka = await Kafka.start(world.directory));
+  project.environment = { KAFKA_BROKERS: kafka.brokers };
+  for (const folder of ['sources', 'models', 'dashboards']) fs.cpSync(path.join(example, folder), path.join(project.directory, folder), { recursive: true });
+  const checked = await project.run('check');
+  assert.equal(checked.code, 0, checked.stderr);
+  await kafka.create_topic('experiments_events');
+  await kafka.create_topic('outbox.event.assignment');
+  await postgres.sql(database, fs.readFileSync(path.join(example, 'postgres/schema.sql'), 'utf8'));
+  const connect = (world.connect = new Connect(world.directory, kafka));
+  connect.environment = { PGHOST: '127.0.0.1', PGPORT: String(postgres.port), PGUSER: 'postgres', PGPASSWORD: 'unused', PGDATABASE: database };
+  for (const name of ['events', 'outbox']) connect.add_text(`experiments-${name}`, fs.readFileSync(path.join(example, `connect/${name}.properties`), 'utf8'));
+
+  // What the application does. Every identifier that assign() returned is one event of the outbox.
+  const next = random_numbers(seed);
+  const integer = (least, most) => least + Math.floor(next() * (most - least + 1));
+  const published = [];
+  let users = 0;
+  const assign = async (count) => {
+    const calls = Array.from({ length: count }, () => {
+      const experiment = integer(1, 2);
+      return `SELECT assign('user-${++users}', ${experiment}, ${variants_of[experiment][integer(0, 1)]})`;
+    });
+    published.push(...(await postgres.sql(database, `${calls.join(';\n')};`)).split('\n').filter(Boolean));
+  };
+  const work = async (rounds) => {
+    for (let round = 0; round < rounds; ++round) {
+      await assign(integer(1, 12));
+      const statements = Array.from({ length: integer(1, 10) }, () => {
+        const user = `user-${integer(1, users)}`;
+        const kind = ['exposure', 'exposure', 'page_view', 'conversion'][integer(0, 3)];
+        return [
+          `SELECT track('${user}', ${integer(1, 2)}, '${kind}', '{"page": "/p${integer(1, 5)}", "device": "phone", "value": ${integer(0, 9999) / 100}}')`,
+          `SELECT track('${user}', 1, '${kind}')`,
+          `UPDATE events SET properties = properties || '{"value": 1.25}', event_type = 'conversion' WHERE user_id = '${user}'`,
+          // before its assignment: not valid
+          `UPDATE events SET occurred_at = occurred_at - interval '2 hours' WHERE id = ${integer(1, 200)}`,
+          `DELETE FROM events WHERE id = ${integer(1, 200)}`,
+          `BEGIN; SELECT assign('nobody-${round}', 1, 1); SELECT track('nobody-${round}', 1, 'conversion'); ROLLBACK`,
+        ][integer(0, 5)];
+      });
+      await postgres.sql(database, `${statements.join(';\n')};`);
+    }
+  };
+
+  // Everything before it in Postgres's log is in the warehouse when the mark is.
+  let marks = 0;
+  const compare = async (phase) => {
+    marks += 1;
+    await postgres.sql(database, `SELECT assign('mark-${marks}', 1, 1), track('mark-${marks}', 1, 'mark')`).then((answer) => published.push(answer.split('\t')[0]));
+    await postgres.sql(database, `SELECT track('mark-${marks}', 1, 'mark')`);
+    await eventually(
+      `${phase}: the mark arrives`,
+      async (seen) => {
+        if (!project.up_child.running) throw Object.assign(new Error('tidemark up ended'), { final: true });
+        const found = await project.clickhouse(`SELECT (SELECT count() > 0 FROM silver.events WHERE user_id = 'mark-${marks}'), (SELECT count() FROM silver.assignments WHERE user_id = 'mark-${marks}')`);
+        seen(found);
+        return found === '1\t1\n';
+      },
+      { deadline_ms: 120_000, every_ms: 200 },
+    ).catch((error) => {
+      throw new Error(`${error.message}\n${project.log_tail()}\n${connect.log_tail()}`);
+    });
+    const columns = 'id, user_id, experiment_id, variant_id, event_type, occurred_at, assigned_at';
+    const of_properties = "properties->>'page', properties->>'device', properties->>'value'";
+    await eventually(
+      `${phase}: events`,
+      async () => project.assert_equal(`${phase}: events`, postgres, database, `SELECT ${columns}, ${of_properties} FROM events`,
+        `SELECT ${columns}, ${['page', 'device', 'value'].map((name) => `if(JSONHas(properties, '${name}'), JSON_VALUE(properties, '$.${name}'), NULL)`).join(', ')} FROM bronze.events__current`),
+      { deadline_ms: 20_000, every_ms: 200 },
+    );
+    const ids = (await project.clickhouse('SELECT toString(id) FROM bronze.outbox_events__current ORDER BY id')).split('\n').filter(Boolean);
+    assert.deepEqual(ids.sort(), [...published].sort(), `${phase}: every event of the outbox once, and no other`);
+    await project.assert_equal(`${phase}: assignments`, postgres, database, 'SELECT user_id, experiment_id, variant_id, assigned_at FROM assignments', 'SELECT user_id, experiment_id, variant_id, assigned_at FROM silver.assignments');
+    await project.assert_equal(
+      `${phase}: hours`, postgres, database,
+      `SELECT experiment_id, variant_id, date_trunc('hour', occurred_at AT TIME ZONE 'UTC'), count(*), count(*) FILTER (WHERE event_type = 'exposure'), count(*) FILTER (WHERE event_type = 'conversion'), sum(coalesce((properties->>'value')::numeric, 0))
+       FROM events WHERE assigned_at IS NULL OR occurred_at >= assigned_at GROUP BY 1, 2, 3`,
+      'SELECT experiment_id, variant_id, hour, events, exposures, conversions, value FROM analytics.experiment_hourly_stats',
+    );
+    await project.assert_equal(
+      `${phase}: variants`, postgres, database,
+      `SELECT a.experiment_id, a.variant_id, count(DISTINCT a.user_id),
+         count(DISTINCT a.user_id) FILTER (WHERE e.event_type = 'exposure' AND e.occurred_at >= a.assigned_at), count(DISTINCT a.user_id) FILTER (WHERE e.event_type = 'conversion' AND e.occurred_at >= a.assigned_at)
+       FROM assignments a LEFT JOIN events e USING (user_id, experiment_id, variant_id) GROUP BY 1, 2`,
+      'SELECT experiment_id, variant_id, assigned, exposed, converted FROM analytics.experiment_performance',
+    );
+    const quarantined = (await project.status()).sources.flatMap((source) => source.tables.map((table) => table.quarantined));
+    assert.deepEqual(quarantined, [0, 0], phase);
+    assert.equal((await project.assert_verified()).models.length, 4);
+  };
+
+  // Nothing has been published yet: declared columns are enough. The outbox wants its connector before its first event.
+  await project.up();
+  await postgres.sql(database, "INSERT INTO events (user_id, experiment_id, variant_id, event_type) SELECT 'early', 1, 1, 'page_view' FROM generate_series(1, 100)");
+  await connect.start();
+  await eventually('both slots are taken', async () => (await postgres.sql(database, 'SELECT count(*) FROM pg_replication_slots WHERE active')) === '2');
+  await work(5);
+  await compare('the first rows');
+
+  await t.test('tidemark and Connect are killed', async () => {
+    const working = work(60);
+    for (let round = 0; round < 3; ++round) {
+      project.up_child.kill('SIGKILL');
+      await project.up_child.ended;
+      await project.up();
+    }
+    await connect.stop('SIGKILL');
+    await connect.start();
+    await working;
+    await compare('kills');
+    const sent = Number(/offset (\d+)/.exec(await kafka.kcat(['-Q', '-t', 'outbox.event.assignment:0:-1']))[1]);
+    t.diagnostic(`${published.length} events of the outbox, ${sent} messages, seed ${seed}`);
+    assert.ok(sent >= published.length);
+  });
+
+  await t.test('what is in the topic comes a second time: nothing changes', async () => {
+    const outbox = await kafka.kcat(['-C', '-t', 'outbox.event.assignment', '-e', '-q', '-o', 'beginning', '-f', '%h\\n%k\\n%s\\n']);
+    const [headers, key, value] = outbox.split('\n');
+    await kafka.kcat(['-P', '-t', 'outbox.event.assignment', '-K', '\x01', ...headers.split(',').flatMap((header) => ['-H', header])], `${key}\x01${value}\n`);
+    await compare('again');
+  });
+  await project.down();
+  await project.assert_nothing_left();
+});
