@@ -119,7 +119,15 @@ test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) =
   await project.up();
   await postgres.sql(database, "INSERT INTO events (user_id, experiment_id, variant_id, event_type) SELECT 'early', 1, 1, 'page_view' FROM generate_series(1, 100)");
   await connect.start();
-  await eventually('both slots are taken', async () => (await postgres.sql(database, 'SELECT count(*) FROM pg_replication_slots WHERE active')) === '2');
+  await eventually(
+    'both slots are taken',
+    async (seen) => {
+      const active = await postgres.sql(database, 'SELECT slot_name FROM pg_replication_slots WHERE active ORDER BY 1');
+      seen(`${active}\n${connect.log_tail()}`);
+      return active === 'debezium_events\ndebezium_outbox';
+    },
+    { deadline_ms: 180_000, every_ms: 200 },
+  );
   await work(5);
   await compare('the first rows');
 
