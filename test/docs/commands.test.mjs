@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 const root = path.resolve(import.meta.dirname, '../..');
 const binary = process.env.TIDEMARK_BINARY ?? `${root}/build/release/tidemark`;
 const documents = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], { cwd: root, encoding: 'utf8' })
-  .split('\n').filter((file) => /^(README\.md|docs\/.*\.md|packs\/.*\.md)$/.test(file));
+  .split('\n').filter((file) => /^(README\.md|(docs|packs|examples|deploy)\/.*\.md)$/.test(file));
 const run_seconds_max = 60;
 
 export function blocks(text) {
