@@ -31,6 +31,26 @@ export class Postgres {
     return cluster;
   }
 
+  // A hot standby that follows this one, beside it. The caller stops it.
+  async standby(name = 'standby') {
+    const standby = new Postgres();
+    standby.directory = path.join(path.dirname(this.directory), name);
+    fs.mkdirSync(standby.directory);
+    if (as_postgres.length) run_now('chown', ['postgres', standby.directory]);
+    const backup = [...as_postgres, bin('pg_basebackup'), '-D', path.join(standby.directory, 'data'), '-R', '-X', 'stream', '-c', 'fast', '--no-sync', '-d', this.url('postgres')];
+    run_now(backup[0], backup.slice(1), { cwd: standby.directory });
+    standby.settings = this.settings;
+    [standby.port] = await free_ports(1);
+    await standby.up();
+    return standby;
+  }
+
+  // What is committed here by now is there.
+  async followed_by(standby) {
+    const position = await this.position();
+    await eventually('the standby has followed', async () => (await standby.sql('postgres', `SELECT pg_last_wal_replay_lsn() >= '${position}'`)) === 't');
+  }
+
   async up() {
     const options = { port: this.port, listen_addresses: '127.0.0.1', unix_socket_directories: '', ...this.settings };
     const command = [...as_postgres, bin('postgres'), '-D', path.join(this.directory, 'data'), ...Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`])];

@@ -169,3 +169,41 @@ test('rows that are committed late are not missed', { timeout: 300_000 }, async 
   await project.assert_equal('by customer', postgres, database, 'SELECT customer, count(*), sum(amount) FROM orders GROUP BY customer', 'SELECT * FROM analytics.by_customer');
   await project.down();
 });
+
+test('a standby as the source, and its promotion', { timeout: 300_000 }, async (t) => {
+  let standby;
+  // Before the world, which waits until nothing of it runs.
+  t.after(() => standby?.stop());
+  const world = await make_world(t, 'batch_standby', { pack: null });
+  const { project, postgres, database, url } = world;
+  const sql = (text) => postgres.sql(database, text);
+  await sql(`${orders} INSERT INTO orders (customer, amount, changed_at) SELECT g % 100, g, now() - (20000 - g) * interval '1 second' FROM generate_series(1, 20000) g;`);
+  standby = await postgres.standby();
+  await postgres.followed_by(standby);
+  project.environment.ADS_DATABASE_URL = standby.url(database);
+  project.write('sources/shop.yaml', source_with('{ every: 1s, cursor: changed_at, overlap: 1s, deletes: { every: 1s } }'));
+  project.write('models/analytics/by_customer.sql', by_customer);
+  await project.up();
+  const equal = async (what) => {
+    await project.assert_verified();
+    await project.assert_equal(what, standby, database, 'SELECT customer, count(*), sum(amount) FROM orders GROUP BY customer', 'SELECT * FROM analytics.by_customer');
+  };
+  await equal('the load');
+
+  // Open on the primary while the standby is read.
+  const late = new Child('psql', ['-XAtq', '-d', url, '-c', 'BEGIN; INSERT INTO orders (customer, amount) VALUES (1, 10); SELECT pg_sleep(4); COMMIT']);
+  await eventually('it has written', async () => (await sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(4)%' AND pid <> pg_backend_pid()")) === '1');
+  await sql('UPDATE orders SET amount = amount + 1, changed_at = now() WHERE id % 50 = 0; DELETE FROM orders WHERE id % 77 = 0; INSERT INTO orders (customer, amount) SELECT g % 7, g FROM generate_series(1, 500) g');
+  assert.equal((await late.ended).code, 0);
+  await postgres.followed_by(standby);
+  await equal('changes on the primary');
+
+  await postgres.stop();
+  await standby.sql('postgres', 'SELECT pg_promote(true, 60)');
+  await standby.sql(database, "INSERT INTO orders (customer, amount) SELECT g % 9, g FROM generate_series(1, 300) g; UPDATE orders SET customer = 3, changed_at = now() WHERE id % 41 = 0; DELETE FROM orders WHERE id % 43 = 0");
+  await equal('after the promotion');
+  await project.down();
+  await project.up();
+  await equal('after a restart');
+  await project.down();
+});
