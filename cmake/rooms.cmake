@@ -1,10 +1,10 @@
 # The rooms in their order. tidemark_room(NAME LIBRARIES ...) makes library tidemark_NAME from src/NAME/*.cc and, when
-# there are any, test program tidemark_NAME_test from src/NAME/*_test.cc. A room links the room before it, so symbols
+# there are any, test program tidemark_NAME_test from src/NAME/*_test.cc, run in TEST_SHARDS processes (1). A room links the room before it, so symbols
 # flow one way only; scripts/check-layering checks that includes do too.
 set(TIDEMARK_PREVIOUS_ROOM "")
 
 function(tidemark_room name)
-  cmake_parse_arguments(ROOM "" "" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "" "TEST_SHARDS" "LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
@@ -21,8 +21,19 @@ function(tidemark_room name)
     target_link_libraries(tidemark_${name}_test PRIVATE tidemark_${name} GTest::gtest_main GTest::gmock)
     target_compile_definitions(tidemark_${name}_test PRIVATE TIDEMARK_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TIDEMARK_BINARY_DIR="${CMAKE_BINARY_DIR}")
     # Tests over many random seeds take minutes: a type of their own (TIDEMARK_SEEDS, TIDEMARK_SEED).
-    add_test(NAME unit.${name} COMMAND tidemark_${name}_test --gtest_filter=-RandomModels.*)
-    set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 1800)
+    if(NOT ROOM_TEST_SHARDS)
+      set(ROOM_TEST_SHARDS 1)
+    endif()
+    foreach(shard RANGE 1 ${ROOM_TEST_SHARDS})
+      set(test unit.${name})
+      if(ROOM_TEST_SHARDS GREATER 1)
+        set(test unit.${name}.${shard})
+      endif()
+      math(EXPR index "${shard} - 1")
+      add_test(NAME ${test} COMMAND tidemark_${name}_test --gtest_filter=-RandomModels.*)
+      set_tests_properties(${test} PROPERTIES LABELS unit TIMEOUT 1800
+        ENVIRONMENT "GTEST_TOTAL_SHARDS=${ROOM_TEST_SHARDS};GTEST_SHARD_INDEX=${index}")
+    endforeach()
     if(EXISTS ${CMAKE_SOURCE_DIR}/src/${name}/property_test.cc)
       add_test(NAME property.${name} COMMAND tidemark_${name}_test --gtest_filter=RandomModels.*)
       set_tests_properties(property.${name} PROPERTIES LABELS property TIMEOUT 1800)
@@ -50,8 +61,9 @@ if(TARGET tidemark_kafka_bench)
 endif()
 tidemark_room(clickhouse LIBRARIES CURL::libcurl Boost::json OpenSSL::Crypto)
 tidemark_room(http LIBRARIES Boost::boost OpenSSL::SSL)
-tidemark_room(ingest)
-tidemark_room(models)
+# Minutes of tests against real servers: in parts, so that no core waits for the longest.
+tidemark_room(ingest TEST_SHARDS 2)
+tidemark_room(models TEST_SHARDS 4)
 tidemark_room(profiles)
 tidemark_room(segments)
 tidemark_room(notify)
