@@ -84,6 +84,13 @@ KafkaTable read_table(Reader reader, const YamlNode& node, KafkaFormat format) {
                   "Leave it out.");
   if (table.append_only && !table.key.empty())
     mapping.error("key", "a table that is append_only has no key", "Keep one of the two.");
+  // Only the messages know their key otherwise, and nobody has seen one: it would be a log, and count an
+  // update twice.
+  bool of_changes = format == KafkaFormat::debezium || format == KafkaFormat::flat;
+  if (of_changes && !table.columns.empty() && table.key.empty() && !table.append_only)
+    mapping.error("columns", "a table of changes whose columns are declared needs its key, too",
+                  "key: [id], as the primary key in the database; or append_only: true, when rows are only "
+                  "ever added.");
   std::set<std::string> names;
   for (const auto& [name, type] : table.columns) {
     names.insert(name);

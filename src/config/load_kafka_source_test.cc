@@ -59,7 +59,8 @@ TEST_F(KafkaSourceTest, EveryMistakeIsReported) {
         "tables:\n"
         "    - table: t\n      columns: { id: Integer, _x: String }\n      key: [nothing]\n      forms: { "
         "id: msec }\n"
-        "    - { table: t, append_only: true, key: [id] }\n");
+        "    - { table: t, append_only: true, key: [id] }\n"
+        "    - { table: u, columns: { id: Int64 } }\n");
   write("sources/b.yaml", "source: b\nkafka: { brokers: x, topics: [t], tables: [{ table: t }] }\n");
   std::string text = errors();
   EXPECT_THAT(text, HasSubstr("needs the key `brokers`"));
@@ -71,6 +72,7 @@ TEST_F(KafkaSourceTest, EveryMistakeIsReported) {
   EXPECT_THAT(text, HasSubstr("`nothing` is not among `columns`"));
   EXPECT_THAT(text, HasSubstr("`msec` is no form of values"));
   EXPECT_THAT(text, HasSubstr("append_only has no key"));
+  EXPECT_THAT(text, HasSubstr("columns are declared needs its key"));
   EXPECT_THAT(text, HasSubstr("the table `t` is declared twice"));
   EXPECT_THAT(text, HasSubstr("belongs to the source `a` already"));
 }
