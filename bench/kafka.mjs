@@ -75,6 +75,8 @@ function cpu_of(contestant, broker) {
   return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, usage(pid).cpu_s]));
 }
 
+const cost = (cpu) => Object.entries(cpu).map(([name, microseconds]) => `${name} ${microseconds.toFixed(1)}`).join(', ') + ' CPU us each';
+
 async function measure_backlog({ postgres, broker, contestants, rounds, changes, note, measured }) {
   let next_id = 1_000_001;
   for (let round = 0; round < rounds; ++round) {
@@ -102,7 +104,7 @@ async function measure_backlog({ postgres, broker, contestants, rounds, changes,
         for (const part of [contestant.writer, contestant.reader]) if (part?.usage) measured.peaks.push(part.usage());
         await contestant.close();
         ((measured.backlog[shape] ??= {})[contestant.name] ??= []).push(speed);
-        note(`kafka round ${round + 1}: ${shape}: ${contestant.name}: ${Math.round(speed)} changes/s`);
+        note(`kafka round ${round + 1}: ${shape}: ${contestant.name}: ${Math.round(speed)} changes/s; ${cost(cpu)}`);
       }
     }
   }
@@ -168,7 +170,7 @@ async function measure_sinks({ postgres, broker, contestants, rounds, program, d
       const speed = messages / elapsed;
       (measured.sink_cpu[name] ??= []).push(cpu);
       (measured.sink[name] ??= []).push(speed);
-      note(`kafka round ${round + 1}: full topic: ${name}: ${Math.round(speed)} messages/s`);
+      note(`kafka round ${round + 1}: full topic: ${name}: ${Math.round(speed)} messages/s; ${cost(cpu)}`);
     }
   }
   warehouse.pause();

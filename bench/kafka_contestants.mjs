@@ -112,7 +112,11 @@ class Contestant {
     }, { deadline_s: 180 });
     await this.close();
   }
-  async open() { this.warehouse.resume(); }
+  async open() {
+    this.warehouse.resume();
+    // What it was asked before it was stopped is answered, or reset, in its first moments.
+    for (let times = 0; times < 3; ++times) await until('ClickHouse to go on', () => this.warehouse.query('SELECT 1').catch(() => null), { every_ms: 100 });
+  }
   async close() { this.warehouse.pause(); }
 }
 
