@@ -4,8 +4,9 @@
 //   engine     Debezium -> Kafka -> ClickHouse's Kafka table engine -> materialized view -> ReplacingMergeTree
 //   debezium   Debezium -> Kafka -> `tidemark up`
 //   capture    `tidemark up --role capture` -> Kafka -> `tidemark up --role sink`
-// All have the same shape: open() starts what reads, begin() starts what takes the replication slot and resolves when
-// it has it, close() ends both. What is written meanwhile waits in the slot.
+// All have the same shape: open() starts what reads, begin() starts what takes the replication slot, resolves when it has it,
+// and gives the time from which it is measured: a connector's from the slot being taken, because starting a virtual machine is
+// not what is compared; tidemark's from the start of its process. close() ends both. What is written meanwhile waits in the slot.
 import fs from 'node:fs';
 import { Connect } from '../test/harness/connect.mjs';
 import { columns } from './tables.mjs';
@@ -128,11 +129,13 @@ export class Direct extends Contestant {
   }
   async begin() {
     if (!this.writer.http_port) await this.writer.write_project();
+    const started = performance.now();
     this.writer.start();
     await taken(this.postgres, this.writer);
+    return started;
   }
   check() { this.writer.check(); }
-  processes() { return { capture: this.writer.child.pid }; }
+  processes() { return { capture: this.writer.child?.pid }; }
   async close() {
     await this.writer.stop();
     await super.close();
@@ -198,9 +201,10 @@ export class Engine extends Contestant {
     this.writer.configure(this.tuned ? 10 : 500);
     const started = this.writer.start();
     await Promise.race([taken(this.postgres, this.writer), started.then(() => new Promise(() => {}))]);
+    return performance.now();
   }
   check() { this.writer.check(); }
-  processes() { return { Debezium: this.writer.worker.child.pid }; }
+  processes() { return { Debezium: this.writer.worker.child?.pid }; }
   async close() {
     await this.writer.stop();
     for (const table of this.tables) await drop_engine(this.warehouse, this.database, table);
@@ -226,12 +230,13 @@ export class ThroughDebezium extends Contestant {
     this.writer.configure(this.tuned ? 10 : 500);
     const started = this.writer.start();
     await Promise.race([taken(this.postgres, this.writer), started.then(() => new Promise(() => {}))]);
+    return performance.now();
   }
   check() {
     this.writer.check();
     this.reader.check();
   }
-  processes() { return { Debezium: this.writer.worker.child.pid, sink: this.reader.child.pid }; }
+  processes() { return { Debezium: this.writer.worker.child?.pid, sink: this.reader.child.pid }; }
   async close() {
     await this.writer.stop();
     await this.reader.stop();
@@ -256,15 +261,17 @@ export class ThroughCapture extends Contestant {
     await this.reader.until_streaming();
   }
   async begin() {
+    const started = performance.now();
     this.writer.start();
     await Promise.race([taken(this.postgres, this.writer), ended(this.writer.child)]);
     this.writer.check();
+    return started;
   }
   check() {
     this.writer.check();
     this.reader.check();
   }
-  processes() { return { capture: this.writer.child.pid, sink: this.reader.child.pid }; }
+  processes() { return { capture: this.writer.child?.pid, sink: this.reader.child.pid }; }
   async close() {
     await this.writer.stop();
     await this.reader.stop();
