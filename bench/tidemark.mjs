@@ -4,6 +4,12 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { Warehouse, end, ended, free_port, until, usage } from './servers.mjs';
 
+// A run that fails leaves none of them behind.
+const living = new Set();
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
 export class Tidemark {
   constructor({ program, directory, postgres, warehouse, name, tables }) {
     Object.assign(this, { program, directory, postgres, warehouse, name, tables });
@@ -36,7 +42,10 @@ postgres:
     });
     fs.closeSync(log);
     this.failed = null;
-    ended(this.child).then((code) => {
+    const { child } = this;
+    living.add(child);
+    ended(child).then((code) => {
+      living.delete(child);
       if (!this.stopping) this.failed = `tidemark ended by itself with ${code}:\n${this.log_end()}`;
     });
     this.stopping = false;
