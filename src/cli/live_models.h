@@ -17,6 +17,9 @@ class LiveModels {
  public:
   LiveModels() { publish({}); }
 
+  // Before the first: other processes write to the same stores.
+  void share_stores() { writers_ = models::Runtime::Writers::many; }
+
   // A new project: nothing of before is kept right any more.
   void replace(models::CompiledModels models);
   // The public views of these models are theirs from here on; what they replace is kept right on.
@@ -37,6 +40,7 @@ class LiveModels {
   std::shared_ptr<const models::CompiledModels> published_;
   std::shared_ptr<const models::Lineage> lineage_;
   std::shared_ptr<models::Runtime> runtime_;
+  models::Runtime::Writers writers_ = models::Runtime::Writers::one;
 };
 
 }  // namespace tidemark::cli

@@ -12,6 +12,8 @@
 #include "cli/source_pipelines.h"
 #include "clickhouse/client_pool.h"
 #include "clickhouse/embedded_server.h"
+#include "clickhouse/deduplication.h"
+#include "ingest/kafka_slots_limits.h"
 #include "models/audits.h"
 #include "models/change_tables.h"
 #include "models/compiler.h"
@@ -20,6 +22,7 @@
 #include "models/model_state.h"
 #include "models/plan.h"
 #include "models/refresh_service.h"
+#include "models/sql_tokens.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -236,9 +239,27 @@ struct RunningProject::State {
     }
   }
 
+  // Each process would have to follow at the same place between two cuts of all.
+  Result<uint64_t> begin_deployment(DeployRequest request) {
+    if (SourcePipelines::shared(project))
+      return fail(
+          ErrorKind::conflict,
+          "models over a source with slots are not changed while it runs: other processes write to them",
+          "end all processes of the project, change the models, and start one after the other");
+    return desk->begin(std::move(request));
+  }
+
+  Result<uint64_t> ask_refresh(const std::string& model) {
+    if (pipelines.leads()) return refreshes->ask(model);
+    return fail(ErrorKind::conflict,
+                fmt::format("{} is refreshed by the process that works on slot 0, which is another", model),
+                "ask that one: its log says that it leads");
+  }
+
   // A result of half a table is not shown. A source that has streamed is complete, also while Postgres is
   // away.
   bool complete(const std::set<std::string>& tables) {
+    if (!pipelines.leads()) return false;
     for (const auto& source : status().sources) {
       if (source.follows()) streamed.insert(source.source);
       for (const auto& table : source.tables)
@@ -338,12 +359,17 @@ struct RunningProject::State {
                   fmt::format("{} in the models\n{}", counted(compilation.errors.size(), "error"), text));
     }
     if (!options.recopy) TRY_VOID(finish_interrupted_cut(*client, compilation.models, options));
+    bool shared = SourcePipelines::shared(project);
+    if (shared && !TRY(models::compute_plan(*client, compilation.models)).empty())
+      if (auto alone = pipelines.check_alone(); !alone)
+        return fail(std::move(alone.error()).in("the models differ from those that are deployed"));
     auto tell = [](const models::ApplyProgress& progress) {
       if (progress.chunk == 0)
         log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
     };
-    for_later = TRY(models::prepare(*client, compilation.models, tell,
-                                    options.recopy ? UINT64_MAX : limits::backfill_before_start_rows));
+    for_later =
+        TRY(models::prepare(*client, compilation.models, tell,
+                            options.recopy || shared ? UINT64_MAX : limits::backfill_before_start_rows));
     models::CompiledModels deployed = std::move(compilation.models);
     models::adopt_generations(deployed, TRY(models::ModelState::load(*client)));
     std::erase_if(deployed.models, [&](const auto& model) {
@@ -351,6 +377,14 @@ struct RunningProject::State {
     });
     models.replace(std::move(deployed));
     return follow();
+  }
+
+  // Tokens of a dead process's cut must be known until another one replays it, however fast others go on.
+  Status widen_windows() {
+    std::set<std::string> databases{"bronze"};
+    for (const auto& model : models.published()->models)
+      for (const auto& table : model.physical) databases.insert(TRY(models::tokenize(table)).at(0).name);
+    return clickhouse::widen_deduplication(*pool->lease(), databases, limits::kafka_slots_window_blocks);
   }
 
   void make_desk() {
@@ -415,11 +449,11 @@ struct RunningProject::State {
     std::string token = TRY(random_token());
     options.control_token = token;
     options.deploy = [this](const std::string& request) -> Result<std::string> {
-      uint64_t number = TRY(desk->begin(TRY(DeployRequest::from_json(request))));
+      uint64_t number = TRY(begin_deployment(TRY(DeployRequest::from_json(request))));
       return fmt::format("{{\"deployment\":{}}}", number);
     };
     options.deployment = [this] { return desk->document(); };
-    options.refresh = [this](const std::string& model) { return refreshes->ask(model); };
+    options.refresh = [this](const std::string& model) { return ask_refresh(model); };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_running_instance(project.root, {server->url(), token});
@@ -468,7 +502,9 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.open_warehouse(options));
   state.make_refreshes();
   TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
+  if (SourcePipelines::shared(state.project)) state.models.share_stores();
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
+  if (SourcePipelines::shared(state.project)) TRY_VOID(state.widen_windows());
   state.make_desk();
   TRY_VOID(state.start_page());
   state.pipelines.start();
@@ -494,19 +530,20 @@ void RunningProject::stop() {
   state_->stop();
 }
 Result<uint64_t> RunningProject::deploy(DeployRequest request) {
-  return state_->desk->begin(std::move(request));
+  return state_->begin_deployment(std::move(request));
 }
 void RunningProject::tidy() {
   int64_t now = system_clock().monotonic_micros();
   if (now - state_->tidied_at < tidy_every_us) return;
   state_->tidied_at = now;
-  state_->desk->expire();
+  // Others may still write to old versions.
+  if (state_->pipelines.leads() && state_->pipelines.owns_all()) state_->desk->expire();
 }
 bool RunningProject::only_models_changed() const {
   return files_beside_models(state_->project.root) == state_->other_files;
 }
 Status RunningProject::refresh(const std::string& model) {
-  TRY_VOID(state_->refreshes->answer(model, TRY(state_->refreshes->ask(model))));
+  TRY_VOID(state_->refreshes->answer(model, TRY(state_->ask_refresh(model))));
   return {};
 }
 

@@ -12,6 +12,7 @@ namespace tidemark::cli {
 
 Status SourcePipelines::prepare(const config::Project& project, clickhouse::ClientPool& pool,
                                 const Options& options) {
+  shared_.clear();
   pipelines_.clear();
   ingest::ModelHooks hooks = options.hooks;
   hooks.barrier = &barrier_;
@@ -31,14 +32,40 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
       TRY_VOID(add(source.name, std::make_unique<ingest::PostgresPipeline>(std::move(postgres), pool, hooks,
                                                                            system_clock(), options.on_cut)));
   }
-  for (const auto& source : project.kafka_sources)
-    TRY_VOID(
-        add(source.name, std::make_unique<ingest::KafkaPipeline>(
-                             ingest::KafkaPipelineOptions{.source = source,
-                                                          .tables_with_changes = options.tables_with_changes,
-                                                          .recopy = options.recopy},
-                             pool, hooks, system_clock(), options.on_cut)));
+  for (const auto& source : project.kafka_sources) {
+    ingest::KafkaPipelineOptions kafka{.source = source,
+                                       .tables_with_changes = options.tables_with_changes,
+                                       .recopy = options.recopy,
+                                       .slot = {.count = source.slots}};
+    if (!kafka.slot.shared()) {
+      TRY_VOID(add(source.name, std::make_unique<ingest::KafkaPipeline>(std::move(kafka), pool, hooks,
+                                                                        system_clock(), options.on_cut)));
+      continue;
+    }
+    auto pipeline = std::make_unique<ingest::KafkaSlotsPipeline>(std::move(kafka), pool, hooks,
+                                                                 system_clock(), options.on_cut);
+    shared_.push_back(pipeline.get());
+    TRY_VOID(add(source.name, std::move(pipeline)));
+  }
   return {};
+}
+
+bool SourcePipelines::shared(const config::Project& project) {
+  return std::any_of(project.kafka_sources.begin(), project.kafka_sources.end(),
+                     [](const auto& source) { return source.slots > 1; });
+}
+
+bool SourcePipelines::leads() const {
+  return shared_.empty() || shared_.front()->leads();
+}
+
+Status SourcePipelines::check_alone() {
+  for (auto* pipeline : shared_) TRY_VOID(pipeline->check_alone());
+  return {};
+}
+
+bool SourcePipelines::owns_all() const {
+  return std::all_of(shared_.begin(), shared_.end(), [](const auto* one) { return one->owns_all(); });
 }
 
 void SourcePipelines::start() {

@@ -6,6 +6,7 @@
 #include "clickhouse/client_pool.h"
 #include "config/project.h"
 #include "ingest/applier.h"
+#include "ingest/kafka_slots_pipeline.h"
 #include "ingest/source_pipeline.h"
 
 #include <functional>
@@ -38,6 +39,15 @@ class SourcePipelines {
   Status prepare_change_rows(const std::set<std::string>& tables);
   void begin_change_rows(const std::set<std::string>& tables);
 
+  // Sources that several processes share (ingest/kafka_slots_pipeline.h).
+  static bool shared(const config::Project& project);
+  // We are the one that does what is to be done once a project; so is who shares nothing.
+  bool leads() const;
+  // While starting: nobody else works on a shared source. Errors: conflict.
+  Status check_alone();
+  // All slots of all shared sources are ours.
+  bool owns_all() const;
+
   ingest::PipelineStatus status() const;
   std::optional<Error> gave_up() const;
 
@@ -46,6 +56,7 @@ class SourcePipelines {
 
   ingest::CutBarrier barrier_;
   std::vector<std::unique_ptr<ingest::SourcePipeline>> pipelines_;
+  std::vector<ingest::KafkaSlotsPipeline*> shared_;  // of these
 };
 
 }  // namespace tidemark::cli

@@ -80,6 +80,7 @@ Status retry(const RetryPolicy& policy, const std::atomic<bool>& stop,
   std::optional<Error> last;
   for (int attempt = 1;; ++attempt) {
     if (stop.load()) return fail(cancelled(last));
+    if (policy.before_try) TRY_VOID(policy.before_try());
     Status outcome = action();
     if (outcome || !worth_another_try(outcome.error())) return outcome;
     int64_t left = deadline - now_ms();

@@ -24,6 +24,8 @@ struct RetryPolicy {
   std::chrono::milliseconds attempt_timeout{60'000};  // of one try
   std::chrono::milliseconds backoff_min{20};
   std::chrono::milliseconds backoff_max{2'000};
+  // Asked before each try; an error ends it all. May be empty.
+  std::function<Status()> before_try;
   // Told about each failed try that will be repeated (for logs and counters); may be empty.
   std::function<void(const Error&, int attempt)> on_retry;
 };

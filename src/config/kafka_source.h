@@ -31,6 +31,7 @@ struct KafkaSource {
   std::string brokers;
   std::vector<std::string> topics;  // names, or ^patterns; those of `tables` are among them
   std::string group;                // default tidemark_<name>
+  uint32_t slots = 1;               // shares that several processes may work on (docs/KAFKA.md)
   KafkaFormat format = KafkaFormat::debezium;
   bool from_latest = false;  // what is there before the first start is not read
   bool accept_gaps = false;  // messages that the brokers removed before they were read are passed over

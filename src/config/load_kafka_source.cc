@@ -14,6 +14,9 @@ const std::vector<std::pair<std::string, KafkaFormat>> formats = {
 const std::set<std::string> form_words = {"base64", "hex", "decimal_bytes", "days",    "s",       "ms",
                                           "us",     "ns",  "time_ms",       "time_us", "time_ns", "json"};
 
+// A slot costs a thread, a client and a connection of the process that works on it; and it is what a process
+// can be given, so there are more than one will ever run.
+constexpr int64_t slots_max = 64;
 // Settings that would undo what exactly-once rests on.
 const std::set<std::string> own_settings = {"bootstrap.servers",       "group.id",
                                             "enable.auto.commit",      "auto.offset.reset",
@@ -125,6 +128,7 @@ void load_kafka_source(Reader reader, const YamlNode& node, const std::string& n
   source.format = mapping.choice<KafkaFormat>("format", formats, KafkaFormat::debezium);
   source.topics = read_topics(mapping);
   source.group = mapping.text("group", "tidemark_" + name);
+  source.slots = static_cast<uint32_t>(mapping.integer("slots", 1, slots_max).value_or(1));
   source.from_latest = mapping.choice<bool>("start", {{"earliest", false}, {"latest", true}}, false);
   source.accept_gaps = mapping.choice<bool>("gaps", {{"refuse", false}, {"accept", true}}, false);
   source.ignore_unknown_fields =

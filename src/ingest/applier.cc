@@ -67,7 +67,7 @@ Applier::Applier(clickhouse::ClientPool& pool, StateStore& state, const ModelHoo
       clock_(clock),
       on_cut_(std::move(on_cut)),
       stop_(stop),
-      policy_(apply_policy("apply")),
+      policy_(state.guarded(apply_policy("apply"))),
       images_(bronze_images(pool, policy_, stop)) {}
 
 Status Applier::run() {

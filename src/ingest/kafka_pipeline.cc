@@ -13,6 +13,11 @@ namespace {
 
 constexpr const char* recopy = "empty the tables and read what the brokers have with: tidemark up --recopy";
 
+// "" without slots, as every other source.
+std::string recorded_slots(const KafkaSlot& slot) {
+  return slot.shared() ? std::to_string(slot.count) : "";
+}
+
 // Trying again cannot help until somebody acts.
 bool final(const Error& error) {
   return error.kind == ErrorKind::refused || error.kind == ErrorKind::config ||
@@ -83,6 +88,11 @@ void KafkaPipeline::start() {
   thread_ = std::thread([this] { run(); });
 }
 
+void KafkaPipeline::stop_at_once() {
+  stop_now_ = true;
+  stop();
+}
+
 void KafkaPipeline::stop() {
   stop_reading_ = true;
   {
@@ -115,10 +125,10 @@ void KafkaPipeline::run() {
     Error& error = ended.error();
     bool hopeless = final(error);
     set_state(hopeless ? "failed" : "waiting", error.message);
-    log::error("source {}: {}", options_.source.name, error.describe());
+    log::error("source {}: {}", stream_name(), error.describe());
     if (hopeless && !streamed_) {
       std::lock_guard lock(mutex_);
-      gave_up_ = std::move(error).in("source " + options_.source.name);
+      gave_up_ = std::move(error).in("source " + stream_name());
       return;
     }
     if (clock_.monotonic_micros() - started > limits::source_healthy_us) backoff = limits::source_backoff_min;
@@ -128,23 +138,38 @@ void KafkaPipeline::run() {
   set_state("stopped");
 }
 
+Result<uint16_t> KafkaPipeline::settle() {
+  auto consumer = TRY(open());
+  std::string cluster = TRY(consumer.cluster());
+  auto record = TRY(state_store_.source(options_.source.name));
+  bool again = !record || !record->copied || options_.recopy;
+  if (!again && record->system_id != cluster)
+    return fail(ErrorKind::unsupported,
+                "this is not the Kafka cluster the warehouse was filled from (its identity differs)",
+                std::string("check `brokers`; or ") + recopy);
+  if (!again && record->slot != recorded_slots(options_.slot))
+    return fail(ErrorKind::unsupported,
+                fmt::format("the warehouse was filled with `slots: {}`, and the project says {}",
+                            record->slot.empty() ? "1" : record->slot, options_.slot.count),
+                std::string("write the old number again; or ") + recopy);
+  if (!again) return record->epoch;
+  auto epoch = static_cast<uint16_t>(record ? record->epoch + 1 : 1);
+  TRY_VOID(begin_epoch(consumer, cluster, epoch));
+  options_.recopy = false;
+  return epoch;
+}
+
 Status KafkaPipeline::run_once() {
   set_state("starting");
   uint16_t epoch = 0;
-  {
-    auto consumer = TRY(open());
-    std::string cluster = TRY(consumer.cluster());
+  if (options_.slot.shared()) {
+    if (!options_.leased()) return fail(ErrorKind::conflict, "the group gave the slot to another process");
     auto record = TRY(state_store_.source(options_.source.name));
-    if (record && record->copied && !options_.recopy && record->system_id != cluster)
-      return fail(ErrorKind::unsupported,
-                  "this is not the Kafka cluster the warehouse was filled from (its identity differs)",
-                  std::string("check `brokers`; or ") + recopy);
-    if (!record || !record->copied || options_.recopy) {
-      TRY_VOID(begin_epoch(consumer, cluster, static_cast<uint16_t>(record ? record->epoch + 1 : 1)));
-      options_.recopy = false;
-      record = TRY(state_store_.source(options_.source.name));
-    }
+    if (!record || !record->copied || record->slot != recorded_slots(options_.slot))
+      return fail(ErrorKind::conflict, "the source is being begun anew by another process");
     epoch = record->epoch;
+  } else {
+    epoch = TRY(settle());
   }
   {
     std::lock_guard lock(mutex_);
@@ -156,7 +181,10 @@ Status KafkaPipeline::run_once() {
 
 // Like a copy of nothing: models of these tables begin empty.
 Status KafkaPipeline::begin_epoch(kafka::Consumer& consumer, const std::string& cluster, uint16_t epoch) {
-  SourceRecord record{.source = options_.source.name, .epoch = epoch, .system_id = cluster};
+  SourceRecord record{.source = options_.source.name,
+                      .epoch = epoch,
+                      .system_id = cluster,
+                      .slot = recorded_slots(options_.slot)};
   TRY_VOID(state_store_.save(record));
   std::vector<std::string> names;
   for (const auto& table : tables_.tables) {
@@ -164,20 +192,29 @@ Status KafkaPipeline::begin_epoch(kafka::Consumer& consumer, const std::string& 
     names.push_back(table.name);
   }
   if (hooks_.reset) TRY_VOID(hooks_.reset(names));
-  KafkaPlaces places;
-  for (const auto& topic : tables_.topics)
-    for (int32_t partition = 0; partition < topic.partitions; ++partition) {
-      auto marks = TRY(consumer.watermarks(topic.topic, partition));
-      places.partitions[{topic.topic, partition}].offset =
-          options_.source.from_latest ? marks.end : marks.first;
-    }
   if (hooks_.after_copy) TRY_VOID(hooks_.after_copy(make_version(epoch, 0, 0), names));
-  TRY_VOID(state_store_.fence({.source = options_.source.name,
-                               .epoch = epoch,
-                               .cut = 0,
-                               .end_lsn = places.sum(),
-                               .committed_at = clock_.wall_micros(),
-                               .places = places.text()}));
+  for (KafkaSlot slot = {.number = 0, .count = options_.slot.count}; slot.number < slot.count;
+       ++slot.number) {
+    KafkaPlaces places;
+    for (const auto& topic : tables_.topics)
+      for (int32_t partition = 0; partition < topic.partitions; ++partition) {
+        if (!slot.owns(topic.topic, partition)) continue;
+        auto marks = TRY(consumer.watermarks(topic.topic, partition));
+        places.partitions[{topic.topic, partition}].offset =
+            options_.source.from_latest ? marks.end : marks.first;
+      }
+    TRY_VOID(state_store_.fence({.source = slot.stream(options_.source.name),
+                                 .epoch = epoch,
+                                 .cut = slot.first_cut(),
+                                 .end_lsn = places.sum(),
+                                 .committed_at = clock_.wall_micros(),
+                                 .places = places.text()}));
+    if (slot.shared())
+      TRY_VOID(state_store_.save({.source = slot.stream(options_.source.name),
+                                  .epoch = epoch,
+                                  .system_id = cluster,
+                                  .copied = true}));
+  }
   record.copied = true;
   return state_store_.save(record);
 }
@@ -188,6 +225,7 @@ Status KafkaPipeline::check_places(kafka::Consumer& consumer, KafkaPlaces& place
   for (const auto& topic : topics) {
     if (!tables_.table_of.contains(topic.topic)) continue;
     for (int32_t partition = 0; partition < topic.partitions; ++partition) {
+      if (!options_.slot.owns(topic.topic, partition)) continue;
       auto [entry, fresh] = places.partitions.try_emplace({topic.topic, partition});
       auto marks = TRY(consumer.watermarks(topic.topic, partition));
       int64_t& offset = entry->second.offset;
@@ -222,16 +260,19 @@ Status KafkaPipeline::check_places(kafka::Consumer& consumer, KafkaPlaces& place
 }
 
 Status KafkaPipeline::stream(uint16_t epoch) {
-  auto fenced = TRY(state_store_.fenced(options_.source.name, epoch));
+  // The applier finishes what it has when we are told to stop; everything else stops at once.
+  StateStore fences(pool_, apply_policy("state"), stop_now_);
+  if (options_.slot.shared()) TRY_VOID(fences.claim(stream_name(), epoch, options_.leased));
+  auto [fenced, planned] = TRY(fences.newest(stream_name(), epoch));
   if (!fenced) return fail(ErrorKind::internal, "the source's first fence is missing", recopy);
-  auto planned = TRY(state_store_.planned(options_.source.name, epoch));
   if (planned && planned->cut <= fenced->cut) planned.reset();
   KafkaReaderStart start{.source = options_.source.name,
                          .epoch = epoch,
                          .fenced = *fenced,
                          .places = TRY(KafkaPlaces::parse(fenced->places)),
                          .planned = planned,
-                         .decoder = decoder_options(options_.source)};
+                         .decoder = decoder_options(options_.source),
+                         .slot = options_.slot};
   if (planned) start.planned_places = TRY(KafkaPlaces::parse(planned->places));
   {
     auto consumer = TRY(open());
@@ -244,7 +285,7 @@ Status KafkaPipeline::stream(uint16_t epoch) {
   applied_.fenced_lsn = applied_.queryable_lsn = fenced->end_lsn;
   applied_.cut = fenced->cut;
   // Until the first fence of this life, unless the last one ended in peace.
-  applied_.in_doubt = !TRY(state_store_.ended_in_peace(options_.source.name, epoch));
+  applied_.in_doubt = !TRY(state_store_.ended_in_peace(stream_name(), epoch));
   TRY_VOID(state_store_.began(*fenced));
   if (applied_.as_of_micros == 0) applied_.as_of_micros = fenced->committed_at;
   read_.received_lsn = read_.cut_lsn = start.places.sum();
@@ -255,7 +296,7 @@ Status KafkaPipeline::stream(uint16_t epoch) {
     std::lock_guard lock(mutex_);
     if (consumer_ != nullptr) consumer_->wake();
   });
-  log::info("source {}: reading {} partitions of {} topics (cut {}{})", options_.source.name,
+  log::info("source {}: reading {} partitions of {} topics (cut {}{})", stream_name(),
             start.places.partitions.size(), tables_.table_of.size(), fenced->cut,
             planned ? fmt::format(", replaying cut {}", planned->cut) : "");
   set_state("streaming");
@@ -267,8 +308,6 @@ Status KafkaPipeline::stream(uint16_t epoch) {
     for (const auto& table : tables_.tables)
       if (!table.has_changes && pending_change_rows_.contains(table.name)) handoff.close();
   }
-  // The applier finishes what it has when we are told to stop; everything else stops at once.
-  StateStore fences(pool_, apply_policy("state"), stop_now_);
   Applier applier(pool_, fences, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
   Status applied;
   std::thread apply_thread([&] { applied = applier.run(); });
@@ -288,7 +327,7 @@ Status KafkaPipeline::stream(uint16_t epoch) {
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
   if (!applied_.in_doubt) {
-    auto last = TRY(fences.fenced(options_.source.name, epoch));
+    auto last = TRY(fences.fenced(stream_name(), epoch));
     if (last) TRY_VOID(fences.stopped(*last));
   }
   return {};
@@ -346,7 +385,9 @@ Result<bool> KafkaPipeline::look_around(kafka::Consumer& consumer, KafkaReader& 
       continue;
     }
     for (int32_t partition = 0; partition < topic.partitions; ++partition) {
-      if (reader.places().partitions.contains({topic.topic, partition})) continue;
+      if (!options_.slot.owns(topic.topic, partition) ||
+          reader.places().partitions.contains({topic.topic, partition}))
+        continue;
       log::info("source {}: {}/{} is new", options_.source.name, topic.topic, partition);
       reader.set_place(topic.topic, partition, 0);
       changed = true;
@@ -361,8 +402,9 @@ Result<uint64_t> KafkaPipeline::ask_for_fence() {
   for (const auto& topic : TRY(find_topics(options_.source, consumer)))
     for (int32_t partition = 0; tables_.table_of.contains(topic.topic) && partition < topic.partitions;
          ++partition)
-      target.partitions[{topic.topic, partition}].offset =
-          TRY(consumer.watermarks(topic.topic, partition)).end;
+      if (options_.slot.owns(topic.topic, partition))
+        target.partitions[{topic.topic, partition}].offset =
+            TRY(consumer.watermarks(topic.topic, partition)).end;
   uint64_t position = fences_.ask(std::move(target));
   std::lock_guard lock(mutex_);
   if (consumer_ != nullptr) consumer_->wake();

@@ -6,8 +6,9 @@
 // read, a topic that was made anew, another cluster: the pipeline stops and says so (`gaps: accept` passes
 // over what was removed, on the record); `tidemark up --recopy` empties the tables and begins a new epoch.
 //
-// All partitions are read by this process. New partitions are found while it runs, new topics at the next
-// start. Thread-safe.
+// With slots (kafka_slots_pipeline.h) a pipeline is that of one slot: it reads the partitions of the slot,
+// under the slot's name, and only while the slot is leased to this process. Without, it reads all of them.
+// New partitions are found while it runs, new topics at the next start. Thread-safe.
 #pragma once
 
 #include "config/kafka_source.h"
@@ -23,6 +24,9 @@ struct KafkaPipelineOptions {
   config::KafkaSource source;
   std::set<std::string> tables_with_changes;  // names in bronze that models need change rows of
   bool recopy = false;
+  KafkaSlot slot;
+  // The slot is ours, as far as anybody can know. Empty without slots.
+  std::function<bool()> leased;
 };
 
 class KafkaPipeline final : public SourcePipeline {
@@ -44,11 +48,19 @@ class KafkaPipeline final : public SourcePipeline {
   Status prepare_change_rows(const std::set<std::string>& tables) override;
   void begin_change_rows(const std::set<std::string>& tables) override;
 
+  // The slot is not ours any more: nothing is finished.
+  void stop_at_once();
+  // Begins the first life of the source, or a new one, of all its slots, when there is none or it was asked
+  // for. Nobody else may work on the source meanwhile. Returns the epoch. With slots it is called once by
+  // the one who starts, without by start().
+  Result<uint16_t> settle();
+
  private:
   Status ensure_bronze();
   void run();
   Status run_once();
   Status begin_epoch(kafka::Consumer& consumer, const std::string& cluster, uint16_t epoch);
+  std::string stream_name() const { return options_.slot.stream(options_.source.name); }
   Status check_places(kafka::Consumer& consumer, KafkaPlaces& places);
   Result<bool> look_around(kafka::Consumer& consumer, KafkaReader& reader);
   Status stream(uint16_t epoch);

@@ -14,7 +14,8 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
                          std::map<const CapturedTable*, TableCounters*> counters, StateStore& state,
                          CutHandoff& handoff, KafkaFences& fences, const ApplierCounters& applied,
                          ReaderCounters& read, const Clock& clock, const std::atomic<bool>& stop)
-    : source_(start.source),
+    : source_(start.slot.stream(start.source)),
+      slot_(start.slot),
       epoch_(start.epoch),
       by_lsn_(start.decoder.format == kafka::Format::debezium),
       flat_(start.decoder.format == kafka::Format::flat),
@@ -209,6 +210,13 @@ Status KafkaReader::take_rows(Lane& lane, const kafka::Message& message, const D
 // Everything before it is in a cut before, so that the order within the cut does not matter.
 Status KafkaReader::take_truncate(Lane& lane, const kafka::Message& message, const Decoded& decoded,
                                   KafkaPlace& place) {
+  // Its rows come through partitions of other slots, too.
+  if (slot_.shared())
+    return fail(
+        ErrorKind::unsupported,
+        fmt::format("{} was emptied (TRUNCATE), which a source with slots cannot follow",
+                    lane.table->display()),
+        "write `slots: 1` and read all again with: tidemark up --recopy; or empty tables with DELETE");
   if (open_rows_ > 0 && !replaying_) {
     Decoded kept = decoded;
     TRY_VOID(close(plan_of_open_rows()));
@@ -300,7 +308,8 @@ Status KafkaReader::close_if_due() {
 }
 
 Plan KafkaReader::plan_of_open_rows() const {
-  if (!refused_.empty()) return Plan::needed;
+  // What several processes may do is agreed on before it is done.
+  if (slot_.shared() || !refused_.empty()) return Plan::needed;
   for (const auto& lane : lanes_)
     if (lane->part && (lane->part->truncate || !lane->part->operations.empty()) &&
         (lane->part->truncate || lane->table->log || lane->table->has_changes ||

@@ -14,6 +14,7 @@
 #include "ingest/applier.h"
 #include "ingest/cut.h"
 #include "ingest/kafka_fences.h"
+#include "ingest/kafka_slot.h"
 #include "ingest/kafka_tables.h"
 #include "ingest/stream_reader.h"
 
@@ -27,6 +28,7 @@ struct KafkaReaderStart {
   std::optional<CutRecord> planned;  // a cut to be replayed
   KafkaPlaces planned_places;
   kafka::DecoderOptions decoder;
+  KafkaSlot slot;
 };
 
 class KafkaReader {
@@ -75,7 +77,8 @@ class KafkaReader {
   bool ends() const { return stop_ || handoff_.closed(); }
   void commit(kafka::Consumer& consumer);
 
-  std::string source_;
+  std::string source_;  // with the slot
+  KafkaSlot slot_;
   uint16_t epoch_;
   bool by_lsn_;
   bool flat_;

@@ -44,6 +44,8 @@ bool carries_no_rows(const config::KafkaSource& source, const std::string& topic
   bool debezium =
       source.format == config::KafkaFormat::debezium || source.format == config::KafkaFormat::flat;
   if (topic.starts_with("__debezium-heartbeat")) return true;
+  // Ours: kafka_slots_pipeline.h.
+  if (topic.ends_with(".tidemark_slots") || topic.ends_with(".tidemark_start")) return true;
   auto parts = parts_of(topic);
   return debezium && parts.size() < 3 && (parts.back() == "transaction" || parts.back() == "message");
 }

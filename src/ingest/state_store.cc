@@ -2,6 +2,9 @@
 
 #include "base/clock.h"
 #include "clickhouse/schema.h"
+#include "ingest/kafka_slot.h"
+
+#include <random>
 
 namespace tidemark::ingest {
 namespace {
@@ -110,6 +113,24 @@ Status StateStore::save(const SourceRecord& record) {
   return write("tidemark.sources", block);
 }
 
+namespace {
+
+CutRecord cut_record(const Block& block, size_t row) {
+  auto number_of = [&](const char* name) { return block.find(name)->get<uint64_t>(row); };
+  return {.source = std::string(block.find("source")->text(row)),
+          .epoch = static_cast<uint16_t>(number_of("epoch")),
+          .cut = number_of("cut"),
+          .last_lsn = number_of("last_lsn"),
+          .end_lsn = number_of("end_lsn"),
+          .part_rows_max = number_of("part_rows_max"),
+          .part_bytes_max = number_of("part_bytes_max"),
+          .rows = number_of("rows"),
+          .committed_at = block.find("committed_at")->get<int64_t>(row),
+          .places = std::string(block.find("places")->text(row))};
+}
+
+}  // namespace
+
 Result<std::optional<CutRecord>> StateStore::cut(const std::string& source, uint16_t epoch,
                                                  const char* state) {
   Block block =
@@ -118,16 +139,67 @@ Result<std::optional<CutRecord>> StateStore::cut(const std::string& source, uint
                "{state:String}",
                {{"source", source}, {"epoch", std::to_string(epoch)}, {"state", state}}));
   if (block.rows() == 0) return std::nullopt;
-  return CutRecord{.source = source,
-                   .epoch = epoch,
-                   .cut = number(block, "cut"),
-                   .last_lsn = number(block, "last_lsn"),
-                   .end_lsn = number(block, "end_lsn"),
-                   .part_rows_max = number(block, "part_rows_max"),
-                   .part_bytes_max = number(block, "part_bytes_max"),
-                   .rows = number(block, "rows"),
-                   .committed_at = block.find("committed_at")->get<int64_t>(0),
-                   .places = text(block, "places")};
+  return cut_record(block, 0);
+}
+
+Result<StateStore::Newest> StateStore::newest(const std::string& stream, uint16_t epoch) {
+  // One query: both as of the same set of parts. A fence and the plan that travels with it are one part.
+  Block block = TRY(
+      read("SELECT *, toString(state) AS which FROM tidemark.cuts FINAL WHERE source = {source:String} AND "
+           "epoch = {epoch:UInt64} AND state IN ('fenced', 'planned')",
+           {{"source", stream}, {"epoch", std::to_string(epoch)}}));
+  Newest newest;
+  for (size_t row = 0; row < block.rows(); ++row)
+    (block.find("which")->text(row) == "fenced" ? newest.fenced : newest.planned) = cut_record(block, row);
+  return newest;
+}
+
+Result<std::vector<CutRecord>> StateStore::fences_of(const std::string& source, uint16_t epoch) {
+  Block block =
+      TRY(read("SELECT * FROM tidemark.cuts FINAL WHERE startsWith(source, concat({source:String}, "
+               "'#')) AND epoch = {epoch:UInt64} AND state = 'fenced'",
+               {{"source", source}, {"epoch", std::to_string(epoch)}}));
+  std::vector<CutRecord> fences;
+  for (size_t row = 0; row < block.rows(); ++row) fences.push_back(cut_record(block, row));
+  return fences;
+}
+
+// A row like those of cuts: its sequence, which decides, is the owner's generation.
+Status StateStore::claim(const std::string& stream, uint16_t epoch, std::function<bool()> leased) {
+  stream_ = stream;
+  epoch_ = epoch;
+  leased_ = std::move(leased);
+  // Two that claim at once must differ.
+  constexpr int random_bits = 24;
+  std::random_device random;
+  generation_ = 0;
+  auto before = static_cast<uint64_t>(TRY(owner()));
+  generation_ = (((before >> random_bits) + 1) << random_bits) | (random() & ((1U << random_bits) - 1));
+  CutRecord record{.source = stream, .epoch = epoch};
+  TRY_VOID(write_cuts({{&record, "owner"}}));
+  return confirm();
+}
+
+Result<Version> StateStore::owner() {
+  Block block =
+      TRY(read("SELECT max(sequence) AS sequence FROM tidemark.cuts WHERE source = {source:String} "
+               "AND epoch = {epoch:UInt64} AND state = 'owner'",
+               {{"source", stream_}, {"epoch", std::to_string(epoch_)}}));
+  return block.find("sequence")->get<Version>(0);
+}
+
+Status StateStore::confirm() {
+  if (generation_ == 0 || TRY(owner()) == generation_) return {};
+  return fail(ErrorKind::conflict, fmt::format("another process works on {} now", stream_));
+}
+
+clickhouse::RetryPolicy StateStore::guarded(clickhouse::RetryPolicy policy) const {
+  if (leased_)
+    policy.before_try = [leased = leased_, stream = stream_]() -> Status {
+      if (leased()) return {};
+      return fail(ErrorKind::conflict, fmt::format("the group gave {} to another process", stream));
+    };
+  return policy;
 }
 
 Status StateStore::write_cuts(const std::vector<std::pair<const CutRecord*, const char*>>& rows) {
@@ -147,8 +219,11 @@ Status StateStore::write_cuts(const std::vector<std::pair<const CutRecord*, cons
     add_text(block, "places", record->places);
     add_time(block, "written_at", now);
     // A fence may move forward within its cut (idle source), so the cut comes first and the position second.
+    // Of two plans of a cut that of the later owner counts: the earlier one has sent nothing (see confirm()).
+    std::string_view what = state;
+    uint64_t second = what == "planned" || what == "owner" ? generation_ : record->end_lsn;
     column(block, "sequence", ColumnType::of(TypeKind::uint128))
-        .append((static_cast<Version>(record->cut) << 64) | record->end_lsn);
+        .append((static_cast<Version>(record->cut) << 64) | second);
   }
   return write("tidemark.cuts", block);
 }
@@ -165,7 +240,9 @@ Status StateStore::quarantine(const std::vector<QuarantinedRow>& rows) {
   block.add("partition", ColumnType::of(TypeKind::uint64));
   for (const auto& row : rows) {
     size_t column = 0;
-    for (const auto* value : {&row.source, &row.table, &row.column, &row.reason, &row.bytes})
+    // Of the source, whatever its streams are: one message goes there once.
+    std::string source = source_of_stream(row.source);
+    for (const auto* value : {&source, &row.table, &row.column, &row.reason, &row.bytes})
       block.columns[column++].append_text(*value);
     block.columns[column++].append<uint64_t>(row.lsn);
     block.columns[column++].append<uint64_t>(row.ordinal);
@@ -180,7 +257,7 @@ Result<std::map<std::string, uint64_t>> StateStore::quarantined(const std::strin
   Block block =
       TRY(read("SELECT table, count() AS rows FROM tidemark.quarantine FINAL WHERE source = {source:String} "
                "GROUP BY table",
-               {{"source", source}}));
+               {{"source", source_of_stream(source)}}));
   std::map<std::string, uint64_t> counts;
   for (size_t row = 0; row < block.rows(); ++row)
     counts[std::string(block.find("table")->text(row))] = block.find("rows")->get<uint64_t>(row);
@@ -193,7 +270,11 @@ namespace {
 constexpr std::string_view interrupted =
     "(SELECT source, epoch, maxIf(sequence, state = 'stopped') AS stopped, maxIf(sequence, state = 'fenced') "
     "AS fenced, maxIf(written_at, state = 'stopped') AS stopped_at, maxIf(written_at, state = 'began') AS "
-    "began_at FROM tidemark.cuts GROUP BY source, epoch HAVING stopped != fenced OR began_at > stopped_at)";
+    "began_at, maxIf(sequence, state = 'planned') AS planned FROM tidemark.cuts GROUP BY source, epoch "
+    "HAVING "
+    "stopped != fenced OR began_at > stopped_at OR (position(source, '#') > 0 AND bitShiftRight(planned, 64) "
+    "> "
+    "bitShiftRight(fenced, 64)))";
 
 }  // namespace
 

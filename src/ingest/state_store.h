@@ -5,6 +5,9 @@
 //   tidemark.cuts        for each source the newest planned cut (its boundaries, written before any row of
 //   it) and the
 //                        newest fenced one (written after all rows of it)
+// A stream that several processes may work on has an owner: claim() writes who it is, and plans say whose
+// they are (kafka_slots_pipeline.h tells why that is enough).
+//
 //   tidemark.quarantine  rows that could not be decoded, with their bytes and the reason
 //
 // Writes are idempotent: every table is a ReplacingMergeTree whose version only grows. Thread-safe.
@@ -15,6 +18,7 @@
 #include "postgres/lsn.h"
 
 #include <atomic>
+#include <functional>
 #include <optional>
 
 namespace tidemark::ingest {
@@ -67,12 +71,30 @@ class StateStore {
   Result<std::optional<CutRecord>> fenced(const std::string& source, uint16_t epoch) {
     return cut(source, epoch, "fenced");
   }
-  Status plan(const CutRecord& record) { return write_cuts({{&record, "planned"}}); }
+  Status plan(const CutRecord& record) {
+    TRY_VOID(write_cuts({{&record, "planned"}}));
+    return confirm();
+  }
   // `next`, when given, is planned in the same INSERT: under load a cut costs one round trip less.
   Status fence(const CutRecord& record, const CutRecord* next = nullptr) {
     if (next == nullptr) return write_cuts({{&record, "fenced"}});
-    return write_cuts({{&record, "fenced"}, {next, "planned"}});
+    TRY_VOID(write_cuts({{&record, "fenced"}, {next, "planned"}}));
+    return confirm();
   }
+
+  // From here on the stream is ours, until somebody else claims it; before anything is read of it. `leased`
+  // is asked before whatever changes tables: false when we do not know any more that it is. Errors: conflict
+  // when somebody else claimed it meanwhile.
+  Status claim(const std::string& stream, uint16_t epoch, std::function<bool()> leased);
+  // The newest fence and the newest plan, as of one moment.
+  struct Newest {
+    std::optional<CutRecord> fenced, planned;
+  };
+  Result<Newest> newest(const std::string& stream, uint16_t epoch);
+  // The newest fences of all streams of a source.
+  Result<std::vector<CutRecord>> fences_of(const std::string& source, uint16_t epoch);
+  // `policy`, which ends when we may not work on the stream any more.
+  clickhouse::RetryPolicy guarded(clickhouse::RetryPolicy policy) const;
 
   // Everything up to the newest fence is in, and nothing after it.
   Status stopped(const CutRecord& fenced) { return write_cuts({{&fenced, "stopped"}}); }
@@ -87,6 +109,9 @@ class StateStore {
 
  private:
   Result<std::optional<CutRecord>> cut(const std::string& source, uint16_t epoch, const char* state);
+  Result<Version> owner();
+  // After a plan, before its rows. Errors: conflict when the stream has another owner.
+  Status confirm();
   Status write_cuts(const std::vector<std::pair<const CutRecord*, const char*>>& rows);
   Result<Block> read(const std::string& sql, std::map<std::string, std::string> parameters);
   Status write(const char* table, const Block& block);
@@ -94,6 +119,11 @@ class StateStore {
   clickhouse::ClientPool& pool_;
   clickhouse::RetryPolicy policy_;
   const std::atomic<bool>& stop_;
+  // Of claim().
+  std::string stream_;
+  uint16_t epoch_ = 0;
+  uint64_t generation_ = 0;
+  std::function<bool()> leased_;
 };
 
 // The program did not end in peace: rows of a cut may be in bronze without its fence, and will come again.

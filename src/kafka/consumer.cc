@@ -134,17 +134,32 @@ struct Consumer::Handle {
                            rd_kafka_topic_partition_list_t* list, void* opaque) {
     auto* self = static_cast<Handle*>(opaque);
     std::vector<Position> positions = positions_of(list);
+    // Then the list is what changes, not all there is.
+    bool cooperative = std::string_view(rd_kafka_rebalance_protocol(client)) == "COOPERATIVE";
+    auto done = [&](rd_kafka_error_t* error) {
+      if (error == nullptr) return;
+      self->complain(rd_kafka_error_string(error));
+      rd_kafka_error_destroy(error);
+    };
     if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
       Status ready = self->listener.assigned ? self->listener.assigned(positions) : Status();
       if (ready) {
-        rd_kafka_assign(client, list_of(positions).get());
+        if (cooperative)
+          done(rd_kafka_incremental_assign(client, list_of(positions).get()));
+        else
+          rd_kafka_assign(client, list_of(positions).get());
         return;
       }
       self->listener_error = std::move(ready.error());
+    } else if (self->listener.lost && rd_kafka_assignment_lost(client)) {
+      self->listener.lost(positions);
     } else if (self->listener.revoked) {
       self->listener.revoked(positions);
     }
-    rd_kafka_assign(client, nullptr);
+    if (cooperative && event == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+      done(rd_kafka_incremental_unassign(client, list));
+    else
+      rd_kafka_assign(client, nullptr);
   }
 };
 
@@ -319,6 +334,20 @@ Status Consumer::unsubscribe() {
   auto code = rd_kafka_unsubscribe(handle_->client);
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "leaving the group");
   return {};
+}
+
+Result<size_t> Consumer::group_members(const std::string& group) {
+  const rd_kafka_group_list* list = nullptr;
+  auto code = rd_kafka_list_groups(handle_->client, group.c_str(), &list,
+                                   static_cast<int>(limits::request_timeout.count()));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && list == nullptr)
+    return failed(code, "asking for the group's members", trouble());
+  size_t members = 0;
+  for (int index = 0; index < list->group_cnt; ++index)
+    members += static_cast<size_t>(list->groups[index].member_cnt);
+  rd_kafka_group_list_destroy(list);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking for the group's members", trouble());
+  return members;
 }
 
 Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler) {

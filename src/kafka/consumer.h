@@ -73,9 +73,14 @@ class Consumer {
     std::function<Status(std::vector<Position>&)> assigned;
     // They are not ours any more when this returns.
     std::function<void(const std::vector<Position>&)> revoked;
+    // They have not been ours for a while already (the group did not hear of us); may be empty: revoked.
+    std::function<void(const std::vector<Position>&)> lost;
   };
   Status subscribe(const std::vector<std::string>& names_or_patterns, GroupListener listener);
   Status unsubscribe();
+  // Of a group, whether we are one of them or not. Those that were killed count until the group has missed
+  // them for its session timeout.
+  Result<size_t> group_members(const std::string& group);
 
   struct Handler {
     std::function<Status(const Message&)> message;

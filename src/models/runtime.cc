@@ -1,5 +1,6 @@
 #include "models/runtime.h"
 
+#include "base/cut_number.h"
 #include "base/limits.h"
 #include "models/model_source.h"
 #include "models/query_settings.h"
@@ -80,7 +81,7 @@ struct Runtime::Work {
   }
 };
 
-Runtime::Runtime(CompiledModels models) : models_(std::move(models)) {
+Runtime::Runtime(CompiledModels models, Writers writers) : models_(std::move(models)), writers_(writers) {
   for (const auto& model : models_.models) {
     if (model.form != StoreForm::keyed) continue;
     work_.push_back(std::make_unique<Work>());
@@ -91,6 +92,20 @@ Runtime::~Runtime() = default;
 
 bool Runtime::has_keyed_models() const {
   return !work_.empty();
+}
+
+Result<Version> Runtime::next_version(clickhouse::Client& client, Work& work, uint64_t cut,
+                                      Version at_least) {
+  if (writers_ == Writers::one) return work.next_version(client, at_least);
+  Block block = TRY_IN(client.query("SELECT toUInt64(toUnixTimestamp64Nano(now64(9))) AS now"),
+                       "model " + work.model->name);
+  if (block.rows() != 1) return fail(ErrorKind::internal, "the warehouse does not tell the time");
+  constexpr int stream_bits = 16;
+  Version highest_bit = static_cast<Version>(1) << 127;
+  Version now = highest_bit | static_cast<Version>(block.columns[0].get<uint64_t>(0)) << stream_bits |
+                stream_of(cut) << 1 | 1;
+  work.newest = std::max(now, work.newest + 2);
+  return work.newest;
 }
 
 Status Runtime::after_cut(clickhouse::Client& client, uint64_t cut, Version version,
@@ -118,14 +133,14 @@ Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Ve
   Block counted = TRY(client.query(statements.count, options));
   uint64_t keys = counted.rows() == 1 ? counted.columns[0].get<uint64_t>(0) : 0;
   if (keys == 0) return {};
-  if (keys > limits::keyed_keys_a_slice) {
+  if (keys > limits::keyed_keys_a_slice && writers_ == Writers::one) {
     work.newest_known = false;  // ask again how many rows there are
     Version next = TRY(work.next_version(client, version));
     if (keys > work.rows / 2) return rebuild(client, work, next);
   }
   options.parameters["key_count"] = std::to_string(limits::keyed_keys_a_slice);
   for (uint64_t offset = 0; offset < keys; offset += limits::keyed_keys_a_slice) {
-    Version row_version = TRY(work.next_version(client, version));
+    Version row_version = TRY(next_version(client, work, cut, version));
     options.parameters["row_version"] = decimal(row_version);
     options.parameters["tombstone_version"] = decimal(row_version - 1);
     options.parameters["key_offset"] = std::to_string(offset);
@@ -136,7 +151,7 @@ Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Ve
 
 Status Runtime::rebuild(clickhouse::Client& client, Work& work, Version version) {
   clickhouse::QueryOptions options = options_for(0);
-  Version row_version = TRY(work.next_version(client, version));
+  Version row_version = TRY(next_version(client, work, 0, version));
   options.parameters["row_version"] = decimal(row_version);
   options.parameters["tombstone_version"] = decimal(row_version - 1);
   for (const auto& statement : work.model->keyed.rebuild) TRY_VOID(client.execute(statement, options));
@@ -147,24 +162,28 @@ Status Runtime::rebuild(clickhouse::Client& client, Work& work, Version version)
 Status Runtime::clean_up(clickhouse::Client& client, Work& work, uint64_t cut,
                          const std::vector<std::string>& tables) {
   uint64_t partition = cut / cuts_a_partition;
-  if (partition == 0) return {};
+  // Those of other streams are not ours to judge.
+  uint64_t first = first_cut_of_stream(cut) / cuts_a_partition;
+  if (partition == first) return {};
   for (const auto& [cut_table, mirrored] : work.model->keyed.cut_tables)
     for (const auto& table : tables) {
       std::string name = bronze_name(table);
       if (!mirrored.contains(name)) continue;
-      uint64_t& cleaned = work.cleaned[cut_table + name];
+      uint64_t& cleaned = work.cleaned[fmt::format("{}{}#{}", cut_table, name, stream_of(cut))];
       if (cleaned == partition) continue;
       auto parts = TRY(tokenize(cut_table));
-      Block old =
-          TRY(client.query("SELECT DISTINCT partition FROM system.parts WHERE active AND database = "
-                           "{database:String} AND table "
-                           "= {table:String} AND tupleElement(CAST(partition AS Tuple(String, UInt64)), 1) = "
-                           "{mirrored:String} AND "
-                           "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) < {partition:UInt64}",
-                           {.parameters = {{"database", parts.at(0).name},
-                                           {"table", parts.at(2).name},
-                                           {"mirrored", name},
-                                           {"partition", std::to_string(partition)}}}));
+      Block old = TRY(
+          client.query("SELECT DISTINCT partition FROM system.parts WHERE active AND database = "
+                       "{database:String} AND table "
+                       "= {table:String} AND tupleElement(CAST(partition AS Tuple(String, UInt64)), 1) = "
+                       "{mirrored:String} AND "
+                       "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) < {partition:UInt64} AND "
+                       "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) >= {first:UInt64}",
+                       {.parameters = {{"database", parts.at(0).name},
+                                       {"table", parts.at(2).name},
+                                       {"mirrored", name},
+                                       {"partition", std::to_string(partition)},
+                                       {"first", std::to_string(first)}}}));
       for (size_t row = 0; row < old.rows(); ++row)
         TRY_VOID(client.execute("ALTER TABLE " + cut_table + " DROP PARTITION " +
                                 std::string(old.columns[0].text(row))));

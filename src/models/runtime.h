@@ -18,6 +18,15 @@
 // worked on by one of them at a time, and each looks at the tables after its own rows are in, so whichever is
 // second sees what both brought.
 //
+// Several writers (processes that share a source, Writers::many): neither a mutex nor a number in memory
+// orders their recomputes. There a version is the warehouse's clock, asked after the cut's own rows are in
+// and before the recompute reads. Take the cut whose rows came in last of all that concern a key. Its
+// recompute's version is not below that moment; so the recompute with the highest version took it after that
+// moment, too, and read later still: it saw everything, and it wins. Such versions have the highest bit, so
+// they are above any that a single writer gave, and end in the stream's number, so two are never the same. A
+// recompute of all does not say which keys are gone to those who add one meanwhile, so it is never the answer
+// to a cut then. (The clock must not be set back by more than a cut takes; one server's, for all processes.)
+//
 // Thread-safe as told; uses only the given client. Cheap to make: what it knows of stores it asks when
 // needed.
 #pragma once
@@ -37,7 +46,8 @@ namespace tidemark::models {
 
 class Runtime {
  public:
-  explicit Runtime(CompiledModels models);
+  enum class Writers { one, many };
+  explicit Runtime(CompiledModels models, Writers writers = Writers::one);
   ~Runtime();
 
   const CompiledModels& models() const { return models_; }
@@ -55,6 +65,7 @@ class Runtime {
  private:
   struct Work;
 
+  Result<Version> next_version(clickhouse::Client& client, Work& work, uint64_t cut, Version at_least);
   Status refresh(clickhouse::Client& client, Work& work, uint64_t cut, Version version,
                  const std::vector<std::string>& tables);
   Status rebuild(clickhouse::Client& client, Work& work, Version version);
@@ -62,6 +73,7 @@ class Runtime {
                   const std::vector<std::string>& tables);
 
   CompiledModels models_;
+  Writers writers_;
   std::vector<std::unique_ptr<Work>> work_;  // one a keyed model
 };
 
