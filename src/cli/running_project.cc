@@ -11,8 +11,8 @@
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
 #include "clickhouse/client_pool.h"
-#include "clickhouse/embedded_server.h"
 #include "clickhouse/deduplication.h"
+#include "clickhouse/embedded_server.h"
 #include "ingest/kafka_slots_limits.h"
 #include "models/audits.h"
 #include "models/change_tables.h"
@@ -40,6 +40,8 @@ namespace tidemark::cli {
 namespace {
 
 constexpr size_t warehouse_connections = 12;
+// One that sends and one for its models or its state.
+constexpr size_t connections_a_slot = 2;
 
 Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remote) {
   return clickhouse::Endpoint::parse(remote.url, remote.user, remote.password);
@@ -96,6 +98,7 @@ struct RunningProject::State {
   SourcePipelines pipelines;
   std::unique_ptr<serve::LiveServer> server;
   int64_t tidied_at = system_clock().monotonic_micros();
+  bool led = false;  // at the last look
   int lock_fd = -1;
   bool stopped = false;
 
@@ -138,7 +141,10 @@ struct RunningProject::State {
       reader = endpoint;
       log::info("warehouse: {}", endpoint.base_url());
     }
-    pool = std::make_unique<clickhouse::ClientPool>(endpoint, warehouse_connections);
+    size_t connections = warehouse_connections;
+    for (const auto& source : project.kafka_sources)
+      if (source.slots > 1) connections += connections_a_slot * source.slots;
+    pool = std::make_unique<clickhouse::ClientPool>(endpoint, connections);
     return with_warehouse([this] { return pool->lease()->ping(std::chrono::seconds(10)); });
   }
 
@@ -249,6 +255,16 @@ struct RunningProject::State {
     return desk->begin(std::move(request));
   }
 
+  // Who takes the lead does not know what the one before left undone.
+  void follow_lead() {
+    bool leads = pipelines.leads();
+    if (std::exchange(led, leads) || !leads || !SourcePipelines::shared(project)) return;
+    std::vector<std::string> tables;
+    for (const auto& source : status().sources)
+      for (const auto& table : source.tables) tables.push_back(table.table);
+    refreshes->on_copy(tables);
+  }
+
   Result<uint64_t> ask_refresh(const std::string& model) {
     if (pipelines.leads()) return refreshes->ask(model);
     return fail(ErrorKind::conflict,
@@ -298,7 +314,7 @@ struct RunningProject::State {
         for (const auto& table : record.tables) with_changes.insert(table.substr(7));
     auto on_cut = [this](const ingest::CutEvent& cut) {
       if (watch) watch->on_cut(cut);
-      refreshes->on_cut(cut.tables);
+      if (pipelines.leads()) refreshes->on_cut(cut.tables);
       if (server) server->on_cut(cut);
     };
     return pipelines.prepare(project, *pool,
@@ -348,6 +364,13 @@ struct RunningProject::State {
     return {};
   }
 
+  Status check_alone_to_change(clickhouse::Client& client, const models::CompiledModels& compiled) {
+    if (TRY(models::compute_plan(client, compiled)).empty()) return {};
+    auto alone = pipelines.check_alone();
+    if (alone) return {};
+    return fail(std::move(alone.error()).in("the models differ from those that are deployed"));
+  }
+
   Status deploy_models(const RunOptions& options) {
     auto client = pool->lease();
     TRY_VOID(make_lookups(*client));
@@ -358,11 +381,11 @@ struct RunningProject::State {
       return fail(ErrorKind::config,
                   fmt::format("{} in the models\n{}", counted(compilation.errors.size(), "error"), text));
     }
-    if (!options.recopy) TRY_VOID(finish_interrupted_cut(*client, compilation.models, options));
     bool shared = SourcePipelines::shared(project);
-    if (shared && !TRY(models::compute_plan(*client, compilation.models)).empty())
-      if (auto alone = pipelines.check_alone(); !alone)
-        return fail(std::move(alone.error()).in("the models differ from those that are deployed"));
+    if (shared) TRY_VOID(check_alone_to_change(*client, compilation.models));
+    if (!options.recopy) TRY_VOID(finish_interrupted_cut(*client, compilation.models, options));
+    // That may have let somebody in.
+    if (shared) TRY_VOID(check_alone_to_change(*client, compilation.models));
     auto tell = [](const models::ApplyProgress& progress) {
       if (progress.chunk == 0)
         log::info("model {} ({}/{}): {}", progress.model, progress.step, progress.steps, progress.phase);
@@ -533,6 +556,7 @@ Result<uint64_t> RunningProject::deploy(DeployRequest request) {
   return state_->begin_deployment(std::move(request));
 }
 void RunningProject::tidy() {
+  state_->follow_lead();
   int64_t now = system_clock().monotonic_micros();
   if (now - state_->tidied_at < tidy_every_us) return;
   state_->tidied_at = now;

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "cli/signals.h"
 #include "ingest/batch_pipeline.h"
 #include "ingest/kafka_pipeline.h"
 #include "ingest/postgres_pipeline.h"
@@ -36,7 +37,8 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
     ingest::KafkaPipelineOptions kafka{.source = source,
                                        .tables_with_changes = options.tables_with_changes,
                                        .recopy = options.recopy,
-                                       .slot = {.count = source.slots}};
+                                       .slot = {.count = source.slots},
+                                       .stopped = [] { return Signals::pending(); }};
     if (!kafka.slot.shared()) {
       TRY_VOID(add(source.name, std::make_unique<ingest::KafkaPipeline>(std::move(kafka), pool, hooks,
                                                                         system_clock(), options.on_cut)));

@@ -32,7 +32,7 @@ TEST_F(KafkaSourceTest, ReadsEverything) {
   write("sources/shop.yaml",
         "source: shop\nkafka:\n  brokers: a:9092,b:9092\n  pattern: \"shop\\\\.public\\\\..*\"\n  start: "
         "latest\n"
-        "  gaps: accept\n  unknown_fields: ignore\n  settings: { security.protocol: sasl_ssl }\n  tables:\n"
+        "  slots: 8\n  gaps: accept\n  unknown_fields: ignore\n  settings: { security.protocol: sasl_ssl }\n  tables:\n"
         "    - table: prices\n      topics: [prices]\n      key: id\n      columns: { id: Int64, at: "
         "Nullable(DateTime64(3)) }\n      forms: { at: ms }\n");
   LoadedProject loaded = load_project(root_);
@@ -43,6 +43,7 @@ TEST_F(KafkaSourceTest, ReadsEverything) {
   EXPECT_EQ(source.group, "tidemark_shop");
   EXPECT_EQ(source.format, KafkaFormat::debezium);
   EXPECT_THAT(source.topics, ElementsAre("^shop\\.public\\..*$", "prices"));
+  EXPECT_EQ(source.slots, 8u);
   EXPECT_TRUE(source.from_latest);
   EXPECT_TRUE(source.accept_gaps);
   EXPECT_TRUE(source.ignore_unknown_fields);
@@ -55,7 +56,7 @@ TEST_F(KafkaSourceTest, ReadsEverything) {
 
 TEST_F(KafkaSourceTest, EveryMistakeIsReported) {
   write("sources/a.yaml",
-        "source: a\nkafka:\n  format: avro\n  topcs: [x]\n  pattern: \"(\"\n  settings: { group.id: x }\n  "
+        "source: a\nkafka:\n  slots: 0\n  format: avro\n  topcs: [x]\n  pattern: \"(\"\n  settings: { group.id: x }\n  "
         "tables:\n"
         "    - table: t\n      columns: { id: Integer, _x: String }\n      key: [nothing]\n      forms: { "
         "id: msec }\n"
@@ -65,6 +66,7 @@ TEST_F(KafkaSourceTest, EveryMistakeIsReported) {
   std::string text = errors();
   EXPECT_THAT(text, HasSubstr("needs the key `brokers`"));
   EXPECT_THAT(text, HasSubstr("topcs"));
+  EXPECT_THAT(text, HasSubstr("`slots`"));
   EXPECT_THAT(text, HasSubstr("`(` is no regular expression"));
   EXPECT_THAT(text, HasSubstr("`group.id` is not for a project to set"));
   EXPECT_THAT(text, HasSubstr("`Integer` is no type of a column"));

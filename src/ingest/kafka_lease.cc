@@ -130,10 +130,12 @@ Status KafkaLease::wait_joined(std::chrono::milliseconds timeout, const std::fun
   return {};
 }
 
-Status KafkaLease::wait_for(uint32_t slot, std::chrono::milliseconds timeout) {
+Status KafkaLease::wait_for(uint32_t slot, std::chrono::milliseconds timeout,
+                            const std::function<bool()>& stopped) {
   auto deadline = std::chrono::steady_clock::now() + timeout;
   std::unique_lock lock(mutex_);
   while (!slots_.contains(slot)) {
+    if (stopped()) return fail(ErrorKind::cancelled, "stopped");
     if (error_ && error_->kind != ErrorKind::dependency_down) return fail(*error_);
     if (std::chrono::steady_clock::now() > deadline)
       return fail(ErrorKind::conflict,

@@ -50,7 +50,7 @@ class KafkaLease {
   // client.
   Status wait_joined(std::chrono::milliseconds timeout, const std::function<bool()>& stopped);
   // Until the slot is ours.
-  Status wait_for(uint32_t slot, std::chrono::milliseconds timeout);
+  Status wait_for(uint32_t slot, std::chrono::milliseconds timeout, const std::function<bool()>& stopped);
   bool valid(uint32_t slot) const;
   std::set<uint32_t> slots() const;
   std::string trouble() const;

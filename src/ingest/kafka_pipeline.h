@@ -27,6 +27,8 @@ struct KafkaPipelineOptions {
   KafkaSlot slot;
   // The slot is ours, as far as anybody can know. Empty without slots.
   std::function<bool()> leased;
+  // With slots: asked while others are waited for.
+  std::function<bool()> stopped;
 };
 
 class KafkaPipeline final : public SourcePipeline {

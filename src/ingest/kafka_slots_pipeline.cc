@@ -32,6 +32,7 @@ KafkaSlotsPipeline::KafkaSlotsPipeline(KafkaPipelineOptions options, clickhouse:
       clock_(clock),
       on_cut_(std::move(on_cut)),
       state_store_(pool, apply_policy("state"), stop_),
+
       template_(std::make_unique<KafkaPipeline>(options_, pool, hooks_, clock, nullptr)) {}
 
 KafkaSlotsPipeline::~KafkaSlotsPipeline() {
@@ -83,7 +84,7 @@ Status KafkaSlotsPipeline::prepare() {
           .client = group_options(start_group), .topic = topic(start_topic), .session_ms = session_ms()},
       KafkaLease::Listener{}, clock_);
   start_lock_->start();
-  TRY_VOID(start_lock_->wait_for(0, limits::kafka_start_wait));
+  TRY_VOID(start_lock_->wait_for(0, limits::kafka_start_wait, options_.stopped));
   if (options_.recopy) TRY_VOID(check_alone());
   return template_->prepare();
 }
@@ -92,6 +93,7 @@ Status KafkaSlotsPipeline::check_alone() {
   auto consumer = TRY(kafka::Consumer::open(consumer_options(options_.source)));
   int64_t deadline = clock_.monotonic_micros() + (session_ms() + limits::kafka_gone_after_ms) * 1000;
   while (true) {
+    if (options_.stopped()) return fail(ErrorKind::cancelled, "stopped");
     size_t members = TRY(consumer.group_members(options_.source.group + slots_group));
     if (members == 0) return {};
     if (clock_.monotonic_micros() > deadline)
@@ -211,6 +213,12 @@ void KafkaSlotsPipeline::start_pipelines() {
     };
     auto pipeline = std::make_shared<KafkaPipeline>(slot_options(slot), pool_, hooks_, clock_, on_cut);
     Status ready = pipeline->prepare();
+    if (ready) {
+      pipeline->start();
+      // So that it comes to a fence also when nothing moves: what a process before left open is closed by it.
+      if (auto asked = pipeline->ask_for_fence(); !asked)
+        log::warn("source {}: {}", options_.source.name, asked.error().describe());
+    }
     std::lock_guard lock(mutex_);
     if (!ready) {
       log::warn("source {}: slot {} cannot be set up: {}", options_.source.name, slot,
@@ -218,7 +226,6 @@ void KafkaSlotsPipeline::start_pipelines() {
       try_again_at_[slot] = clock_.monotonic_micros() + limits::kafka_slot_retry_us;
       continue;
     }
-    pipeline->start();
     pipelines_[slot] = std::move(pipeline);
   }
 }

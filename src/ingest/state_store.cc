@@ -241,7 +241,7 @@ Status StateStore::quarantine(const std::vector<QuarantinedRow>& rows) {
   for (const auto& row : rows) {
     size_t column = 0;
     // Of the source, whatever its streams are: one message goes there once.
-    std::string source = source_of_stream(row.source);
+    const std::string source = source_of_stream(row.source);
     for (const auto* value : {&source, &row.table, &row.column, &row.reason, &row.bytes})
       block.columns[column++].append_text(*value);
     block.columns[column++].append<uint64_t>(row.lsn);
