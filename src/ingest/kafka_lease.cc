@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "ingest/kafka_limits.h"
 #include "ingest/kafka_slots_limits.h"
 
 #include <future>
@@ -69,11 +70,20 @@ Status KafkaLease::stay() {
   listener.lost = [this](const auto& positions) { take_away(numbers(positions), listener_.lost); };
   TRY_VOID(consumer.subscribe({options_.topic}, std::move(listener)));
   seen_at_ = clock_.monotonic_micros();
+  int64_t probed_at = 0;
   while (!stop_) {
     TRY_VOID(consumer.poll(limits::kafka_lease_poll, {.message = [](const auto&) { return Status(); }}));
+    std::string trouble = consumer.trouble();
+    // There are no messages that would end it.
+    if (int64_t now = clock_.monotonic_micros();
+        !trouble.empty() && now - probed_at > limits::kafka_probe_every_us) {
+      probed_at = now;
+      consumer.probe();
+      trouble = consumer.trouble();
+    }
     {
       std::lock_guard lock(mutex_);
-      trouble_ = consumer.trouble();
+      trouble_ = std::move(trouble);
     }
     if (stood_still() || stale_.exchange(false)) {
       take_away(slots(), listener_.lost);

@@ -24,8 +24,9 @@ constexpr int64_t kafka_gone_after_ms = 5'000;
 // What all processes have fenced is read this often: a query of a few milliseconds.
 constexpr int64_t kafka_slots_watch_us = 250'000;
 // Where the partitions of slots that others work on end is asked this often, or less when asking takes longer
-// than a tenth of it.
+// than a tenth of it; but not less than an idle source shows its fences.
 constexpr int64_t kafka_slots_ends_us = 1'000'000;
+constexpr int64_t kafka_slots_ends_us_max = 10'000'000;
 // A pipeline that could not be set up is tried again.
 constexpr int64_t kafka_slot_retry_us = 1'000'000;
 // While a dead process's slots wait for the end of its session, the other slots write on into the same

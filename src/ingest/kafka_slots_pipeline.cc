@@ -138,21 +138,29 @@ void KafkaSlotsPipeline::run() {
     if (!pause(backoff)) return;
     backoff = std::min(backoff * 2, limits::source_backoff_max);
   }
-  std::optional<kafka::Consumer> consumer;
+  watching_ = std::thread([this] { watch_all(); });
   while (!stop_) {
     start_pipelines();
-    Status watched = watch();
-    if (watched && !consumer) {
-      if (auto opened = kafka::Consumer::open(consumer_options(options_.source)))
-        consumer.emplace(std::move(*opened));
-    }
-    if (watched && consumer) watched = look_at_ends(*consumer);
-    if (!watched && !stop_)
-      log::warn("source {}: what other processes do cannot be seen: {}", options_.source.name,
-                watched.error().message);
     std::string trouble = lease_->trouble();
     set_state(trouble.empty() ? "streaming" : "waiting", trouble);
     pause(milliseconds(limits::kafka_slots_watch_us / 1000 / 5));
+  }
+}
+
+void KafkaSlotsPipeline::watch_all() {
+  std::optional<kafka::Consumer> consumer;
+  bool told = false;
+  while (pause(milliseconds(limits::kafka_slots_watch_us / 1000))) {
+    Status seen = watch();
+    if (seen && !consumer) {
+      if (auto opened = kafka::Consumer::open(consumer_options(options_.source)))
+        consumer.emplace(std::move(*opened));
+    }
+    if (seen && consumer) seen = look_at_ends(*consumer);
+    if (!seen && !stop_ && !std::exchange(told, true))
+      log::warn("source {}: what other processes do cannot be seen: {}", options_.source.name,
+                seen.error().message);
+    if (seen) told = false;
   }
 }
 
@@ -256,6 +264,7 @@ void KafkaSlotsPipeline::stop() {
   stop_ = true;
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (watching_.joinable()) watching_.join();
   if (lease_) lease_->stop();
   std::set<uint32_t> left;
   {
@@ -268,9 +277,6 @@ void KafkaSlotsPipeline::stop() {
 }
 
 Status KafkaSlotsPipeline::watch() {
-  int64_t now = clock_.monotonic_micros();
-  if (now - watched_at_ < limits::kafka_slots_watch_us) return {};
-  watched_at_ = now;
   auto fences = TRY(state_store_.fences_of(options_.source.name, epoch_));
   KafkaPlaces all;
   std::vector<CutEvent> events;
@@ -305,7 +311,9 @@ Status KafkaSlotsPipeline::watch() {
 // Of slots that others work on; our own know it.
 Status KafkaSlotsPipeline::look_at_ends(kafka::Consumer& consumer) {
   int64_t now = clock_.monotonic_micros();
-  if (now - ends_at_ < std::max(limits::kafka_slots_ends_us, 10 * ends_took_)) return {};
+  if (now - ends_at_ <
+      std::clamp(10 * ends_took_, limits::kafka_slots_ends_us, limits::kafka_slots_ends_us_max))
+    return {};
   ends_at_ = now;
   std::map<uint32_t, KafkaPlaces> wanted;
   {

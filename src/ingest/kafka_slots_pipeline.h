@@ -79,6 +79,7 @@ class KafkaSlotsPipeline final : public SourcePipeline {
   Status settle();
   void start_pipelines();
   void take_away(const std::set<uint32_t>& slots, bool lost);
+  void watch_all();
   Status watch();
   Status look_at_ends(kafka::Consumer& consumer);
   KafkaPipelineOptions slot_options(uint32_t slot);
@@ -113,8 +114,8 @@ class KafkaSlotsPipeline final : public SourcePipeline {
   std::map<uint32_t, Watched> watched_;
   mutable KafkaFences fences_;
   bool joining_ = false;
-  int64_t watched_at_ = 0, ends_at_ = 0, ends_took_ = 0;
-  std::thread thread_;
+  int64_t ends_at_ = 0, ends_took_ = 0;
+  std::thread thread_, watching_;
 };
 
 }  // namespace tidemark::ingest

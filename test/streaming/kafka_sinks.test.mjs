@@ -54,10 +54,10 @@ test('two sinks share a source', { timeout: 1_200_000 }, async (t) => {
   const kafka = world.kafka;
   await postgres.sql(
     'shop',
-    `CREATE TABLE orders (id bigint PRIMARY KEY, customer int NOT NULL, amount numeric(12, 2) NOT NULL, state text, updated timestamptz NOT NULL DEFAULT now());
+    `CREATE TABLE orders (id bigint PRIMARY KEY, customer int NOT NULL, amount bigint NOT NULL, state text, updated timestamptz NOT NULL DEFAULT now());
      CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);
      INSERT INTO customers SELECT n, 'customer ' || n FROM generate_series(0, 49) n;
-     INSERT INTO orders (id, customer, amount, state) SELECT n, n % 50, n / 4.0, 'new' FROM generate_series(1, 3000) n;`,
+     INSERT INTO orders (id, customer, amount, state) SELECT n, n % 50, n * 25, 'new' FROM generate_series(1, 3000) n;`,
   );
   own = new Capture(world, { tables: ['orders', 'customers'], output: ', schema: true, partitions: 4' });
   own.launch();
