@@ -58,7 +58,8 @@ Status BatchRun::check_shape(const BatchTable& table) {
 Status BatchRun::begin(const std::vector<DueTable>& due) {
   std::map<BatchTable*, CursorCheckpoint> fresh;
   uint64_t number = progress_.checkpoints + 1;
-  for (const auto& [table, read, compare] : due) {
+  for (const auto& one : due) {
+    BatchTable* table = one.table;
     TableProgress& progress = progress_.tables[table->captured.name];
     auto note_failure = [&](Status done) -> Status {
       if (done) return {};
@@ -74,7 +75,7 @@ Status BatchRun::begin(const std::vector<DueTable>& due) {
       TableProgress anew{.loaded = progress.loaded, .walk = table->walk_name()};
       progress = std::move(anew);
     }
-    if (!read || progress.reading) continue;
+    if (!one.read || progress.reading) continue;
     CursorCheckpoint checkpoint{.number = number};
     if (!table->cursor.empty()) {
       auto newest = connection_.query(table->newest_cursor_sql());
