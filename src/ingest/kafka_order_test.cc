@@ -25,7 +25,7 @@ class Order {
   PartitionMarks marks;
 
  private:
-  Version make(Decoded decoded) { return version_of(1, decoded, true, ++offset_, 0, 0, marks); }
+  Version make(const Decoded& decoded) { return version_of(1, decoded, true, ++offset_, 0, 0, marks); }
   int64_t offset_ = 0;
 };
 
