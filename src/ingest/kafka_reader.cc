@@ -218,10 +218,9 @@ Status KafkaReader::take_truncate(Lane& lane, const kafka::Message& message, con
                     lane.table->display()),
         "write `slots: 1` and read all again with: tidemark up --recopy; or empty tables with DELETE");
   if (open_rows_ > 0 && !replaying_) {
-    Decoded kept = decoded;
     TRY_VOID(close(plan_of_open_rows()));
     moved_ = true;
-    return take_truncate(lane, message, kept, place);
+    return take_truncate(lane, message, decoded, place);
   }
   Version version =
       version_of(epoch_, decoded, by_lsn_ || flat_, message.offset, message.partition, 0, place.marks);

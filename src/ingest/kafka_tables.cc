@@ -121,13 +121,13 @@ Result<std::optional<kafka::TableShape>> from_warehouse(clickhouse::ClientPool& 
 }
 
 Status apply_declaration(const config::KafkaTable& table, kafka::TableShape& shape) {
-  for (const auto& [name, word] : table.forms) {
+  for (const auto& form : table.forms) {
     auto column = std::find_if(shape.columns.begin(), shape.columns.end(),
-                               [&](const auto& one) { return one.name == name; });
+                               [&](const auto& one) { return one.name == form.first; });
     if (column == shape.columns.end())
       return fail(ErrorKind::config,
-                  fmt::format("`forms` names the column `{}`, which the messages do not have", name));
-    column->form = TRY(kafka::parse_form(word));
+                  fmt::format("`forms` names the column `{}`, which the messages do not have", form.first));
+    column->form = TRY(kafka::parse_form(form.second));
     if (column->form == kafka::Form::decimal_bytes) column->scale = column->target.scale;
   }
   return {};

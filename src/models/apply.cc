@@ -9,8 +9,6 @@
 namespace tidemark::models {
 namespace {
 
-using clickhouse::quote_identifier;
-
 clickhouse::QueryOptions long_statement() {
   clickhouse::QueryOptions options;
   options.settings = model_query_settings();
