@@ -5,6 +5,7 @@
 #include "clickhouse/schema.h"
 #include "ingest/lane_workers.h"
 #include "ingest/repeated_rows.h"
+#include "ingest/stop_limits.h"
 
 namespace tidemark::ingest {
 namespace {
@@ -26,6 +27,10 @@ clickhouse::RetryPolicy apply_policy(const std::string& what) {
       log::warn("{}: the warehouse does not take rows, trying again: {}", what, error.message);
   };
   return policy;
+}
+
+clickhouse::RetryPolicy farewell_policy() {
+  return {.deadline = limits::farewell_deadline, .attempt_timeout = limits::farewell_deadline};
 }
 
 Status send_inserts(clickhouse::ClientPool& pool, Part& part, const std::string& token,

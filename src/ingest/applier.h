@@ -97,4 +97,7 @@ Status send_inserts(clickhouse::ClientPool& pool, Part& part, const std::string&
 // How the data plane insists while the warehouse is away; logs what it repeats.
 clickhouse::RetryPolicy apply_policy(const std::string& what);
 
+// For what is said while a source ends: not for long.
+clickhouse::RetryPolicy farewell_policy();
+
 }  // namespace tidemark::ingest

@@ -327,8 +327,9 @@ Status KafkaPipeline::stream(uint16_t epoch) {
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
   if (!applied_.in_doubt) {
-    auto last = TRY(fences.fenced(stream_name(), epoch));
-    if (last) TRY_VOID(fences.stopped(*last));
+    StateStore farewell(pool_, farewell_policy(), stop_now_);
+    auto last = TRY(farewell.fenced(stream_name(), epoch));
+    if (last) TRY_VOID(farewell.stopped(*last));
   }
   return {};
 }
