@@ -62,8 +62,9 @@ Status StateStore::prepare() {
           settings,
       // Of tables that an earlier version made.
       "ALTER TABLE tidemark.cuts ADD COLUMN IF NOT EXISTS places String",
-      std::string("ALTER TABLE tidemark.quarantine ADD COLUMN IF NOT EXISTS topic String, ") +
-          "ADD COLUMN IF NOT EXISTS partition UInt64",
+      // NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is one
+      "ALTER TABLE tidemark.quarantine ADD COLUMN IF NOT EXISTS topic String, ADD COLUMN IF NOT EXISTS "
+      "partition UInt64",
   };
   for (const auto& statement : statements)
     TRY_VOID(clickhouse::retry(policy_, stop_, [&] { return pool_.lease()->execute(statement); }));
