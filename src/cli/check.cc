@@ -3,6 +3,7 @@
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
+#include "clickhouse/cluster.h"
 #include "postgres/connection.h"
 #include "postgres/preflight.h"
 
@@ -58,6 +59,14 @@ void probe_warehouse(const config::Project& project, std::vector<Probe>& probes)
   while (answer->ends_with('\n')) answer->pop_back();
   probes.push_back(
       {"warehouse", {postgres::Finding::Level::pass, "connection", "ClickHouse " + *answer, "", {}}});
+  const auto cluster = warehouse->endpoint(clickhouse::Account::tidemark).cluster;
+  for (size_t index = 0; cluster && index < cluster->shards(); ++index) {
+    std::string shard = fmt::format("shard {}", index + 1);
+    auto found = cluster->describe(index);
+    probes.push_back(
+        {"warehouse", found ? postgres::Finding{postgres::Finding::Level::pass, shard, *found, "", {}}
+                            : failed(shard, found.error())});
+  }
 }
 
 const char* word(postgres::Finding::Level level) {

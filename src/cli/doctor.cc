@@ -4,7 +4,9 @@
 #include "cli/output.h"
 #include "cli/running_instance.h"
 #include "cli/verb.h"
+#include "cli/warehouse_access.h"
 #include "clickhouse/client.h"
+#include "clickhouse/cluster.h"
 #include "clickhouse/embedded_server.h"
 #include "ingest/batch_table.h"
 #include "postgres/batch_preflight.h"
@@ -147,6 +149,23 @@ std::vector<Finding> look_at_source(const config::PostgresSource& source, bool r
   return findings;
 }
 
+std::vector<Finding> look_at_shards(const config::RemoteWarehouse& remote) {
+  if (remote.cluster.empty()) return {};
+  auto endpoint = remote_endpoint(remote);
+  if (!endpoint) return {failed("cluster " + remote.cluster, endpoint.error())};
+  clickhouse::Cluster& cluster = *endpoint->cluster;
+  std::vector<Finding> findings;
+  for (size_t index = 0; index < cluster.shards(); ++index) {
+    std::string check = fmt::format("shard {} of {}", index + 1, cluster.name());
+    auto found = cluster.describe(index);
+    if (found)
+      findings.push_back({.check = check, .detail = *found + (cluster.replicated() ? ", replicated" : "")});
+    else
+      findings.push_back(failed(check, found.error()));
+  }
+  return findings;
+}
+
 std::vector<Finding> look_at_warehouse(const config::Project& project, const std::filesystem::path& program) {
   std::vector<Finding> findings;
   if (const auto* remote = project.warehouse.remote()) {
@@ -155,13 +174,16 @@ std::vector<Finding> look_at_warehouse(const config::Project& project, const std
     clickhouse::Client client(*endpoint);
     auto version = client.query_text("SELECT version() FORMAT TSV");
     if (!version) return {failed("warehouse", version.error())};
-    return {
+    findings = {
         {.check = "warehouse",
          .detail = "ClickHouse " + version->substr(0, version->find('\n')) + " at " + endpoint->base_url()},
         compare_clock("ClickHouse", [&]() -> Result<int64_t> {
           auto now = TRY(client.query_text("SELECT toUnixTimestamp64Micro(now64(6)) FORMAT TSV"));
           return std::strtoll(now.c_str(), nullptr, 10);
         })};
+    auto shards = look_at_shards(*remote);
+    findings.insert(findings.end(), shards.begin(), shards.end());
+    return findings;
   }
   const auto& embedded = *project.warehouse.embedded();
   auto library = clickhouse::EmbeddedServer::find_library(program);

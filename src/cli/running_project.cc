@@ -10,7 +10,9 @@
 #include "cli/running_instance.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
+#include "cli/warehouse_access.h"
 #include "clickhouse/client_pool.h"
+#include "clickhouse/cluster.h"
 #include "clickhouse/deduplication.h"
 #include "clickhouse/embedded_server.h"
 #include "ingest/kafka_slots_limits.h"
@@ -42,10 +44,6 @@ namespace {
 constexpr size_t warehouse_connections = 12;
 // One that sends and one for its models or its state.
 constexpr size_t connections_a_slot = 2;
-
-Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remote) {
-  return clickhouse::Endpoint::parse(remote.url, remote.user, remote.password);
-}
 
 std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
   std::vector<std::string> names;
@@ -140,12 +138,31 @@ struct RunningProject::State {
       endpoint = TRY(remote_endpoint(*project.warehouse.remote()));
       reader = endpoint;
       log::info("warehouse: {}", endpoint.base_url());
+      if (endpoint.cluster) TRY_VOID(join_cluster());
     }
     size_t connections = warehouse_connections;
     for (const auto& source : project.kafka_sources)
       if (source.slots > 1) connections += connections_a_slot * source.slots;
     pool = std::make_unique<clickhouse::ClientPool>(endpoint, connections);
     return with_warehouse([this] { return pool->lease()->ping(std::chrono::seconds(10)); });
+  }
+
+  // What would give wrong numbers on a cluster is refused before anything is made.
+  Status join_cluster() {
+    auto refuse = [](std::string what, std::string remedy) {
+      return fail(ErrorKind::unsupported, what + " on a cluster", std::move(remedy));
+    };
+    for (const auto& source : project.sources)
+      if (source.mode == config::PostgresSource::Mode::batch)
+        return refuse(fmt::format("source {} is read in batches, which is not supported", source.name),
+                      "set mode: cdc, or leave warehouse.cluster out");
+    if (!project.dictionaries.empty())
+      return refuse(fmt::format("dictionary {} is not supported", project.dictionaries.front().full_name()),
+                    "join the table instead, or leave warehouse.cluster out");
+    TRY_VOID(endpoint.cluster->claim());
+    log::info("warehouse: cluster {} of {} shards{}", endpoint.cluster->name(), endpoint.cluster->shards(),
+              endpoint.cluster->replicated() ? ", replicated" : "");
+    return {};
   }
 
   ingest::ModelHooks hooks() {

@@ -1,16 +1,33 @@
 #include "cli/warehouse_access.h"
 
+#include "clickhouse/cluster.h"
+
 #include <fmt/format.h>
 
 namespace tidemark::cli {
 
 using clickhouse::Account;
 
+Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remote) {
+  clickhouse::Endpoint endpoint =
+      TRY_IN(clickhouse::Endpoint::parse(remote.url, remote.user, remote.password),
+             "warehouse.url in tidemark.yaml");
+  if (!remote.cluster.empty()) {
+    endpoint.cluster = TRY(clickhouse::Cluster::open(endpoint, remote.cluster, remote.shards));
+    return endpoint;
+  }
+  clickhouse::Client client(endpoint);
+  // A server that does not answer is for whoever asks it something.
+  if (Status alone = clickhouse::Cluster::refuse_cluster_of(client);
+      !alone && alone.error().kind == ErrorKind::conflict)
+    return fail(std::move(alone.error()));
+  return endpoint;
+}
+
 Result<WarehouseAccess> WarehouseAccess::open(const config::Project& project, Start start) {
   WarehouseAccess access;
   if (const config::RemoteWarehouse* remote = project.warehouse.remote()) {
-    access.tidemark_ = TRY_IN(clickhouse::Endpoint::parse(remote->url, remote->user, remote->password),
-                              "warehouse.url in tidemark.yaml");
+    access.tidemark_ = TRY(remote_endpoint(*remote));
     access.reader_ = access.admin_ = access.tidemark_;
     return access;
   }

@@ -14,6 +14,10 @@
 
 namespace tidemark::cli {
 
+// The user's own server, with the shards behind it when there is a cluster. Errors: those of Cluster::open,
+// and conflict when a cluster's warehouse is opened without it.
+Result<clickhouse::Endpoint> remote_endpoint(const config::RemoteWarehouse& remote);
+
 class WarehouseAccess {
  public:
   enum class Start { allowed, never };

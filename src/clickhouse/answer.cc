@@ -38,6 +38,9 @@ ErrorKind kind_of(int code) {
     case 745:  // SERVER_OVERLOADED
     case 999:  // KEEPER_EXCEPTION
       return ErrorKind::dependency_down;
+    case 95:   // CANNOT_READ_FROM_SOCKET: of another server of the cluster
+    case 96:   // CANNOT_WRITE_TO_SOCKET
+    case 102:  // UNEXPECTED_PACKET_FROM_SERVER
     case 286:  // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
     case 319:  // UNKNOWN_STATUS_OF_INSERT
     case 394:  // QUERY_WAS_CANCELLED: by a shutdown, or by a person; part of it may have happened
@@ -116,7 +119,11 @@ Error error_of(const ServerException& exception) {
                          ? fmt::format("ClickHouse: {}", exception.text)
                          : fmt::format("ClickHouse error {}{}{}: {}", exception.code,
                                        exception.name.empty() ? "" : " ", exception.name, exception.text);
-  return Error(kind_of(exception.code), std::move(what), remedy_of(exception.code));
+  ErrorKind kind = kind_of(exception.code);
+  // ATTEMPT_TO_READ_AFTER_EOF is broken input, or another server of the cluster that went away.
+  if (exception.code == 32 && exception.text.find("while receiving packet from") != std::string::npos)
+    kind = ErrorKind::unknown_outcome;
+  return Error(kind, std::move(what), remedy_of(exception.code));
 }
 
 void BodyGuard::set_tag(std::string_view tag) {

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "clickhouse/answer.h"
+#include "clickhouse/cluster.h"
 #include "clickhouse/native_reader.h"
 #include "clickhouse/native_writer.h"
 #include "clickhouse/wire_type.h"
@@ -252,6 +253,9 @@ struct Client::Connection {
     if (!options.settings.contains("allow_suspicious_low_cardinality_types"))
       append_field(text, "allow_suspicious_low_cardinality_types", "1");
     for (const auto& [name, value] : options.settings) append_field(text, name, value);
+    if (endpoint.cluster)
+      for (const auto& [name, value] : Cluster::settings())
+        if (!options.settings.contains(name)) append_field(text, name, value);
     // A token without this would be carried in vain.
     if (options.settings.contains("insert_deduplication_token") &&
         !options.settings.contains("insert_deduplicate"))
@@ -385,6 +389,14 @@ const Endpoint& Client::endpoint() const {
 }
 
 Status Client::execute(std::string_view sql, const QueryOptions& options) {
+  const auto& cluster = connection_->endpoint.cluster;
+  if (cluster && Cluster::concerns(sql, options.placement) &&
+      TRY(cluster->execute(sql, options, [&](std::string_view own) { return execute_here(own, options); })))
+    return {};
+  return execute_here(sql, options);
+}
+
+Status Client::execute_here(std::string_view sql, const QueryOptions& options) {
   return connection_->send_query(sql, options, {}, true, [](std::string_view) { return Status(); });
 }
 
@@ -456,6 +468,8 @@ Result<std::string> Client::query_text(std::string_view sql, const QueryOptions&
 
 Status Client::insert(std::string_view table, const Block& block, const QueryOptions& options) {
   if (block.rows() == 0) return {};
+  if (const auto& cluster = connection_->endpoint.cluster; cluster && Cluster::splits(table))
+    return cluster->insert(table, block, options);
   std::string sql = fmt::format("INSERT INTO {} (", table);
   for (size_t index = 0; index < block.names.size(); ++index) {
     if (index > 0) sql += ", ";

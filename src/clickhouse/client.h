@@ -20,6 +20,7 @@
 
 #include "base/column.h"
 #include "base/error.h"
+#include "clickhouse/cluster_statement.h"
 #include "clickhouse/endpoint.h"
 
 #include <chrono>
@@ -41,6 +42,7 @@ struct QueryOptions {
   std::map<std::string, std::string> raw_parameters;
   std::chrono::milliseconds timeout{30'000};  // of the whole call
   std::string query_id;
+  Placement placement = Placement::automatic;  // on a cluster
 };
 
 // The text of an Array(String) parameter, for raw_parameters.
@@ -55,7 +57,8 @@ class Client {
 
   const Endpoint& endpoint() const;
 
-  // Statements without a result: DDL, INSERT SELECT, SYSTEM.
+  // Statements without a result: DDL, INSERT SELECT, SYSTEM. On a cluster (Endpoint::cluster) also on its
+  // shards, as cluster_statement.h says.
   Status execute(std::string_view sql, const QueryOptions& options = {});
 
   // A SELECT without FORMAT: all rows in one block, at most limits::query_result_bytes_max. Columns keep
@@ -75,7 +78,7 @@ class Client {
                      const std::function<Status(std::string_view)>& sink);
 
   // One INSERT of one Native block. `table` is already quoted ("`bronze`.`orders`"); the column list is
-  // block.names. An empty block does nothing.
+  // block.names. An empty block does nothing. On a cluster rows of mirrored tables go to their shards.
   Status insert(std::string_view table, const Block& block, const QueryOptions& options = {});
 
   // GET /ping: the server answers. Any error means it does not.
@@ -83,6 +86,7 @@ class Client {
 
  private:
   struct Connection;
+  Status execute_here(std::string_view sql, const QueryOptions& options);
   Block columns_of(std::string_view sql, const QueryOptions& options);
   Status query_native(std::string_view sql, const QueryOptions& options,
                       const std::function<Status(Block)>& on_block);

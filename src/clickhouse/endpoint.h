@@ -6,10 +6,13 @@
 #include "base/secret.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace tidemark::clickhouse {
+
+class Cluster;
 
 struct Endpoint {
   std::string url_host = "127.0.0.1";  // as in a URL: an IPv6 address has its brackets
@@ -18,6 +21,7 @@ struct Endpoint {
   std::string user = "default";
   Secret password;
   std::string database = "default";
+  std::shared_ptr<Cluster> cluster;  // whose initiator this is (cluster.h); null: a server of its own
 
   // "http://host:8123/database" or "https://..."; the database is optional. A user and password inside the
   // URL are used when the arguments are empty. Errors: config.

@@ -30,6 +30,14 @@ RemoteWarehouse read_remote(MappingReader& mapping) {
   warehouse.user = mapping.text("user", "default");
   warehouse.password = Secret(mapping.text("password"));
   warehouse.cluster = mapping.text("cluster");
+  warehouse.shards = mapping.texts("shards");
+  if (!warehouse.shards.empty() && warehouse.cluster.empty())
+    mapping.error("shards", "`shards` without `cluster`",
+                  "Name the cluster, as in <remote_servers> of the server at `url`, or leave `shards` out.");
+  for (const auto& shard : warehouse.shards)
+    if (!shard.starts_with("http://") && !shard.starts_with("https://"))
+      mapping.error("shards", fmt::format("`{}` must begin with http:// or https://", shard),
+                    "Each shard is spoken to over HTTP: http://host:8123 or https://host:8443.");
   if (!warehouse.url.empty() && !warehouse.url.starts_with("http://") &&
       !warehouse.url.starts_with("https://"))
     mapping.error("url", "`url` must begin with http:// or https://",
@@ -48,7 +56,7 @@ Warehouse read_warehouse(Reader reader, const YamlNode& node, const Project& pro
   if (embedded != nullptr) warehouse.where = read_embedded(reader, *embedded, project);
   RemoteWarehouse read = read_remote(mapping);
   if (remote) warehouse.where = std::move(read);
-  for (const char* key : {"user", "password", "cluster"})
+  for (const char* key : {"user", "password", "cluster", "shards"})
     if (!remote && mapping.has(key))
       mapping.error(key, fmt::format("`{}` without `url`", key),
                     "It belongs to a server of your own; the embedded one makes its accounts itself.");

@@ -30,7 +30,8 @@ struct RemoteWarehouse {
   std::string url;  // http(s)://host:port
   std::string user = "default";
   Secret password;
-  std::string cluster;  // empty: a single server
+  std::string cluster;              // empty: a single server
+  std::vector<std::string> shards;  // URLs, one a shard; empty: from system.clusters
 };
 
 struct Warehouse {

@@ -5,6 +5,7 @@
 #include "clickhouse/schema.h"
 #include "ingest/lane_workers.h"
 #include "ingest/repeated_rows.h"
+#include "ingest/split_part.h"
 #include "ingest/stop_limits.h"
 
 namespace tidemark::ingest {
@@ -208,6 +209,15 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   if (plan == Plan::unnecessary) token += fmt::format(":{}", record.last_lsn);
   TableCounters& counters = *tables_.at(&table);
   if (part.truncate) return send_truncate(part, token);
+  // On a cluster: rows that were written down before they were sent are sent as they were.
+  bool crosses = TRY(takes_from_other_shard(pool_, part));
+  if (crosses && plan == Plan::written)
+    if (auto held = TRY(held_rows(pool_, token, policy_, stop_))) {
+      TRY_VOID(insert(table.target(), *held, token));
+      counters.applied += held->rows();
+      return {};
+    }
+  bool changes_are_in = false;
   // Old images can be read only as long as the part's own rows are not in.
   if (table.repeats && !table.log) {
     size_t sent = part.operations.size();
@@ -218,8 +228,10 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
     }
     drop_repeated(part, TRY_IN(newest_versions(pool_, part, policy_, stop_), "reading " + table.display()));
     if (part.operations.empty()) return {};
-  } else if (plan == Plan::written && TRY(part_is_in(pool_, part, policy_, stop_))) {
-    return {};
+  } else if (plan == Plan::written) {
+    Arrival arrival = TRY(take_out_arrived(pool_, part, policy_, stop_));
+    if (arrival == Arrival::all) return {};
+    changes_are_in = arrival == Arrival::some;
   }
   if (inserts_only(part)) {
     TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
@@ -231,7 +243,9 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
                 table.display(), changes.missing_old, table.name);
     }
     TRY_VOID(put_away(part, record.source, changes.refused));
-    if (table.has_changes) TRY_VOID(insert(table.target("__changes"), changes.rows, token + ":changes"));
+    if (table.has_changes && !changes_are_in)
+      TRY_VOID(insert(table.target("__changes"), changes.rows, token + ":changes"));
+    if (crosses) TRY_VOID(hold_rows(pool_, part, token, policy_, stop_));
     TRY_VOID(insert(table.target(), part.rows, token));
   }
   counters.applied += part.operations.size();
@@ -272,6 +286,8 @@ Status Applier::send_truncate(const Part& part, const std::string& token) {
   std::string key = clickhouse::quote_list(table.key_names());
   clickhouse::QueryOptions options;
   options.timeout = policy_.attempt_timeout;
+  // Each shard for itself: a row and its tombstone are on the same one.
+  options.placement = clickhouse::Placement::shards;
   auto run = [&](const std::string& sql) {
     return clickhouse::retry(policy_, stop_, [&] { return pool_.lease()->execute(sql, options); });
   };

@@ -3,6 +3,8 @@
 #include "base/limits.h"
 #include "clickhouse/schema.h"
 
+#include <numeric>
+
 namespace tidemark::ingest {
 namespace {
 
@@ -88,22 +90,30 @@ std::string key_literal(const Block& keys, size_t row) {
 
 Result<bool> part_is_in(clickhouse::ClientPool& pool, const Part& part, const clickhouse::RetryPolicy& policy,
                         const std::atomic<bool>& stop) {
+  std::vector<size_t> rows(part.rows.rows());
+  std::iota(rows.begin(), rows.end(), size_t{0});
+  return rows_are_in(pool, part, rows, policy, stop);
+}
+
+Result<bool> rows_are_in(clickhouse::ClientPool& pool, const Part& part, const std::vector<size_t>& rows,
+                         const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
   const CapturedTable& table = *part.table;
   const Column& versions = *part.rows.find(bookkeeping::version);
-  size_t rows = part.rows.rows();
   std::string condition;
   Block keys;
   for (size_t column : table.source.key)
     keys.add(table.source.columns[column].name, table.source.columns[column].target);
-  for (size_t row = rows - std::min(rows, limits::part_probe_rows); row < rows; ++row) {
+  for (size_t index = rows.size() - std::min(rows.size(), limits::part_probe_rows); index < rows.size();
+       ++index) {
+    size_t row = rows[index];
     if (!condition.empty()) condition += " OR ";
     if (table.log) {
       condition += fmt::format("_version = toUInt128('{}')", versions.get<Version>(row));
       continue;
     }
     keys.clear();
-    for (size_t index = 0; index < table.source.key.size(); ++index)
-      keys.columns[index].append_from(part.rows.columns[table.source.key[index]], row);
+    for (size_t column = 0; column < table.source.key.size(); ++column)
+      keys.columns[column].append_from(part.rows.columns[table.source.key[column]], row);
     std::string names = clickhouse::quote_list(table.key_names());
     // A later row of the key may have taken this one's place.
     condition += fmt::format("({} IN ({}) AND _version >= toUInt128('{}'))",

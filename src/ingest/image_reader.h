@@ -18,6 +18,10 @@ std::string key_literal(const Block& keys, size_t row);
 Result<bool> part_is_in(clickhouse::ClientPool& pool, const Part& part, const clickhouse::RetryPolicy& policy,
                         const std::atomic<bool>& stop);
 
+// The same of some rows of the part, in order: those of one shard, which are one block (split_part.h).
+Result<bool> rows_are_in(clickhouse::ClientPool& pool, const Part& part, const std::vector<size_t>& rows,
+                         const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
+
 // An ImageReader on `pool`. Reads at most limits::image_keys_max keys a query; while the warehouse is away it
 // tries again under `policy`. `pool` and `stop` must outlive it.
 ImageReader bronze_images(clickhouse::ClientPool& pool, clickhouse::RetryPolicy policy,

@@ -122,7 +122,11 @@ Status reset_stores_of(clickhouse::Client& client, const CompiledModels& models,
       TRY_VOID(client.execute("TRUNCATE TABLE IF EXISTS " + table + " SYNC", long_statement()));
     // What the other tables of a UNION ALL brought is not copied again.
     for (const auto& [table, statement] : model.feed_statements)
-      if (!fed(std::set<std::string>{table})) TRY_VOID(client.execute(statement, long_statement()));
+      if (!fed(std::set<std::string>{table})) {
+        clickhouse::QueryOptions options = long_statement();
+        options.placement = clickhouse::Placement::shards;  // each shard's store is made of its own rows
+        TRY_VOID(client.execute(statement, options));
+      }
   }
   return {};
 }

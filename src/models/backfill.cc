@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "clickhouse/cluster.h"
 #include "clickhouse/retry.h"
 #include "models/model_source.h"
 #include "models/query_settings.h"
@@ -121,17 +122,18 @@ Status Backfill::plan(clickhouse::Client& client) {
   std::vector<std::string> bounds;  // descending
   std::string column, type;
   for (const auto& table : mirrored_tables_in(model_, model_.backfill_statement)) {
-    Block parts = TRY(client.query(
-        "SELECT sum(rows) FROM system.parts WHERE active AND database = 'bronze' AND table = {table:String}",
-        {.parameters = {{"table", table.substr(7)}}}));
+    Block parts = TRY(client.query("SELECT sum(rows) FROM " + clickhouse::system_table(client, "parts") +
+                                       " WHERE active AND database = 'bronze' AND table = {table:String}",
+                                   {.parameters = {{"table", table.substr(7)}}}));
     rows += parts.columns[0].get<uint64_t>(0);
   }
   uint64_t pieces = rows / chunk_rows_ + 1;
   if (!ranged_.second.empty() && pieces > 1) {
     // The first column of the sorting key, when it is a plain column.
-    Block sorting = TRY(client.query(
-        "SELECT sorting_key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
-        {.parameters = {{"database", ranged_.first}, {"table", ranged_.second}}}));
+    Block sorting =
+        TRY(client.query("SELECT sorting_key FROM " + clickhouse::system_table(client, "tables") +
+                             " WHERE database = {database:String} AND name = {table:String}",
+                         {.parameters = {{"database", ranged_.first}, {"table", ranged_.second}}}));
     auto tokens = TRY(tokenize(sorting.rows() == 1 ? sorting.columns[0].text(0) : std::string_view()));
     if (!tokens.empty() && tokens[0].is("("))
       tokens.erase(tokens.begin());  // the server writes (id) and a, b
@@ -148,11 +150,15 @@ Status Backfill::plan(clickhouse::Client& client) {
       column = quote_identifier(key.columns[0].text(0));
       type = key.columns[1].text(0);
       // The sparse index knows the key at every granule: enough to cut the table into even pieces.
-      Block marks = TRY(client.query(fmt::format(
+      // One shard is like another: its keys cut all of them into even pieces.
+      const auto& cluster = client.endpoint().cluster;
+      std::string marks_query = fmt::format(
           "SELECT DISTINCT toString(bound) FROM (SELECT {0} AS bound, row_number() OVER (ORDER BY {0}) AS "
           "number, count() OVER () AS total FROM mergeTreeIndex({1}, {2})) WHERE number % greatest(1, "
           "intDiv(total, {3})) = 0 ORDER BY bound DESC",
-          column, quote_string(ranged_.first), quote_string(ranged_.second), pieces)));
+          column, quote_string(cluster ? clickhouse::shard_database(ranged_.first) : ranged_.first),
+          quote_string(ranged_.second), pieces);
+      Block marks = TRY(cluster ? cluster->shard(0).query(marks_query) : client.query(marks_query));
       for (size_t row = 0; row < marks.rows(); ++row) bounds.emplace_back(marks.columns[0].text(row));
     }
   }
@@ -184,8 +190,19 @@ Status Backfill::fill(clickhouse::Client& client, const BackfillChunk& chunk, co
   }
   options.settings["max_execution_time"] = "0";
   options.settings["max_partitions_per_insert_block"] = "0";
+  auto ranged = ranged_;
+  // A store of change rows is made of what its own shard has; a keyed one of everything, by its key.
+  if (model_.form != StoreForm::keyed && model_.form != StoreForm::result && client.endpoint().cluster) {
+    auto read = mirrored_tables_in(model_, model_.backfill_statement);
+    if (!std::includes(model_.fed_by.begin(), model_.fed_by.end(), read.begin(), read.end()))
+      return fail(ErrorKind::unsupported,
+                  fmt::format("{} is filled from tables that lie on several shards", model_.name),
+                  "use `-- kind: keyed` or `-- kind: view` on a cluster");
+    options.placement = clickhouse::Placement::shards;
+    ranged.first = clickhouse::shard_database(ranged.first);
+  }
   if (!chunk.condition.empty())
-    options.settings["additional_table_filters"] = filter_setting(ranged_, chunk.condition);
+    options.settings["additional_table_filters"] = filter_setting(ranged, chunk.condition);
   options.timeout = std::chrono::milliseconds(limits::model_statement_ms_max);
   clickhouse::RetryPolicy policy;
   policy.deadline = limits::apply_deadline;
@@ -236,7 +253,9 @@ Status Backfill::join(clickhouse::Client& client) const {
 }
 
 Status cancel_backfills(clickhouse::Client& client) {
-  return client.execute("KILL QUERY WHERE startsWith(query_id, " + quote_string(query_prefix) + ") ASYNC");
+  std::string kill = "KILL QUERY WHERE startsWith(query_id, " + quote_string(query_prefix) + ") ASYNC";
+  if (client.endpoint().cluster) TRY_VOID(client.execute(kill, {.placement = clickhouse::Placement::shards}));
+  return client.execute(kill);
 }
 
 }  // namespace tidemark::models

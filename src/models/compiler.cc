@@ -1,6 +1,7 @@
 #include "models/compiler.h"
 
 #include "base/limits.h"
+#include "clickhouse/cluster.h"
 #include "models/dictionary_calls.h"
 #include "models/generation.h"
 #include "models/incremental.h"
@@ -96,9 +97,9 @@ class Compilation_ {
 
   // Mirrored tables that any model names, and the names of all there are.
   Status load_tables() {
-    Block block =
-        TRY(client_.query("SELECT name, engine, sorting_key FROM system.tables WHERE database = 'bronze' AND "
-                          "engine LIKE '%MergeTree'"));
+    Block block = TRY(client_.query("SELECT name, engine, sorting_key FROM " +
+                                    clickhouse::system_table(client_, "tables") +
+                                    " WHERE database = 'bronze' AND engine LIKE '%MergeTree'"));
     for (size_t row = 0; row < block.rows(); ++row) {
       std::string name(block.columns[0].text(row));
       mirrored_names_.push_back("bronze." + name);

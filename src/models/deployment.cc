@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "clickhouse/cluster.h"
 #include "models/audits.h"
 #include "models/generation.h"
 #include "models/model_source.h"
@@ -28,6 +29,12 @@ bool feeds(const std::string& statement) {
   return statement.starts_with("CREATE MATERIALIZED VIEW");
 }
 
+// On a cluster: what lies on the shards, and what Tidemark itself inserts into through them.
+clickhouse::Placement placement(const CompiledModel& model) {
+  if (model.form == StoreForm::result) return clickhouse::Placement::initiator;
+  return model.form == StoreForm::keyed ? clickhouse::Placement::by_key : clickhouse::Placement::automatic;
+}
+
 bool unfinished(const ModelRecord& record) {
   return record.state == "preparing" || record.state == "building" || record.state == "joining";
 }
@@ -45,10 +52,10 @@ Result<std::map<std::string, std::string>> engines_of(clickhouse::Client& client
     auto tokens = TRY(tokenize(name));
     if (tokens.size() == 3) names.push_back(tokens[0].name + "." + tokens[2].name);
   }
-  Block block = TRY(
-      client.query("SELECT database, name, engine FROM system.tables WHERE concat(database, '.', name) IN "
-                   "{names:Array(String)}",
-                   {.raw_parameters = {{"names", clickhouse::array_parameter(names)}}}));
+  Block block =
+      TRY(client.query("SELECT database, name, engine FROM " + clickhouse::system_table(client, "tables") +
+                           " WHERE concat(database, '.', name) IN {names:Array(String)}",
+                       {.raw_parameters = {{"names", clickhouse::array_parameter(names)}}}));
   std::map<std::string, std::string> engines;
   for (size_t row = 0; row < block.rows(); ++row)
     engines[quote_table(block.columns[0].text(row), block.columns[1].text(row))] = block.columns[2].text(row);
@@ -238,7 +245,8 @@ Status Deployment::make(Wave& wave) {
     if (!build.resumed)
       for (const auto& statement : model.create_statements)
         if (!feeds(statement))
-          if (Status made = client_.execute(statement); !made) return fail(std::move(made.error()).in(where));
+          if (Status made = client_.execute(statement, {.placement = placement(model)}); !made)
+            return fail(std::move(made.error()).in(where));
     auto engines = TRY(engines_of(client_, {model.store}));
     build.additive = !engines.empty() && engines.begin()->second.find("Replacing") == std::string::npos;
     std::string deployment = record(build, "").deployment;
@@ -319,11 +327,10 @@ Status Deployment::take_over(const Build& build) {
     return fail(ErrorKind::internal, build.model->name + " has no store to take partitions from");
   const std::string& store = active->physical.back();  // dependents come first
   auto tokens = TRY(tokenize(store));
-  Block block =
-      TRY(client_.query("SELECT DISTINCT partition, partition_id FROM system.parts WHERE active AND database "
-                        "= {database:String} "
-                        "AND table = {table:String}",
-                        {.parameters = {{"database", tokens.at(0).name}, {"table", tokens.at(2).name}}}));
+  Block block = TRY(client_.query(
+      "SELECT DISTINCT partition, partition_id FROM " + clickhouse::system_table(client_, "parts") +
+          " WHERE active AND database = {database:String} AND table = {table:String}",
+      {.parameters = {{"database", tokens.at(0).name}, {"table", tokens.at(2).name}}}));
   const auto& rebuilt = build.step->partitions;
   for (size_t row = 0; row < block.rows(); ++row) {
     if (std::find(rebuilt.begin(), rebuilt.end(), block.columns[0].text(row)) != rebuilt.end()) continue;

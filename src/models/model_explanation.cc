@@ -1,5 +1,6 @@
 #include "models/model_explanation.h"
 
+#include "clickhouse/cluster.h"
 #include "models/model_source.h"
 
 namespace tidemark::models {
@@ -37,10 +38,11 @@ std::string unquoted(const std::string& quoted) {
 Result<std::vector<StoredTable>> sizes(clickhouse::Client& client, const CompiledModel& model) {
   std::vector<StoredTable> all;
   for (const auto& physical : model.physical) {
-    Block block =
-        TRY(client.query("SELECT sum(rows), sum(bytes_on_disk), count() FROM system.parts WHERE active AND "
-                         "concat('`', database, '`.`', table, '`') = {table:String} HAVING count() > 0",
-                         {.parameters = {{"table", physical}}}));
+    Block block = TRY(client.query(
+        "SELECT sum(rows), sum(bytes_on_disk), count() FROM " + clickhouse::system_table(client, "parts") +
+            " WHERE active AND "
+            "concat('`', database, '`.`', table, '`') = {table:String} HAVING count() > 0",
+        {.parameters = {{"table", physical}}}));
     if (block.rows() == 1)
       all.push_back({unquoted(physical), block.columns[0].get<uint64_t>(0), block.columns[1].get<uint64_t>(0),
                      block.columns[2].get<uint64_t>(0)});

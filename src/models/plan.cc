@@ -1,5 +1,6 @@
 #include "models/plan.h"
 
+#include "clickhouse/cluster.h"
 #include "models/model_source.h"
 #include "models/model_state.h"
 
@@ -23,9 +24,8 @@ struct Existing {
   static Result<Existing> load(clickhouse::Client& client) {
     Existing existing;
     Block block =
-        TRY(client.query("SELECT database, name, engine FROM system.tables WHERE database NOT IN ('system', "
-                         "'INFORMATION_SCHEMA', "
-                         "'information_schema')"));
+        TRY(client.query("SELECT database, name, engine FROM " + clickhouse::system_table(client, "tables") +
+                         " WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema')"));
     for (size_t row = 0; row < block.rows(); ++row)
       existing
           .engines[std::string(block.columns[0].text(row)) + "." + std::string(block.columns[1].text(row))] =
@@ -69,11 +69,10 @@ Status read_cost(clickhouse::Client& client, const CompiledModel& model, PlanSte
   if (model.backfill_statement.empty()) return {};
   std::vector<std::string> names;
   for (const auto& table : model.fed_by) names.push_back(table.substr(7));
-  Block block =
-      TRY(client.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = "
-                       "'bronze' AND table IN "
-                       "{tables:Array(String)}",
-                       {.raw_parameters = {{"tables", clickhouse::array_parameter(names)}}}));
+  Block block = TRY(
+      client.query("SELECT sum(rows), sum(bytes_on_disk) FROM " + clickhouse::system_table(client, "parts") +
+                       " WHERE active AND database = 'bronze' AND table IN {tables:Array(String)}",
+                   {.raw_parameters = {{"tables", clickhouse::array_parameter(names)}}}));
   if (block.rows() == 1) {
     step.rows = block.columns[0].get<uint64_t>(0);
     step.bytes = block.columns[1].get<uint64_t>(0);
@@ -192,8 +191,8 @@ Status check_partitions(clickhouse::Client& client, const CompiledModel& model,
                 "leave --partition out");
   auto [database, table] = name_parts(model.store);
   Block block = TRY(client.query(
-      "SELECT DISTINCT partition FROM system.parts WHERE active AND database = {database:String} AND table = "
-      "{table:String} ORDER BY partition DESC",
+      "SELECT DISTINCT partition FROM " + clickhouse::system_table(client, "parts") +
+          " WHERE active AND database = {database:String} AND table = {table:String} ORDER BY partition DESC",
       {.parameters = {{"database", database}, {"table", table}}}));
   std::vector<std::string> known;
   for (size_t row = 0; row < block.rows(); ++row) known.emplace_back(block.columns[0].text(row));

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "clickhouse/cluster.h"
 #include "models/model_source.h"
 
 namespace tidemark::models {
@@ -36,9 +37,9 @@ Result<Swap> swap_of(clickhouse::Client& client, const ModelState& state, const 
     auto tokens = TRY(tokenize(table));
     if (tokens.size() == 3) names.push_back(tokens[0].name + "." + tokens[2].name);
   }
-  Block block = TRY(client.query(
-      "SELECT count() FROM system.tables WHERE concat(database, '.', name) IN {names:Array(String)}",
-      {.raw_parameters = {{"names", clickhouse::array_parameter(names)}}}));
+  Block block = TRY(client.query("SELECT count() FROM " + clickhouse::system_table(client, "tables") +
+                                     " WHERE concat(database, '.', name) IN {names:Array(String)}",
+                                 {.raw_parameters = {{"names", clickhouse::array_parameter(names)}}}));
   if (block.columns[0].get<uint64_t>(0) != before->physical.size())
     return fail(ErrorKind::refused, fmt::format("tables of the version before of {} are gone", now.model),
                 go_on_by_hand);

@@ -2,6 +2,7 @@
 
 #include "base/cut_number.h"
 #include "base/limits.h"
+#include "clickhouse/cluster.h"
 #include "models/model_source.h"
 #include "models/query_settings.h"
 #include "models/sql_tokens.h"
@@ -172,18 +173,18 @@ Status Runtime::clean_up(clickhouse::Client& client, Work& work, uint64_t cut,
       uint64_t& cleaned = work.cleaned[fmt::format("{}{}#{}", cut_table, name, stream_of(cut))];
       if (cleaned == partition) continue;
       auto parts = TRY(tokenize(cut_table));
-      Block old = TRY(
-          client.query("SELECT DISTINCT partition FROM system.parts WHERE active AND database = "
-                       "{database:String} AND table "
-                       "= {table:String} AND tupleElement(CAST(partition AS Tuple(String, UInt64)), 1) = "
-                       "{mirrored:String} AND "
-                       "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) < {partition:UInt64} AND "
-                       "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) >= {first:UInt64}",
-                       {.parameters = {{"database", parts.at(0).name},
-                                       {"table", parts.at(2).name},
-                                       {"mirrored", name},
-                                       {"partition", std::to_string(partition)},
-                                       {"first", std::to_string(first)}}}));
+      Block old = TRY(client.query(
+          "SELECT DISTINCT partition FROM " + clickhouse::system_table(client, "parts") +
+              " WHERE active AND database = {database:String} AND table "
+              "= {table:String} AND tupleElement(CAST(partition AS Tuple(String, UInt64)), 1) = "
+              "{mirrored:String} AND "
+              "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) < {partition:UInt64} AND "
+              "tupleElement(CAST(partition AS Tuple(String, UInt64)), 2) >= {first:UInt64}",
+          {.parameters = {{"database", parts.at(0).name},
+                          {"table", parts.at(2).name},
+                          {"mirrored", name},
+                          {"partition", std::to_string(partition)},
+                          {"first", std::to_string(first)}}}));
       for (size_t row = 0; row < old.rows(); ++row)
         TRY_VOID(client.execute("ALTER TABLE " + cut_table + " DROP PARTITION " +
                                 std::string(old.columns[0].text(row))));

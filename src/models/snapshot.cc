@@ -1,6 +1,7 @@
 #include "models/snapshot.h"
 
 #include "base/limits.h"
+#include "clickhouse/cluster.h"
 #include "clickhouse/schema.h"
 
 #include <fmt/format.h>
@@ -34,9 +35,9 @@ Status Snapshots::make(clickhouse::Client& client) const {
                             " MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0"));
     // Merging what nobody will read twice is a waste; a server that does not allow this may merge.
     (void)client.execute("SYSTEM STOP MERGES " + snapshot);
-    Block engine = TRY(
-        client.query("SELECT engine FROM system.tables WHERE database = 'bronze' AND name = {table:String}",
-                     {.parameters = {{"table", table.substr(7)}}}));
+    Block engine = TRY(client.query("SELECT engine FROM " + clickhouse::system_table(client, "tables") +
+                                        " WHERE database = 'bronze' AND name = {table:String}",
+                                    {.parameters = {{"table", table.substr(7)}}}));
     bool log = engine.rows() == 1 && engine.columns[0].text(0).find("Replacing") == std::string_view::npos;
     TRY_VOID(client.execute(fmt::format(
         "CREATE OR REPLACE VIEW {} AS SELECT * EXCEPT ('^_(version|deleted|committed_at|cut)$') FROM {}{}",

@@ -10,7 +10,7 @@ export async function make_world(t, name, { pack = 'adtech', settings, database 
   const world = { directory, database };
   t.after(async () => {
     const endings = await Promise.allSettled([world.project?.up_child?.end({ signal: 'SIGKILL' })]);
-    endings.push(...(await Promise.allSettled([world.postgres?.stop()])));
+    endings.push(...(await Promise.allSettled([world.postgres?.stop(), world.shards?.stop()])));
     const failed = endings.find((ending) => ending.status === 'rejected');
     await eventually('the processes of the test are gone', () => processes_in(directory).length === 0, { deadline_ms: 15_000 });
     remove_directory(directory);

@@ -1,8 +1,8 @@
-#include "models/sql_tokens.h"
+#include "clickhouse/sql_tokens.h"
 
 #include <cctype>
 
-namespace tidemark::models {
+namespace tidemark::clickhouse {
 namespace {
 
 bool word_start(unsigned char c) {
@@ -200,4 +200,4 @@ std::string normalise(const std::vector<Token>& tokens) {
   return text;
 }
 
-}  // namespace tidemark::models
+}  // namespace tidemark::clickhouse
