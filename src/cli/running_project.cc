@@ -147,18 +147,8 @@ struct RunningProject::State {
     return with_warehouse([this] { return pool->lease()->ping(std::chrono::seconds(10)); });
   }
 
-  // What would give wrong numbers on a cluster is refused before anything is made.
   Status join_cluster() {
-    auto refuse = [](std::string what, std::string remedy) {
-      return fail(ErrorKind::unsupported, what + " on a cluster", std::move(remedy));
-    };
-    for (const auto& source : project.sources)
-      if (source.mode == config::PostgresSource::Mode::batch)
-        return refuse(fmt::format("source {} is read in batches, which is not supported", source.name),
-                      "set mode: cdc, or leave warehouse.cluster out");
-    if (!project.dictionaries.empty())
-      return refuse(fmt::format("dictionary {} is not supported", project.dictionaries.front().full_name()),
-                    "join the table instead, or leave warehouse.cluster out");
+    TRY_VOID(refuse_on_cluster(project));
     TRY_VOID(endpoint.cluster->claim());
     log::info("warehouse: cluster {} of {} shards{}", endpoint.cluster->name(), endpoint.cluster->shards(),
               endpoint.cluster->replicated() ? ", replicated" : "");

@@ -68,4 +68,22 @@ clickhouse::Endpoint WarehouseAccess::endpoint(Account account) const {
   return reader_;
 }
 
+Status refuse_on_cluster(const config::Project& project) {
+  auto refuse = [](std::string what, std::string remedy) {
+    return fail(ErrorKind::unsupported, what + " on a cluster", std::move(remedy));
+  };
+  for (const auto& source : project.sources)
+    if (source.mode == config::PostgresSource::Mode::batch)
+      return refuse(fmt::format("source {} is read in batches, which is not supported", source.name),
+                    "set mode: cdc, or leave warehouse.cluster out");
+  for (const auto& source : project.kafka_sources)
+    if (source.slots > 1)
+      return refuse(fmt::format("source {} has slots, which are not supported", source.name),
+                    "set slots: 1 and run one process, or leave warehouse.cluster out");
+  if (!project.dictionaries.empty())
+    return refuse(fmt::format("dictionary {} is not supported", project.dictionaries.front().full_name()),
+                  "join the table instead, or leave warehouse.cluster out");
+  return {};
+}
+
 }  // namespace tidemark::cli

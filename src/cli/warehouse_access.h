@@ -43,4 +43,7 @@ class WarehouseAccess {
   std::unique_ptr<clickhouse::EmbeddedServer> server_;
 };
 
+// What would give wrong numbers on a cluster, before anything is made. Errors: unsupported.
+Status refuse_on_cluster(const config::Project& project);
+
 }  // namespace tidemark::cli
