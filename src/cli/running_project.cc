@@ -7,6 +7,7 @@
 #include "cli/model_desk.h"
 #include "cli/model_watch.h"
 #include "cli/output.h"
+#include "cli/project_files.h"
 #include "cli/running_instance.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
@@ -29,10 +30,8 @@
 
 #include <boost/json.hpp>
 #include <fcntl.h>
-#include <fstream>
 #include <set>
 #include <signal.h>
-#include <sstream>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <thread>
@@ -49,28 +48,6 @@ std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
   std::vector<std::string> names;
   for (const auto& table : tables) names.push_back("bronze." + table);
   return names;
-}
-
-// Names and contents of the project's files but for its models.
-std::string files_beside_models(const std::filesystem::path& root) {
-  std::map<std::string, std::string> contents;
-  auto read = [&](const std::filesystem::path& path) {
-    std::ifstream file(path);
-    std::stringstream text;
-    text << file.rdbuf();
-    contents[path.string()] = text.str();
-  };
-  std::error_code ignored;
-  for (const char* file : {"tidemark.yaml", ".env"}) read(root / file);
-  for (const char* folder : {"sources", "dashboards", "endpoints", "dictionaries", "audits"})
-    for (std::filesystem::recursive_directory_iterator entry(root / folder, ignored), end; entry != end;
-         entry.increment(ignored)) {
-      if (ignored) break;
-      if (entry->is_regular_file(ignored)) read(entry->path());
-    }
-  std::string all;
-  for (const auto& [path, text] : contents) all += path + "\n" + text + "\n";
-  return all;
 }
 
 }  // namespace

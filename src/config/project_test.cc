@@ -70,7 +70,7 @@ TEST_F(ProjectTest, UnknownKeyNamesTheNearestAtItsPlace) {
             "tidemark.yaml:3:3: unknown key `embeded` in `warehouse` (did you mean `embedded`?)\n"
             "    embeded: { path: ./data }\n"
             "    ^\n"
-            "  Known keys: `embedded`, `url`, `user`, `password`, `cluster`.\n"
+            "  Known keys: `embedded`, `url`, `user`, `password`, `cluster`, `shards`.\n"
             "\n"
             "tidemark.yaml:5:3: unknown key `listn` in `http` (did you mean `listen`?)\n"
             "    listn: 127.0.0.1:1\n"

@@ -81,10 +81,11 @@ Result<bool> takes_from_other_shard(clickhouse::ClientPool& pool, const Part& pa
 Status hold_rows(clickhouse::ClientPool& pool, const Part& part, const std::string& token,
                  const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
   TRY_VOID(clickhouse::retry(policy, stop, [&] {
-    return pool.execute(fmt::format(
-        "CREATE TABLE IF NOT EXISTS tidemark.held_rows (token String, rows String, at DateTime) ENGINE = "
-        "ReplacingMergeTree ORDER BY token TTL at + INTERVAL {} DAY SETTINGS {}",
-        held_days, clickhouse::merge_tree_settings(true)));
+    return pool.execute(
+        fmt::format("CREATE TABLE IF NOT EXISTS tidemark.held_rows (token String, rows String, at DateTime "
+                    "DEFAULT now()) ENGINE "
+                    "= ReplacingMergeTree ORDER BY token TTL at + INTERVAL {} DAY SETTINGS {}",
+                    held_days, clickhouse::merge_tree_settings(true)));
   }));
   Block block;
   block.add("token", ColumnType::of(TypeKind::string));
