@@ -117,14 +117,14 @@ export function report({ snapshot, stream, latency, models, kafka, postgres, war
   return { text: out.join('\n') + '\n', met: promises.every((p) => p.met) };
 }
 
-const begin_mark = '<!-- bench: begin (written by make bench args=--write) -->';
-const end_mark = '<!-- bench: end -->';
+const begin_of = (part) => `<!-- bench: ${part} (written by make bench args=--write) -->`;
+const end_of = (part) => `<!-- bench: end of ${part} -->`;
 
-// Replaces what is between the marks of docs/BENCHMARKS.md.
-export function write_into(file, text) {
+// Replaces the figures of one part in docs/BENCHMARKS.md; those of others stay as they are.
+export function write_into(file, part, text) {
   const before = fs.readFileSync(file, 'utf8');
-  const begin = before.indexOf(begin_mark);
-  const finish = before.indexOf(end_mark);
-  if (begin < 0 || finish < begin) throw new Error(`${file} has no place for the figures: ${begin_mark} ... ${end_mark}`);
-  fs.writeFileSync(file, `${before.slice(0, begin + begin_mark.length)}\n${text}${before.slice(finish)}`);
+  const begin = before.indexOf(begin_of(part));
+  const finish = before.indexOf(end_of(part));
+  if (begin < 0 || finish < begin) throw new Error(`${file} has no place for the figures of ${part}: ${begin_of(part)} ... ${end_of(part)}`);
+  fs.writeFileSync(file, `${before.slice(0, begin + begin_of(part).length)}\n${text}${before.slice(finish)}`);
 }

@@ -80,10 +80,13 @@ try {
     measured[name] = await parts[name]({ ...options, postgres, warehouse, start_peer, program, build, directory: `${directory}/${name}`, note });
   }
   const command = ['make bench', process.argv.length > 2 ? `args="${process.argv.slice(2).join(' ')}"` : ''].join(' ').trim();
-  const { text, met } = report({ ...measured, postgres, warehouse, command, rounds: options.rounds, ours: program !== null });
+  const report_of = (results) => report({ ...results, postgres, warehouse, command, rounds: options.rounds, ours: program !== null });
+  const { text, met } = report_of(measured);
   console.log(text);
   if (options.json) fs.writeFileSync(options.json, JSON.stringify(measured, null, 2));
-  if (options.write) write_into(`${root}/docs/BENCHMARKS.md`, text);
+  if (options.write) {
+    for (const [name, result] of Object.entries(measured)) if (result) write_into(`${root}/docs/BENCHMARKS.md`, name, report_of({ [name]: result }).text);
+  }
   status = met ? 0 : 1;
   if (!met) note('a promise is not met');
 } catch (error) {
