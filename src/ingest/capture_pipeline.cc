@@ -103,7 +103,10 @@ std::vector<std::string> CapturePipeline::warnings() const {
 }
 
 void CapturePipeline::start() {
-  life_.start({.live = [this] { return live(); }, .proven = [this] { return streamed_; }});
+  // A message that is too large is so each time.
+  life_.start({.live = [this] { return live(); },
+               .proven = [this] { return streamed_; },
+               .hopeless = [](const Error& error) { return error.kind == ErrorKind::limit; }});
 }
 
 void CapturePipeline::stop() {

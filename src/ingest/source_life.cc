@@ -53,7 +53,7 @@ void SourceLife::run() {
     if (stopping_) break;
     if (ended) continue;
     Error& error = ended.error();
-    bool hopeless = hopeless_ || final(error);
+    bool hopeless = hopeless_ || final(error) || (steps_.hopeless && steps_.hopeless(error));
     set_state(hopeless ? "failed" : "waiting", error.message);
     log::error("source {}: {}", source_, error.describe());
     if (hopeless_ || (hopeless && !steps_.proven())) {

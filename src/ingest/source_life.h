@@ -31,8 +31,10 @@ class SourceLife {
     std::function<Status()> live;
     // It has moved data, so its settings cannot be wrong altogether.
     std::function<bool()> proven;
+    // Of errors beside those that no repetition mends anywhere (refused, config, unsupported, usage).
+    std::function<bool(const Error&)> hopeless = {};
     // Ends what `live` waits for; called once when it is told to stop.
-    std::function<void()> wake;
+    std::function<void()> wake = {};
   };
 
   SourceLife(std::string source, const Clock& clock) : source_(std::move(source)), clock_(clock) {}
