@@ -1,0 +1,83 @@
+#include "segments/catalog.h"
+
+#include "clickhouse/schema.h"
+
+#include <algorithm>
+
+namespace tidemark::segments {
+namespace {
+
+constexpr const char* ingest_columns[] = {"_version", "_deleted", "_committed_at", "_cut", "_sign", "_op"};
+
+// "a, `b c`" as names; nothing when there is more to it than names.
+std::vector<std::string> plain_columns(const std::string& key, const TableShape& shape) {
+  std::vector<std::string> names;
+  std::string name;
+  bool in_quotes = false;
+  auto end = [&] {
+    names.push_back(name);
+    name.clear();
+  };
+  for (char character : key) {
+    if (character == '`')
+      in_quotes = !in_quotes;
+    else if (character == ',' && !in_quotes)
+      end();
+    else if (character != ' ' || in_quotes)
+      name.push_back(character);
+  }
+  if (!name.empty()) end();
+  for (const auto& one : names)
+    if (shape.type(one) == nullptr) return {};
+  return names;
+}
+
+}  // namespace
+
+Result<TableShape> Catalog::table(const std::string& name) {
+  if (auto known = tables_.find(name); known != tables_.end()) return known->second;
+  TableShape shape;
+  shape.name = name;
+  size_t dot = name.find('.');
+  std::string database = name.substr(0, dot), table = dot == std::string::npos ? "" : name.substr(dot + 1);
+  for (const auto& column : TRY(clickhouse::table_columns(client_, database, table))) {
+    shape.exists = true;
+    if (std::find(std::begin(ingest_columns), std::end(ingest_columns), column.name) !=
+        std::end(ingest_columns))
+      continue;
+    shape.columns.push_back(column.name);
+    shape.types[column.name] = column.type;
+  }
+  if (shape.exists) {
+    clickhouse::QueryOptions options;
+    options.parameters = {{"database", database}, {"table", table}};
+    Block found = TRY(client_.query(
+        "SELECT name, engine, sorting_key FROM system.tables WHERE database = {database:String} AND name IN "
+        "({table:String}, concat({table:String}, '__current'), concat({table:String}, '__changes'))",
+        options));
+    shape.read = clickhouse::quote_table(database, table);
+    for (size_t row = 0; row < found.rows(); ++row) {
+      std::string_view one = found.columns[0].text(row);
+      if (one == table) shape.key = plain_columns(std::string(found.columns[2].text(row)), shape);
+      if (one == table + "__current") shape.read = clickhouse::quote_table(database, table + "__current");
+      // Change rows that only pass through are read by nobody.
+      if (one == table + "__changes" && found.columns[1].text(row) != "Null")
+        shape.changes = clickhouse::quote_table(database, table + "__changes");
+    }
+  }
+  return tables_.emplace(name, std::move(shape)).first->second;
+}
+
+Result<std::vector<std::string>> Catalog::names() {
+  Block found =
+      TRY(client_.query("SELECT concat(database, '.', name) FROM system.tables WHERE database NOT IN "
+                        "('system', 'information_schema', "
+                        "'INFORMATION_SCHEMA', 'tidemark') AND NOT endsWith(name, '__current') AND NOT "
+                        "endsWith(name, '__changes') "
+                        "ORDER BY 1 LIMIT 10000"));
+  std::vector<std::string> names;
+  for (size_t row = 0; row < found.rows(); ++row) names.emplace_back(found.columns[0].text(row));
+  return names;
+}
+
+}  // namespace tidemark::segments

@@ -1,0 +1,73 @@
+// One reading of a segment's events, shared by all conditions over them: rows of every event table in one
+// form (key, instant, which selections they match, the property texts somebody asked for), grouped once by
+// entity with conditional aggregates. Conditions ask for columns and get names; sql() is the query when all
+// have asked.
+//
+//   SELECT _k0, countIf(_m0 AND _ts > ...) AS p0, maxIf(...) AS p1
+//   FROM (SELECT key AS _k0, ts AS _ts, event = {p:String} AND ... AS _m0 FROM (SELECT ... FROM events WHERE
+//   ...)) GROUP BY _k0
+//
+// Tables are read through the view of their present rows, so a message that came twice counts once.
+#pragma once
+
+#include "segments/key_filter.h"
+#include "segments/property_sql.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tidemark::segments {
+
+class EventPass {
+ public:
+  // `key_types`: of the entity's key columns. Tables that do not fit are problems.
+  static Result<std::unique_ptr<EventPass>> make(SqlContext& context, Catalog& catalog,
+                                                 const std::vector<EventTable>& tables,
+                                                 const std::vector<std::string>& key_types);
+
+  // A column, UInt8: the row is one of the selection's.
+  std::string match(const EventSelection& selection, const Location& where);
+  // A column, Int64: when the row may next become or cease to be one of the selection's; empty: never.
+  std::string match_next(const EventSelection& selection);
+  // A column, Nullable(String): the property as text.
+  std::string value(const Path& path, const Location& where);
+  // A column of the result.
+  std::string aggregate(const std::string& expression);
+  // Rows as old as this are needed; nothing: all of them. Said by everyone who asks for an aggregate.
+  void reach_back(std::optional<int64_t> seconds);
+
+  bool used() const { return !aggregates_.empty(); }
+  // Key columns are compared as texts, because the types differ.
+  bool text_keys() const { return text_keys_; }
+  std::string sql(const KeyFilter& keys) const;
+
+ private:
+  struct Table {
+    EventTable table;
+    RowSource rows;
+    std::vector<std::string> matches, values;
+    std::vector<std::string> nexts;  // beside matches; empty: never
+    bool constant = false;
+  };
+
+  EventPass(SqlContext& context) : context_(context) {}
+  std::string table_sql(const Table& table, const KeyFilter& keys) const;
+  std::string prefilter(const Table& table, const KeyFilter& keys) const;
+  RowScope scope(Table& table);
+  size_t match_index(const EventSelection& selection, const Location& where);
+
+  SqlContext& context_;
+  std::vector<Table> tables_;
+  size_t keys_ = 0;
+  bool text_keys_ = false;
+  std::map<std::string, size_t> known_matches_;
+  std::vector<bool> match_changes_;
+  std::map<Path, size_t> known_values_;
+  std::vector<std::string> aggregates_;
+  std::vector<std::string> names_, prefixes_;
+  bool every_event_ = false;
+  std::optional<int64_t> back_seconds_ = 0;
+};
+
+}  // namespace tidemark::segments
