@@ -9,8 +9,9 @@ namespace {
 
 constexpr const char* ingest_columns[] = {"_version", "_deleted", "_committed_at", "_cut", "_sign", "_op"};
 
-// "a, `b c`" as names; nothing when there is more to it than names.
-std::vector<std::string> plain_columns(const std::string& key, const TableShape& shape) {
+// "a, `b c`", or that in parentheses, as names; nothing when there is more to it than names.
+std::vector<std::string> plain_columns(std::string_view key, const TableShape& shape) {
+  if (key.starts_with('(') && key.ends_with(')')) key = key.substr(1, key.size() - 2);  // newer servers
   std::vector<std::string> names;
   std::string name;
   bool in_quotes = false;
@@ -58,7 +59,7 @@ Result<TableShape> Catalog::table(const std::string& name) {
     shape.read = clickhouse::quote_table(database, table);
     for (size_t row = 0; row < found.rows(); ++row) {
       std::string_view one = found.columns[0].text(row);
-      if (one == table) shape.key = plain_columns(std::string(found.columns[2].text(row)), shape);
+      if (one == table) shape.key = plain_columns(found.columns[2].text(row), shape);
       if (one == table + "__current") shape.read = clickhouse::quote_table(database, table + "__current");
       // Change rows that only pass through are read by nobody.
       if (one == table + "__changes" && found.columns[1].text(row) != "Null")

@@ -22,6 +22,14 @@ const std::vector<EventTable>& events_of(const Definition& definition, const Com
   return definition.events.empty() ? options.events : definition.events;
 }
 
+// "12.5" (percent) as 125000.
+int64_t millionths(const std::string& percent) {
+  size_t point = percent.find('.');
+  std::string behind = point == std::string::npos ? "" : percent.substr(point + 1);
+  behind.resize(4, '0');
+  return std::stoll(percent.substr(0, point)) * 10'000 + std::stoll(behind);
+}
+
 // A condition's two columns and the layer from which on they are there.
 struct Place {
   std::string value, next;  // next: empty when it never changes
@@ -159,10 +167,7 @@ class Compiler {
       std::string seed = context_.parameters.add("String", share->seed);
       std::string hash = fmt::format(
           "reinterpretAsUInt64(reverse(substring(SHA256(concat({}, '\\0', {})), 1, 8)))", seed, key_text());
-      return row_leaf({fmt::format("{} % 1000000 < {} * 10000", hash,
-                                   context_.parameters.add("Decimal(9, 4)", share->percent)),
-                       ""},
-                      "");
+      return row_leaf({fmt::format("{} % 1000000 < {}", hash, millionths(share->percent)), ""}, "");
     }
     if (auto* related = std::get_if<Related>(&node.condition)) return related_place(*related, node.where);
     if (auto* users = std::get_if<OfUsers>(&node.condition)) return users_place(*users, node.where);

@@ -84,7 +84,7 @@ class SegmentsTest : public testing::Test {
     run(fmt::format("INSERT INTO bronze.{} VALUES {}", table, values));
   }
   void person(const std::string& id, const std::string& properties = "{}") {
-    add("people", {fmt::format("'{}', NULL, NULL, 0, NULL, NULL, [], NULL, {}", id,
+    add("people", {fmt::format("{}, NULL, NULL, 0, NULL, NULL, [], NULL, {}", clickhouse::quote_string(id),
                                clickhouse::quote_string(properties))});
   }
   void event(const std::string& user, const std::string& name, int64_t at_us,
