@@ -3,6 +3,7 @@
 #pragma once
 
 #include "clickhouse/test_server.h"
+#include "segments/canonical.h"
 #include "segments/compile.h"
 #include "segments/definition_reader.h"
 #include "segments/manual_lists.h"
@@ -132,11 +133,20 @@ class SegmentsTest : public testing::Test {
 
   std::map<std::string, Answer> answers(const Definition& definition, int64_t as_of_us,
                                         const std::vector<std::vector<std::string>>& keys = {}) {
-    options_.for_keys = !keys.empty();
-    auto query = compiled({&definition});
-    options_.for_keys = false;
     std::map<std::string, Answer> found;
-    if (!query) return found;
+    // Compiled once for all instants it is asked at.
+    std::string identity =
+        fmt::format("{} {} {}", keys.empty(), definition.name, group_of(definition, options_)) +
+        canonical_text(definition);
+    auto known = compiled_.find(identity);
+    if (known == compiled_.end()) {
+      options_.for_keys = !keys.empty();
+      auto query = compiled({&definition});
+      options_.for_keys = false;
+      if (!query) return found;
+      known = compiled_.emplace(identity, std::move(*query)).first;
+    }
+    const CompiledSegments* query = &known->second;
     auto options = query_options(*query, as_of_us, keys);
     auto block =
         client_.query(fmt::format("SELECT toString(`{}`), member_0, "
@@ -164,6 +174,7 @@ class SegmentsTest : public testing::Test {
 
   clickhouse::Client client_;
   CompileOptions options_;
+  std::map<std::string, CompiledSegments> compiled_;
   uint64_t version_ = 0;
   uint64_t messages_ = 0;
 };
