@@ -17,7 +17,7 @@ void LiveModels::rebuild() {
   CompiledModels all = published_ ? *published_ : CompiledModels();
   for (const auto& model : kept_)
     if (!has_store(all.models, model.store)) all.models.push_back(model);
-  runtime_ = std::make_shared<models::Runtime>(std::move(all), writers_);
+  runtime_ = std::make_shared<models::Runtime>(std::move(all), writers_, watch_);
 }
 
 void LiveModels::replace(CompiledModels models) {

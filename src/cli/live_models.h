@@ -19,6 +19,8 @@ class LiveModels {
 
   // Before the first: other processes write to the same stores.
   void share_stores() { writers_ = models::Runtime::Writers::many; }
+  // Before the first: who is told of the keys that cuts touch.
+  void watch(models::WatchHooks hooks) { watch_ = std::move(hooks); }
 
   // A new project: nothing of before is kept right any more.
   void replace(models::CompiledModels models);
@@ -41,6 +43,7 @@ class LiveModels {
   std::shared_ptr<const models::Lineage> lineage_;
   std::shared_ptr<models::Runtime> runtime_;
   models::Runtime::Writers writers_ = models::Runtime::Writers::one;
+  models::WatchHooks watch_;
 };
 
 }  // namespace tidemark::cli

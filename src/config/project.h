@@ -125,6 +125,8 @@ struct ModelFile {
   // refresh: when. 0: no schedule.
   int64_t every_seconds = 0;
   bool on_change = false;
+  // keyed, and made by the program itself: only which keys a cut touches is wanted, not their rows.
+  bool watch = false;
   int64_t not_more_often_seconds = 10;  // bounds on_change
   std::string sql;                      // the SELECT, without the header and without a trailing semicolon
   int sql_first_line = 1;               // the file's line on which `sql` starts

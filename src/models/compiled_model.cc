@@ -17,8 +17,9 @@ const char* name(ModelKind kind) {
 }
 
 std::vector<std::string*> CompiledModel::statements() {
-  std::vector<std::string*> all{&next,    &fill_select, &store,         &backfill_statement, &view_statement,
-                                &touched, &keyed.count, &keyed.refresh, &keyed.newest};
+  std::vector<std::string*> all{&next,           &fill_select,       &store,       &backfill_statement,
+                                &view_statement, &touched,           &keyed.count, &keyed.refresh,
+                                &keyed.newest,   &keyed.touched_keys};
   for (auto* list : {&create_statements, &physical, &keyed.rebuild})
     for (auto& text : *list) all.push_back(&text);
   for (auto& [table, mirrored] : keyed.cut_tables) all.push_back(&table);

@@ -50,6 +50,7 @@ struct KeyedStatements {
   std::string refresh;               // rows and tombstones of a slice of the touched keys
   std::vector<std::string> rebuild;  // of all keys, in this order
   std::string newest;                // how many rows the store has, about, and the highest version in it
+  std::string touched_keys;          // SELECT of a slice of the touched keys, in the model's key columns
 };
 // Cleaning up is dropping whole partitions of cuts that are fenced.
 constexpr uint64_t cuts_a_partition = 4096;

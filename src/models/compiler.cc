@@ -479,6 +479,8 @@ class Compilation_ {
     }
     if (!compiled) return false;
     model.fingerprint = fingerprint(model, fingerprint_parts(*compiled));
+    // Without rows there is nothing to fill and nothing to prove.
+    if (source.file.watch) model.recompute = "SELECT * FROM (" + model.recompute + "\n) LIMIT 0";
     write_keyed_statements(*compiled, model);
     model.view_statement = create_view(model, "SELECT " + joined(compiled->column_names) + " FROM " +
                                                   model.store + " FINAL WHERE _deleted = 0");

@@ -284,7 +284,8 @@ TEST_F(DeploymentTest, AbandonedAtAnyStepTheNextOneGoesOn) {
     EXPECT_TRUE(plan->empty()) << plan->to_text();
     nothing_left_over();
     if (HasFailure() || !died) break;
-    step += 1 + step / 6;
+    // In continuous integration fewer of the later steps, which are much alike.
+    step += 1 + step / (std::getenv("CI") != nullptr ? 3 : 6);
   }
   EXPECT_GT(killed, 8);
   EXPECT_GT(resumed, 3);

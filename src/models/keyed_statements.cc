@@ -94,6 +94,7 @@ void write_keyed_statements(const KeyedModel& compiled, CompiledModel& model) {
       with_names(compiled.restricted_select) + "\n) UNION ALL SELECT " + tombstone_items(compiled, model) +
       ", {tombstone_version:UInt128} AS _version, 1 AS _deleted FROM (" + with_names(compiled.touched_keys) +
       ")";
+  model.keyed.touched_keys = with_names(compiled.touched_keys);
   model.keyed.count = with_names(compiled.touched_count);
   model.keyed.newest = "SELECT count(), toString(max(_version)) FROM " + model.store;
   model.keyed.rebuild = {

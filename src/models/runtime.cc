@@ -82,7 +82,8 @@ struct Runtime::Work {
   }
 };
 
-Runtime::Runtime(CompiledModels models, Writers writers) : models_(std::move(models)), writers_(writers) {
+Runtime::Runtime(CompiledModels models, Writers writers, WatchHooks watch)
+    : models_(std::move(models)), writers_(writers), watch_(std::move(watch)) {
   for (const auto& model : models_.models) {
     if (model.form != StoreForm::keyed) continue;
     work_.push_back(std::make_unique<Work>());
@@ -120,8 +121,8 @@ Status Runtime::after_cut(clickhouse::Client& client, uint64_t cut, Version vers
   return {};
 }
 
-Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Version version,
-                        const std::vector<std::string>& tables) {
+Result<uint64_t> Runtime::find_touched(clickhouse::Client& client, Work& work, uint64_t cut,
+                                       const std::vector<std::string>& tables) {
   const KeyedStatements& statements = work.model->keyed;
   clickhouse::QueryOptions options = options_for(cut);
   // One statement, so that the server works on them side by side and writes one part a table.
@@ -132,8 +133,17 @@ Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Ve
     TRY_VOID(
         client.execute("INSERT INTO " + work.model->touched + " " + joined(derived, " UNION ALL "), options));
   Block counted = TRY(client.query(statements.count, options));
-  uint64_t keys = counted.rows() == 1 ? counted.columns[0].get<uint64_t>(0) : 0;
+  return counted.rows() == 1 ? counted.columns[0].get<uint64_t>(0) : 0;
+}
+
+Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Version version,
+                        const std::vector<std::string>& tables) {
+  uint64_t keys = TRY(find_touched(client, work, cut, tables));
   if (keys == 0) return {};
+  if (work.model->file.watch)
+    return watch_.touched ? watch_.touched(client, {*work.model, cut, keys}) : Status();
+  const KeyedStatements& statements = work.model->keyed;
+  clickhouse::QueryOptions options = options_for(cut);
   if (keys > limits::keyed_keys_a_slice && writers_ == Writers::one) {
     work.newest_known = false;  // ask again how many rows there are
     Version next = TRY(work.next_version(client, version));
@@ -198,7 +208,11 @@ Status Runtime::after_copy(clickhouse::Client& client, Version version,
   for (auto& work : work_) {
     if (!any_of(work->model->tables_in_depth, tables)) continue;
     std::lock_guard lock(work->mutex);
-    TRY_VOID_IN(rebuild(client, *work, version), "model " + work->model->name);
+    const CompiledModel& model = *work->model;
+    if (!model.file.watch)
+      TRY_VOID_IN(rebuild(client, *work, version), "model " + model.name);
+    else if (watch_.all_touched)
+      TRY_VOID_IN(watch_.all_touched(client, model), "model " + model.name);
   }
   return {};
 }

@@ -36,6 +36,7 @@
 #include "models/compiled_model.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,10 +45,25 @@
 
 namespace tidemark::models {
 
+// A model that is only watched (config::ModelFile::watch) gets no rows: who asked to watch it is told of each
+// cut that touched keys, after all other models are right as of that cut. The keys are those that
+// keyed.touched_keys selects, with {cut:UInt64}, {key_offset:UInt64} and {key_count:UInt64}.
+struct TouchedKeys {
+  const CompiledModel& model;
+  uint64_t cut = 0;
+  uint64_t keys = 0;  // how many
+};
+struct WatchHooks {
+  // Repeatable: called again for a cut that is replayed.
+  std::function<Status(clickhouse::Client&, const TouchedKeys&)> touched;
+  // The initial copy of a table that the model reads is complete: any key may be touched.
+  std::function<Status(clickhouse::Client&, const CompiledModel&)> all_touched;
+};
+
 class Runtime {
  public:
   enum class Writers { one, many };
-  explicit Runtime(CompiledModels models, Writers writers = Writers::one);
+  explicit Runtime(CompiledModels models, Writers writers = Writers::one, WatchHooks watch = {});
   ~Runtime();
 
   const CompiledModels& models() const { return models_; }
@@ -72,8 +88,13 @@ class Runtime {
   Status clean_up(clickhouse::Client& client, Work& work, uint64_t cut,
                   const std::vector<std::string>& tables);
 
+  // Of the keys touched in the cut, how many there are; those found by way of other tables are added first.
+  Result<uint64_t> find_touched(clickhouse::Client& client, Work& work, uint64_t cut,
+                                const std::vector<std::string>& tables);
+
   CompiledModels models_;
   Writers writers_;
+  WatchHooks watch_;
   std::vector<std::unique_ptr<Work>> work_;  // one a keyed model
 };
 

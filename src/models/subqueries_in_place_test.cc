@@ -25,9 +25,23 @@ TEST(SubqueriesInPlace, ArePutWhereTheyAreRead) {
   EXPECT_EQ(in_place("WITH a AS (SELECT 1) SELECT a.x, f(a) FROM db.a WHERE y IN a AND a = 1 ORDER BY z, a"),
             "SELECT a.x, f(a) FROM db.a WHERE y IN (SELECT 1) AND a = 1 ORDER BY z, a");
   EXPECT_EQ(in_place("WITH a AS (SELECT 1), 2 AS two SELECT two FROM a"),
-            "WITH 2 AS two SELECT two FROM (SELECT 1) AS a");
+            "SELECT (2) AS two FROM (SELECT 1) AS a");
+  EXPECT_EQ(
+      in_place(
+          "WITH 2 AS two, two + 1 AS three\nSELECT id, three, f(two, q.two) AS x, two * 2 AS four, [two] "
+          "FROM t WHERE x > two AND two IN (two, 3) GROUP BY three"),
+      "SELECT\n id, (( 2 ) + 1) AS three, f((2), q.two) AS x, (2) * 2 AS four, [(2)] FROM t WHERE x > (2) "
+      "AND "
+      "(2) IN ((2), 3) GROUP BY (( 2 ) + 1)");
+  EXPECT_EQ(
+      in_place(
+          "WITH sum(x) AS s, (SELECT 1) AS one SELECT s, s / one AS part FROM (SELECT one AS y, one FROM t)"),
+      "SELECT (sum ( x )) AS s, (sum ( x )) / (( SELECT 1 )) AS part FROM (SELECT (( SELECT 1 )) AS y, (( "
+      "SELECT 1 "
+      ")) AS one FROM t)");
   for (const char* same :
-       {"SELECT 1", "WITH 2 AS two SELECT two", "WITH RECURSIVE a AS (SELECT 1) SELECT 1 FROM a"})
+       {"SELECT 1", "WITH x -> x + 1 AS next SELECT next(2)", "WITH 2 AS two SELECT 3 AS two",
+        "WITH 2 AS two SELECT arrayMap(two -> two, [1])", "WITH RECURSIVE a AS (SELECT 1) SELECT 1 FROM a"})
     EXPECT_EQ(in_place(same), same);
 }
 
@@ -37,15 +51,17 @@ TEST_F(WithTest, StoredModelsMayNameTheirSubqueries) {
   auto paid = model_file("analytics.paid", "view",
                          "WITH p AS (SELECT id, shop, price, units FROM bronze.orders WHERE paid)\nSELECT "
                          "id, shop, price, units FROM p");
-  auto sums = model_file(
-      "analytics.sums", "incremental",
-      "WITH paid AS (SELECT shop, units FROM analytics.paid), named AS (SELECT shop, name FROM "
-      "bronze.shops)\nSELECT named.name AS name, count() AS orders, sum(paid.units) AS units\nFROM paid "
-      "LEFT JOIN named ON named.shop = paid.shop\nGROUP BY name");
+  auto sums =
+      model_file("analytics.sums", "incremental",
+                 "WITH paid AS (SELECT shop, units FROM analytics.paid), named AS (SELECT shop, name FROM "
+                 "bronze.shops), paid.units * 2 AS twice\nSELECT named.name AS name, count() AS orders, "
+                 "sum(twice) AS units\nFROM paid "
+                 "LEFT JOIN named ON named.shop = paid.shop\nGROUP BY name");
   auto best = model_file(
       "analytics.best", "keyed",
       "WITH\n  paid AS (SELECT shop, price FROM analytics.paid),\n  dear AS (SELECT shop, price FROM paid "
-      "WHERE price > 2)\nSELECT shop, max(price) AS highest, count() AS orders\nFROM dear\nGROUP BY shop",
+      "WHERE price > 2),\n  max(price) AS highest\nSELECT shop, highest, count() AS orders\nFROM dear\nGROUP "
+      "BY shop",
       {"shop"});
   std::vector<config::ModelFile> files{paid, sums, best};
   EXPECT_EQ(tables_needing_changes(files), (std::set<std::string>{"orders"}));

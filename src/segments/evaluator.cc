@@ -1,0 +1,456 @@
+#include "segments/evaluator.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "segments/canonical.h"
+#include "segments/membership_diff.h"
+#include "segments/membership_limits.h"
+#include "segments/notification_data.h"
+#include "segments/segment_references.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+namespace tidemark::segments {
+namespace {
+
+constexpr int64_t no_timer = std::numeric_limits<int64_t>::max();
+
+clickhouse::RetryPolicy evaluation_policy() {
+  clickhouse::RetryPolicy policy;
+  policy.deadline = tidemark::limits::apply_deadline;
+  return policy;
+}
+
+// What decides who is a member, references to other segments, tables and zone included.
+std::string version_of(const Definition& definition, const CompileOptions& options,
+                       std::vector<Problem>& problems) {
+  Definition resolved = definition;
+  resolved.condition = simplified(expanded(definition, options, problems));
+  if (resolved.events.empty()) resolved.events = options.events;
+  if (resolved.time_zone.empty()) resolved.time_zone = options.time_zone;
+  return fingerprint(resolved);
+}
+
+// Short, and the same as long as the group's entities, events and zone are.
+std::string group_name(const Definition& definition, const CompileOptions& options) {
+  Definition outline;
+  outline.entity = group_of(definition, options);
+  return definition.entity + "#" + fingerprint(outline);
+}
+
+}  // namespace
+
+struct Evaluator::Flip {
+  size_t segment = 0;  // of the group
+  std::string entity;
+  bool entered = false, there = false;
+  uint64_t previous = 0;
+  int64_t at = 0;
+};
+
+struct Evaluator::Group {
+  std::string name;
+  std::vector<Definition> definitions;
+  std::vector<std::string> segments, versions;
+  std::vector<std::string> causes;  // for a full evaluation after a change: of each segment; else empty
+  DiffQuery some, all;
+  int64_t looked_until = 0;  // only whoever evaluates
+  std::atomic<int64_t> next_due{no_timer};
+
+  void look_at(int64_t instant) {
+    if (instant < next_due) next_due = instant;
+  }
+};
+
+// One evaluation at a time, those for cuts first.
+class Evaluator::Turn {
+ public:
+  Turn(Evaluator& evaluator, bool cut) : evaluator_(evaluator) {
+    std::unique_lock lock(evaluator_.mutex_);
+    evaluator_.waiting_cuts_ += cut;
+    evaluator_.woken_.wait(lock, [&] { return !evaluator_.busy_ && (cut || evaluator_.waiting_cuts_ == 0); });
+    evaluator_.waiting_cuts_ -= cut;
+    evaluator_.busy_ = true;
+  }
+  ~Turn() {
+    std::lock_guard lock(evaluator_.mutex_);
+    evaluator_.busy_ = false;
+    evaluator_.woken_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Evaluator& evaluator_;
+};
+
+Evaluator::Evaluator(clickhouse::ClientPool& pool, const Clock& clock, EvaluatorHooks hooks,
+                     const std::atomic<bool>& stop)
+    : pool_(pool),
+      clock_(clock),
+      hooks_(std::move(hooks)),
+      stop_(stop),
+      store_(pool, evaluation_policy(), stop) {}
+Evaluator::~Evaluator() = default;
+
+Status Evaluator::prepare() {
+  TRY_VOID(store_.prepare());
+  seq_ = TRY(store_.newest_seq());
+  return {};
+}
+
+Status Evaluator::replace(const std::vector<Definition>& definitions, const CompileOptions& given,
+                          std::vector<Problem>& problems) {
+  CompileOptions options = given;
+  std::map<std::string, const Definition*> by_name;
+  for (const auto& definition : definitions) by_name[definition.name] = &definition;
+  options.lookup = [&](const std::string& name) -> const Definition* {
+    auto found = by_name.find(name);
+    return found == by_name.end() ? nullptr : found->second;
+  };
+  for (const auto& [name, definition] : by_name) options.segment_names.push_back(name);
+  Turn turn(*this, true);
+  std::map<std::string, SegmentVersion> before;
+  for (auto& version : TRY(store_.versions())) before[version.segment] = version;
+
+  std::vector<std::shared_ptr<Group>> groups, changed;
+  auto lease = pool_.lease();
+  Catalog catalog(*lease);
+  auto compiled = [&](Group& group) -> Status {
+    std::vector<const Definition*> pointers;
+    for (const auto& definition : group.definitions) pointers.push_back(&definition);
+    for (bool by_key : {true, false}) {
+      CompileOptions asked = options;
+      asked.for_keys = by_key;
+      (by_key ? group.some : group.all) =
+          diff_query(TRY(compile(catalog, pointers, asked, problems)), group.segments, by_key);
+    }
+    return {};
+  };
+  auto add = [](Group& group, const Definition& definition, const std::string& version,
+                const std::string& cause) {
+    group.definitions.push_back(definition);
+    group.segments.push_back(definition.name);
+    group.versions.push_back(version);
+    group.causes.push_back(cause);
+  };
+  auto in = [](std::vector<std::shared_ptr<Group>>& list, const std::string& name) -> Group& {
+    for (auto& group : list)
+      if (group->name == name) return *group;
+    list.push_back(std::make_shared<Group>());
+    list.back()->name = name;
+    return *list.back();
+  };
+  for (const auto& [name, definition] : by_name) {
+    std::string version = version_of(*definition, options, problems);
+    std::string group = group_name(*definition, options);
+    add(in(groups, group), *definition, version, "");
+    auto known = before.find(name);
+    bool is_new = known == before.end() || known->second.dropped;
+    if (is_new || known->second.version != version)
+      add(in(changed, group), *definition, version, is_new ? "backfill" : "edit");
+  }
+  for (auto* list : {&groups, &changed})
+    for (auto& group : *list)
+      if (problems.empty()) TRY_VOID(compiled(*group));
+  if (!problems.empty()) return {};
+  for (auto& group : groups) {
+    group->causes.clear();
+    auto until = TRY(store_.looked_until(group->name));
+    group->looked_until = until.value_or(clock_.wall_micros());
+    group->next_due = TRY(store_.next_due(group->name, group->looked_until)).value_or(no_timer);
+  }
+  auto bring = [&]() -> Status {
+    for (auto& group : changed) {
+      TRY_VOID(evaluate(*group, nullptr, "edit"));
+      for (size_t index = 0; index < group->segments.size(); ++index)
+        TRY_VOID(store_.save({.segment = group->segments[index],
+                              .version = group->versions[index],
+                              .entity = group->definitions[index].entity,
+                              .definition = canonical_text(group->definitions[index])}));
+      Group& whole = in(groups, group->name);
+      whole.look_at(group->next_due);
+    }
+    return {};
+  };
+  TRY_VOID(hooks_.while_whole ? hooks_.while_whole(bring) : bring());
+  for (auto& [name, version] : before)
+    if (!by_name.contains(name) && !version.dropped) TRY_VOID(drop(version));
+  std::lock_guard lock(mutex_);
+  groups_ = std::move(groups);
+  woken_.notify_all();
+  return {};
+}
+
+// A segment that is no more: everybody leaves it, and nobody is told.
+Status Evaluator::drop(SegmentVersion version) {
+  Block members =
+      TRY(pool_.query("SELECT entity, seq FROM tidemark.segment_members FINAL WHERE segment = "
+                      "{segment:String} AND member = 1",
+                      {.parameters = {{"segment", version.segment}}}));
+  std::vector<MembershipChange> changes;
+  int64_t now = clock_.wall_micros();
+  for (size_t row = 0; row < members.rows(); ++row) {
+    changes.push_back({.seq = ++seq_,
+                       .segment = version.segment,
+                       .version = version.version,
+                       .entity = std::string(members.columns[0].text(row)),
+                       .previous_seq = members.columns[1].get<uint64_t>(row),
+                       .cause = "edit",
+                       .happened_at = now});
+    if (changes.size() == limits::changes_a_block) TRY_VOID(store_.append(std::exchange(changes, {})));
+  }
+  TRY_VOID(store_.append(changes));
+  version.dropped = true;
+  return store_.save(version);
+}
+
+std::shared_ptr<Evaluator::Group> Evaluator::find(const std::string& name) const {
+  std::lock_guard lock(mutex_);
+  for (const auto& group : groups_)
+    if (group->name == name) return group;
+  return nullptr;
+}
+
+std::vector<std::string> Evaluator::groups() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& group : groups_) names.push_back(group->name);
+  return names;
+}
+
+Status Evaluator::touched(const std::string& name, const std::vector<std::string>& entities,
+                          const std::string& cause) {
+  auto group = find(name);
+  if (!group || entities.empty()) return {};
+  Turn turn(*this, true);
+  auto evaluated = [&]() -> Status {
+    if (entities.size() > limits::entities_by_key_max) return evaluate(*group, nullptr, cause);
+    for (size_t from = 0; from < entities.size(); from += limits::entities_a_slice) {
+      std::vector<std::string> slice(
+          entities.begin() + static_cast<ptrdiff_t>(from),
+          entities.begin() +
+              static_cast<ptrdiff_t>(std::min(entities.size(), from + limits::entities_a_slice)));
+      TRY_VOID(evaluate(*group, &slice, cause));
+    }
+    return {};
+  };
+  Status done = hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated();
+  woken_.notify_all();
+  return done;
+}
+
+Status Evaluator::all_touched(const std::string& name, const std::string& cause) {
+  auto group = find(name);
+  if (!group) return {};
+  Turn turn(*this, true);
+  auto evaluated = [&] { return evaluate(*group, nullptr, cause); };
+  Status done = hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated();
+  woken_.notify_all();
+  return done;
+}
+
+Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
+                           const std::map<std::string, int64_t>* due) {
+  int64_t as_of = clock_.wall_micros();
+  const DiffQuery& query = entities != nullptr ? group.some : group.all;
+  std::vector<Flip> flips;
+  std::vector<Timer> timers;
+  auto take = [&](const Block& block) -> Status {
+    for (size_t row = 0; row < block.rows(); ++row) {
+      std::string entity(block.columns[0].text(row));
+      int64_t next = block.columns[1].get<int64_t>(row);
+      if (next != no_timer) {
+        timers.push_back({entity, next});
+        group.look_at(next);
+      }
+      const Column& segments = block.columns[2];
+      int64_t at = as_of;
+      if (due != nullptr)
+        if (auto found = due->find(entity); found != due->end()) at = found->second;
+      for (size_t index = segments.array_begin(row); index < segments.array_end(row); ++index)
+        flips.push_back({.segment = segments.element().get<uint16_t>(index),
+                         .entity = entity,
+                         .entered = block.columns[3].element().get<uint8_t>(index) != 0,
+                         .there = block.columns[5].get<uint8_t>(row) != 0,
+                         .previous = block.columns[4].element().get<uint64_t>(index),
+                         .at = at});
+    }
+    if (timers.size() >= limits::changes_a_block)
+      TRY_VOID(store_.add_timers(group.name, std::exchange(timers, {})));
+    return {};
+  };
+  auto options = diff_options(query, group.segments, as_of, entities);
+  Status asked = clickhouse::retry(evaluation_policy(), stop_, [&] {
+    flips.clear();
+    timers.clear();
+    return pool_.lease()->query_blocks(query.sql, options, take);
+  });
+  if (!asked) return fail(std::move(asked.error()).in("segments of " + group.definitions.front().entity));
+  // Timers first: one too many is harmless, one too few is not.
+  TRY_VOID(store_.add_timers(group.name, timers));
+  return write(group, std::move(flips), as_of, cause);
+}
+
+Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause) {
+  if (flips.empty()) return {};
+  for (size_t from = 0; from < flips.size(); from += limits::changes_a_block) {
+    size_t to = std::min(flips.size(), from + limits::changes_a_block);
+    std::vector<MembershipChange> changes;
+    for (size_t index = from; index < to; ++index) {
+      const Flip& flip = flips[index];
+      const Definition& definition = group.definitions[flip.segment];
+      MembershipChange change{.seq = ++seq_,
+                              .segment = definition.name,
+                              .version = group.versions[flip.segment],
+                              .entity = flip.entity,
+                              .entered = flip.entered,
+                              .previous_seq = flip.previous,
+                              .cause = !flip.there            ? "delete"
+                                       : group.causes.empty() ? cause
+                                                              : group.causes[flip.segment],
+                              .happened_at = flip.at,
+                              .destinations = definition.notify};
+      if (change.cause == "backfill" && definition.options.initial == Options::Initial::none)
+        change.destinations.clear();
+      change.data = notification_data(definition, change, as_of,
+                                      key_of_entity(flip.entity, group.some.compiled.key.size()),
+                                      group.some.compiled.key);
+      changes.push_back(std::move(change));
+    }
+    TRY_VOID(store_.append(changes));
+    std::lock_guard lock(mutex_);
+    for (const auto& change : changes) {
+      auto& count = counts_[change.segment];
+      (change.entered ? count.entered : count.exited) += 1;
+    }
+  }
+  if (hooks_.changed) hooks_.changed();
+  return {};
+}
+
+Result<std::vector<Evaluator::Proof>> Evaluator::verify() {
+  std::vector<std::shared_ptr<Group>> groups;
+  {
+    std::lock_guard lock(mutex_);
+    groups = groups_;
+  }
+  std::vector<Proof> proofs;
+  for (const auto& group : groups) {
+    // What is due by now is looked at first, or it would pass for a difference.
+    TRY_VOID(look_at_timers(*group, clock_.wall_micros()));
+    Turn turn(*this, true);
+    size_t first = proofs.size();
+    for (const auto& segment : group->segments) proofs.push_back({.segment = segment});
+    auto take = [&](const Block& block) -> Status {
+      for (size_t row = 0; row < block.rows(); ++row)
+        for (size_t index = block.columns[2].array_begin(row); index < block.columns[2].array_end(row);
+             ++index) {
+          Proof& proof = proofs[first + block.columns[2].element().get<uint16_t>(index)];
+          bool missing = block.columns[3].element().get<uint8_t>(index) != 0;
+          ++(missing ? proof.missing : proof.extra);
+          if (proof.examples.size() < tidemark::limits::model_examples_max)
+            proof.examples.push_back(
+                fmt::format("{} {}", missing ? "missing" : "extra", block.columns[0].text(row)));
+        }
+      return {};
+    };
+    auto asked = [&]() -> Status {
+      auto options = diff_options(group->all, group->segments, clock_.wall_micros(), nullptr);
+      TRY_VOID(pool_.lease()->query_blocks(group->all.sql, options, take));
+      Block members =
+          TRY(pool_.query("SELECT toString(segment), count() FROM tidemark.segment_members FINAL WHERE "
+                          "member = 1 GROUP BY segment"));
+      for (size_t row = 0; row < members.rows(); ++row)
+        for (size_t index = first; index < proofs.size(); ++index)
+          if (proofs[index].segment == members.columns[0].text(row))
+            proofs[index].members = members.columns[1].get<uint64_t>(row);
+      return {};
+    };
+    TRY_VOID(hooks_.while_whole ? hooks_.while_whole(asked) : asked());
+  }
+  return proofs;
+}
+
+Status Evaluator::look_at_timers(Group& group, int64_t now) {
+  int64_t from;
+  {
+    Turn turn(*this, false);
+    from = group.looked_until;
+  }
+  std::vector<Timer> timers = TRY(store_.due(group.name, from, now, limits::entities_by_key_max));
+  // Timers this old are gone.
+  bool lost = now - from > static_cast<int64_t>(limits::timer_days_kept - 1) * 86'400'000'000;
+  if (lost || timers.size() > limits::entities_by_key_max) {
+    Turn turn(*this, false);
+    auto evaluated = [&] { return evaluate(group, nullptr, "time"); };
+    TRY_VOID(hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated());
+  } else {
+    for (size_t at = 0; at < timers.size(); at += limits::entities_a_slice) {
+      std::vector<std::string> slice;
+      std::map<std::string, int64_t> due;
+      for (size_t index = at; index < std::min(timers.size(), at + limits::entities_a_slice); ++index) {
+        slice.push_back(timers[index].entity);
+        due[timers[index].entity] = timers[index].due;
+      }
+      Turn turn(*this, false);
+      auto evaluated = [&] { return evaluate(group, &slice, "time", &due); };
+      TRY_VOID(hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated());
+    }
+  }
+  Turn turn(*this, false);
+  if (!timers.empty() || lost) TRY_VOID(store_.save_looked_until(group.name, now));
+  group.looked_until = std::max(group.looked_until, now);
+  group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(no_timer);
+  return {};
+}
+
+void Evaluator::run_timers() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    int64_t now = clock_.wall_micros();
+    std::shared_ptr<Group> ready;
+    int64_t wait = limits::timer_sleep_us_max;
+    for (const auto& group : groups_) {
+      int64_t due = group->next_due;
+      if (due <= now)
+        ready = group;
+      else if (due != no_timer)
+        wait = std::min(wait, due - now);
+    }
+    if (!ready) {
+      woken_.wait_for(lock, std::chrono::microseconds(wait));
+      continue;
+    }
+    lock.unlock();
+    if (Status looked = look_at_timers(*ready, now); !looked && !stop_) {
+      log::warn("segments: the clock's turn failed, trying again: {}", looked.error().message);
+      std::this_thread::sleep_for(std::chrono::microseconds(limits::timer_sleep_us_max));
+    }
+    lock.lock();
+  }
+}
+
+void Evaluator::stop() {
+  std::lock_guard lock(mutex_);
+  stopping_ = true;
+  woken_.notify_all();
+}
+
+std::vector<SegmentCounts> Evaluator::counts() const {
+  std::lock_guard lock(mutex_);
+  std::vector<SegmentCounts> counts;
+  for (const auto& group : groups_)
+    for (const auto& definition : group->definitions) {
+      SegmentCounts count;
+      if (auto found = counts_.find(definition.name); found != counts_.end()) count = found->second;
+      count.segment = definition.name;
+      count.entity = definition.entity;
+      counts.push_back(std::move(count));
+    }
+  return counts;
+}
+
+}  // namespace tidemark::segments

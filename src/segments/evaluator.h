@@ -1,0 +1,109 @@
+// Keeps memberships current: after every cut for the entities it touched, and by the clock for those whose
+// answer may have changed by time alone. Both ask the oracle (compile.h) about just these entities, compare
+// with the memberships there are, and write what flipped, in one INSERT (membership_store.h). Evaluating
+// again finds nothing to write, so whatever was cut short is simply done again.
+//
+// Instants. A definition is asked as of the moment of the evaluation. Every answer comes with the next
+// instant at which time alone can change it; the earliest of an entity becomes a timer. Timers are never
+// taken back: one that is not needed any more costs one evaluation.
+//
+// Definitions. replace() brings memberships from the definitions of before to those of now, each changed one
+// in one evaluation of everybody at one instant, and remembers that it did (tidemark.segment_versions). What
+// was cut short is done again at the next replace(). A definition that is gone leaves its members with cause
+// `edit`.
+//
+// Order. One evaluation at a time; those for cuts go first, the clock's give way between slices. Threads: any
+// may call; run_timers() is the clock's own.
+#pragma once
+
+#include "base/clock.h"
+#include "segments/compile.h"
+#include "segments/membership_store.h"
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace tidemark::segments {
+
+struct EvaluatorHooks {
+  // Changes were written: wakes whoever tells others.
+  std::function<void()> changed;
+  // Runs an action while no cut is half in. Empty: at once.
+  std::function<Status(const std::function<Status()>&)> while_whole;
+};
+
+struct SegmentCounts {
+  std::string segment, entity;
+  uint64_t entered = 0, exited = 0;  // since the start
+};
+
+class Evaluator {
+ public:
+  Evaluator(clickhouse::ClientPool& pool, const Clock& clock, EvaluatorHooks hooks,
+            const std::atomic<bool>& stop);
+  ~Evaluator();
+
+  // Once, before anything else.
+  Status prepare();
+
+  // What the project says now. `problems`: definitions that do not fit the warehouse; then nothing is
+  // changed.
+  Status replace(const std::vector<Definition>& definitions, const CompileOptions& options,
+                 std::vector<Problem>& problems);
+
+  // The name of a group of definitions (group_of) that share queries, timers and touched keys.
+  std::vector<std::string> groups() const;
+
+  // These entities may have changed. `entities`: their names (membership_store.h).
+  Status touched(const std::string& group, const std::vector<std::string>& entities,
+                 const std::string& cause);
+  // Any may have.
+  Status all_touched(const std::string& group, const std::string& cause);
+
+  // Entities by whose answer the memberships differ from the oracle's, as of now; 0: proven.
+  struct Proof {
+    std::string segment;
+    uint64_t members = 0, missing = 0, extra = 0;
+    std::vector<std::string> examples;  // "missing 42"
+  };
+  Result<std::vector<Proof>> verify();
+
+  // Waits for timers and evaluates; returns when stop() was called.
+  void run_timers();
+  void stop();
+
+  std::vector<SegmentCounts> counts() const;
+
+ private:
+  struct Group;
+  struct Flip;
+  class Turn;
+
+  // `entities`: null: everybody. `due`: at which instant each may have flipped.
+  Status evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
+                  const std::map<std::string, int64_t>* due = nullptr);
+  Status write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause);
+  Status drop(SegmentVersion version);
+  Status look_at_timers(Group& group, int64_t now);
+  std::shared_ptr<Group> find(const std::string& group) const;
+
+  clickhouse::ClientPool& pool_;
+  const Clock& clock_;
+  EvaluatorHooks hooks_;
+  const std::atomic<bool>& stop_;
+  MembershipStore store_;
+
+  mutable std::mutex mutex_;  // of what follows
+  std::condition_variable woken_;
+  std::vector<std::shared_ptr<Group>> groups_;
+  bool stopping_ = false;
+  int waiting_cuts_ = 0;  // who goes first
+  bool busy_ = false;
+  std::map<std::string, SegmentCounts> counts_;
+
+  uint64_t seq_ = 0;  // only whoever evaluates
+};
+
+}  // namespace tidemark::segments

@@ -1,0 +1,22 @@
+// Bounds of keeping memberships current, each with its reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tidemark::segments::limits {
+
+// Timers are kept this long behind their instant; after a longer stop everybody is evaluated instead.
+constexpr int timer_days_kept = 7;
+// Entities evaluated by key in one query. More hold up the cuts that wait for their turn.
+constexpr size_t entities_a_slice = 20'000;
+// Above this, evaluating everybody is cheaper than evaluating by key.
+constexpr size_t entities_by_key_max = 200'000;
+// Changes written in one block.
+constexpr size_t changes_a_block = 20'000;
+// Timers that come due are gathered this long, so that many in one second are one evaluation.
+constexpr int64_t timer_gather_us = 50'000;
+// The longest sleep of the clock's thread: the clock may be set.
+constexpr int64_t timer_sleep_us_max = 1'000'000;
+
+}  // namespace tidemark::segments::limits
