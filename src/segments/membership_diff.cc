@@ -52,21 +52,23 @@ clickhouse::QueryOptions diff_options(const DiffQuery& query, const std::vector<
   clickhouse::QueryOptions options = query_options(query.compiled, as_of, keys);
   options.raw_parameters["segments"] = clickhouse::array_parameter(segments);
   if (entities != nullptr) options.raw_parameters["entities"] = clickhouse::array_parameter(*entities);
-  options.settings["max_execution_time"] = "0";
+  options.settings["max_execution_time"] = std::to_string(0);
   options.timeout = std::chrono::milliseconds(tidemark::limits::model_statement_ms_max);
   return options;
 }
 
 std::vector<std::string> key_of_entity(const std::string& entity, size_t columns) {
-  if (columns == 1) return {entity};
-  std::vector<std::string> texts;
+  std::vector<std::string> texts(columns);
+  if (columns == 1) {
+    texts[0] = entity;
+    return texts;
+  }
   boost::system::error_code error;
   boost::json::value list = boost::json::parse(entity, error);
   if (!error && list.is_array())
-    for (const auto& item : list.get_array())
-      if (item.is_string()) texts.emplace_back(item.get_string());
-  // Not one of ours: no entity has it.
-  texts.resize(columns);
+    for (size_t index = 0; index < std::min(columns, list.get_array().size()); ++index)
+      if (const auto* text = list.get_array()[index].if_string()) texts[index] = std::string(*text);
+  // What is not one of ours is the name of no entity.
   return texts;
 }
 
