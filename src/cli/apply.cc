@@ -1,5 +1,6 @@
 // tidemark apply: makes the warehouse's models those of the project, while it runs or when it does not.
 #include "cli/model_change.h"
+#include "cli/project_models.h"
 #include "cli/output.h"
 #include "cli/warehouse_access.h"
 #include "models/audits.h"
@@ -19,7 +20,7 @@ Run add_apply(CLI::App& command) {
     ModelChange change = TRY(change_models(invocation, project, *request));
     auto warehouse = TRY(WarehouseAccess::open(project));
     clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
-    auto compilation = TRY(models::compile(client, project.models));
+    auto compilation = TRY(compile_project(client, project));
     auto audits = TRY(models::run_audits(client, compilation.models, project.audits));
     bool passed = true;
     for (const auto& audit : audits) {

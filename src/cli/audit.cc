@@ -2,6 +2,7 @@
 // project and without one.
 #include "base/limits.h"
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/verb.h"
@@ -84,7 +85,7 @@ Run add_audit(CLI::App& command) {
     if (!TRY(clickhouse::database_exists(client, "bronze")))
       return fail(ErrorKind::refused, "nothing is mirrored yet, so there is nothing to audit",
                   "run `tidemark up`");
-    auto compilation = TRY(models::compile(client, project.models));
+    auto compilation = TRY(compile_project(client, project));
     if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
     auto audits = TRY(models::define_audits(client, compilation.models, project.audits));
     TRY_VOID(check_names(*only, project, audits));

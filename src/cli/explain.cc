@@ -3,6 +3,7 @@
 // --row or --where, the mirrored rows that output rows came from. Works beside a running project and without
 // one.
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/progress.h"
 #include "cli/running_instance.h"
 #include "cli/table.h"
@@ -264,7 +265,7 @@ Result<ExitCode> explain(const Options& options, const Invocation& invocation) {
   if (!TRY(clickhouse::database_exists(client, "bronze")))
     return fail(ErrorKind::refused, "nothing is mirrored yet, so nothing can be said of models",
                 "run `tidemark up`");
-  auto compilation = TRY(models::compile(client, project.models));
+  auto compilation = TRY(compile_project(client, project));
   const models::CompiledModel* model = compilation.models.find(options.model);
   // Mistakes of other models do not matter here.
   if (model == nullptr) return fail(ErrorKind::config, config::render(compilation.errors));

@@ -1,4 +1,5 @@
 #include "cli/model_change.h"
+#include "cli/project_models.h"
 
 #include "cli/online_request.h"
 #include "cli/output.h"
@@ -62,7 +63,7 @@ Result<ModelChange> change_here(const Invocation& invocation, const config::Proj
   }
   auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::all));
   if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
-  auto compilation = TRY(models::compile(client, project.models));
+  auto compilation = TRY(compile_project(client, project));
   if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
   bool rebuild = request.action == DeployRequest::Action::backfill;
   models::Plan plan =

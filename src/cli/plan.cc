@@ -2,6 +2,7 @@
 #include "models/plan.h"
 
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "models/compiler.h"
@@ -39,7 +40,7 @@ Run add_plan(CLI::App&) {
     } else {
       auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::missing));
       if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
-      auto compilation = TRY(models::compile(client, project.models));
+      auto compilation = TRY(compile_project(client, project));
       if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
       plan = TRY(models::compute_plan(client, compilation.models));
     }

@@ -1,4 +1,5 @@
 #include "cli/project_parity.h"
+#include "cli/project_models.h"
 
 #include "base/limits.h"
 #include "cli/output.h"
@@ -195,7 +196,7 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
                                      const ProjectParityOptions& options) {
   int64_t started = system_clock().monotonic_micros();
   ProjectParity parity;
-  auto compilation = TRY(models::compile(*pool.lease(), project.models));
+  auto compilation = TRY(compile_project(*pool.lease(), project));
   // A definition that is not deployed yet is not what its public view shows.
   models::ModelState state = TRY(models::ModelState::load(*pool.lease()));
   std::erase_if(compilation.models.models, [&](const auto& model) {

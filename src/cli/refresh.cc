@@ -1,6 +1,7 @@
 // tidemark refresh: runs refresh models now. Through the process that runs the project, when one does, so
 // that a run never meets another one; otherwise here.
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/progress.h"
 #include "cli/refresh_request.h"
 #include "cli/running_instance.h"
@@ -22,7 +23,7 @@ Result<std::vector<RefreshAnswer>> run_here(const config::Project& project,
                                             const std::vector<std::string>& names) {
   auto warehouse = TRY(WarehouseAccess::open(project));
   clickhouse::ClientPool pool(warehouse.endpoint(clickhouse::Account::tidemark), refresh_connections);
-  auto compilation = TRY(models::compile(*pool.lease(), project.models));
+  auto compilation = TRY(compile_project(*pool.lease(), project));
   if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
   TRY_VOID(models::prepare_refresh_facts(*pool.lease()));
   std::vector<RefreshAnswer> answers;

@@ -1,9 +1,11 @@
 #include "cli/running_project.h"
+#include "cli/project_models.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "cli/live_models.h"
+#include "cli/live_segments.h"
 #include "cli/model_desk.h"
 #include "cli/model_watch.h"
 #include "cli/output.h"
@@ -61,6 +63,8 @@ struct RunningProject::State {
   clickhouse::Endpoint reader;
   std::unique_ptr<clickhouse::ClientPool> pool;
   LiveModels models;
+  ingest::PartsGate parts_gate;
+  std::unique_ptr<LiveSegments> segments;
   std::unique_ptr<ModelDesk> desk;
   std::vector<std::string> for_later;  // models that are filled beside the stream
   std::string other_files;             // as they were at the start
@@ -155,6 +159,7 @@ struct RunningProject::State {
       refreshes->on_copy(names);
       return {};
     };
+    hooks.parts_gate = &parts_gate;
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
       return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
     };
@@ -207,7 +212,9 @@ struct RunningProject::State {
     auto mistakes =
         TRY(models::prepare_lookups(*pool->lease(), loaded.project, models::LookupChanges::missing));
     if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
-    return std::move(loaded.project.models);
+    std::vector<config::ModelFile> files = std::move(loaded.project.models);
+    for (auto& file : TRY(watched_models(*pool->lease(), project))) files.push_back(std::move(file));
+    return files;
   }
 
   // Before capture starts nothing else repeats what a dying ClickHouse took with it. Each step may be done
@@ -270,6 +277,11 @@ struct RunningProject::State {
     return true;
   }
 
+  void make_segments() {
+    segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
+    models.watch(segments->hooks());
+  }
+
   void make_refreshes() {
     refreshes = std::make_unique<models::RefreshService>(
         *pool, system_clock(),
@@ -290,7 +302,7 @@ struct RunningProject::State {
   }
 
   Status prepare_sources(const RunOptions& options) {
-    std::set<std::string> with_changes = models::tables_needing_changes(project.models);
+    std::set<std::string> with_changes = tables_with_changes(project);
     // Versions that are kept beside those of the project are fed, too.
     models::ModelState state = TRY(models::ModelState::load(*pool->lease()));
     for (const auto& record : state.records())
@@ -358,7 +370,7 @@ struct RunningProject::State {
   Status deploy_models(const RunOptions& options) {
     auto client = pool->lease();
     TRY_VOID(make_lookups(*client));
-    auto compilation = TRY(models::compile(*client, project.models));
+    auto compilation = TRY(compile_project(*client, project));
     if (!compilation.ok()) {
       std::string text;
       for (const auto& diagnostic : compilation.errors) text += diagnostic.render() + "\n";
@@ -482,6 +494,7 @@ struct RunningProject::State {
   void stop() {
     if (std::exchange(stopped, true)) return;
     stopping = true;
+    if (segments) segments->stop();
     if (desk) desk->stop();
     if (watch) watch->stop();
     if (refreshes) refreshes->stop();
@@ -507,15 +520,18 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   state.other_files = files_beside_models(state.project.root);
   TRY_VOID(state.lock());
   TRY_VOID(state.open_warehouse(options));
+  state.make_segments();
   state.make_refreshes();
   TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
   if (SourcePipelines::shared(state.project)) state.models.share_stores();
   TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
   if (SourcePipelines::shared(state.project)) TRY_VOID(state.widen_windows());
+  TRY_VOID(state.with_warehouse([&] { return state.segments->start(state.project); }));
   state.make_desk();
   TRY_VOID(state.start_page());
   state.pipelines.start();
   state.watch->start();
+  state.segments->begin_clock();
   state.refreshes->start();
   state.fill_the_rest();
   return running;

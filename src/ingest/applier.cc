@@ -116,8 +116,11 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   if (!planned && needs_plan(cut)) TRY_VOID(state_.plan(cut.record()));
   std::vector<std::string> touched;
   counters_.in_doubt = true;
+  // Not left on failure: then the cut is half in until it is sent again.
+  if (hooks_.parts_gate != nullptr) hooks_.parts_gate->enter(cut.record().source);
   TRY_VOID(send_parts(cut, touched));
   CutRecord record = cut.record();
+  if (hooks_.parts_gate != nullptr) hooks_.parts_gate->leave(record.source);
   if (hooks_.after_parts && !touched.empty())
     TRY_VOID(
         hooks_.after_parts(record.cut, make_version(record.epoch, record.last_lsn, ordinal_max), touched));

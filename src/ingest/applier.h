@@ -16,6 +16,7 @@
 #include "ingest/cut.h"
 #include "ingest/cut_barrier.h"
 #include "ingest/image_reader.h"
+#include "ingest/parts_gate.h"
 #include "ingest/pipeline_status.h"
 
 namespace tidemark::ingest {
@@ -34,6 +35,8 @@ struct ModelHooks {
   std::function<Status(const std::vector<std::string>& tables)> reset;
   // Where models are deployed between two cuts; shared by all sources of the project.
   CutBarrier* barrier = nullptr;
+  // Where tables are looked at while no cut is half in; shared by all sources of the project, may be null.
+  PartsGate* parts_gate = nullptr;
 };
 
 // Counters of one table, shared by everyone who moves its rows.

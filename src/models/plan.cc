@@ -73,7 +73,8 @@ Status read_cost(clickhouse::Client& client, const CompiledModel& model, PlanSte
       client.query("SELECT sum(rows), sum(bytes_on_disk) FROM " + clickhouse::system_table(client, "parts") +
                        " WHERE active AND database = 'bronze' AND table IN {tables:Array(String)}",
                    {.raw_parameters = {{"tables", clickhouse::array_parameter(names)}}}));
-  if (block.rows() == 1) {
+  // What is only watched is not filled.
+  if (block.rows() == 1 && !model.file.watch) {
     step.rows = block.columns[0].get<uint64_t>(0);
     step.bytes = block.columns[1].get<uint64_t>(0);
   }

@@ -7,6 +7,7 @@
 #include "segments/membership_limits.h"
 #include "segments/notification_data.h"
 #include "segments/segment_references.h"
+#include "segments/watched_query.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -31,13 +32,6 @@ std::string version_of(const Definition& definition, const CompileOptions& optio
   if (resolved.events.empty()) resolved.events = options.events;
   if (resolved.time_zone.empty()) resolved.time_zone = options.time_zone;
   return fingerprint(resolved);
-}
-
-// Short, and the same as long as the group's entities, events and zone are.
-std::string group_name(const Definition& definition, const CompileOptions& options) {
-  Definition outline;
-  outline.entity = group_of(definition, options);
-  return definition.entity + "#" + fingerprint(outline);
 }
 
 }  // namespace
@@ -331,47 +325,14 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
   return {};
 }
 
-Result<std::vector<Evaluator::Proof>> Evaluator::verify() {
+Status Evaluator::settle() {
   std::vector<std::shared_ptr<Group>> groups;
   {
     std::lock_guard lock(mutex_);
     groups = groups_;
   }
-  std::vector<Proof> proofs;
-  for (const auto& group : groups) {
-    // What is due by now is looked at first, or it would pass for a difference.
-    TRY_VOID(look_at_timers(*group, clock_.wall_micros()));
-    Turn turn(*this, true);
-    size_t first = proofs.size();
-    for (const auto& segment : group->segments) proofs.push_back({.segment = segment});
-    auto take = [&](const Block& block) -> Status {
-      for (size_t row = 0; row < block.rows(); ++row)
-        for (size_t index = block.columns[2].array_begin(row); index < block.columns[2].array_end(row);
-             ++index) {
-          Proof& proof = proofs[first + block.columns[2].element().get<uint16_t>(index)];
-          bool missing = block.columns[3].element().get<uint8_t>(index) != 0;
-          ++(missing ? proof.missing : proof.extra);
-          if (proof.examples.size() < tidemark::limits::model_examples_max)
-            proof.examples.push_back(
-                fmt::format("{} {}", missing ? "missing" : "extra", block.columns[0].text(row)));
-        }
-      return {};
-    };
-    auto asked = [&]() -> Status {
-      auto options = diff_options(group->all, group->segments, clock_.wall_micros(), nullptr);
-      TRY_VOID(pool_.lease()->query_blocks(group->all.sql, options, take));
-      Block members =
-          TRY(pool_.query("SELECT toString(segment), count() FROM tidemark.segment_members FINAL WHERE "
-                          "member = 1 GROUP BY segment"));
-      for (size_t row = 0; row < members.rows(); ++row)
-        for (size_t index = first; index < proofs.size(); ++index)
-          if (proofs[index].segment == members.columns[0].text(row))
-            proofs[index].members = members.columns[1].get<uint64_t>(row);
-      return {};
-    };
-    TRY_VOID(hooks_.while_whole ? hooks_.while_whole(asked) : asked());
-  }
-  return proofs;
+  for (const auto& group : groups) TRY_VOID(look_at_timers(*group, clock_.wall_micros()));
+  return {};
 }
 
 Status Evaluator::look_at_timers(Group& group, int64_t now) {

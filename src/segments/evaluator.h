@@ -62,13 +62,8 @@ class Evaluator {
   // Any may have.
   Status all_touched(const std::string& group, const std::string& cause);
 
-  // Entities by whose answer the memberships differ from the oracle's, as of now; 0: proven.
-  struct Proof {
-    std::string segment;
-    uint64_t members = 0, missing = 0, extra = 0;
-    std::vector<std::string> examples;  // "missing 42"
-  };
-  Result<std::vector<Proof>> verify();
+  // Looks at the timers that are due by now.
+  Status settle();
 
   // Waits for timers and evaluates; returns when stop() was called.
   void run_timers();

@@ -2,6 +2,7 @@
 // equal what the oracle says of everybody.
 #include "segments/evaluator.h"
 
+#include "segments/membership_proof.h"
 #include "segments/test_segments.h"
 
 #include <random>
@@ -13,7 +14,8 @@ namespace {
 class EvaluatorTest : public SegmentsTest {
  protected:
   EvaluatorTest()
-      : pool_(clickhouse::TestServer::shared().endpoint(), 6), clock_(1'780'000'000 * second_us) {}
+      : pool_(clickhouse::TestServer::shared().endpoint(), 6),
+        clock_(system_clock().wall_micros() / day_us * day_us) {}
 
   void SetUp() override {
     SegmentsTest::SetUp();
@@ -35,6 +37,7 @@ class EvaluatorTest : public SegmentsTest {
 
   void replace(const std::vector<Definition>& definitions) {
     std::vector<Problem> problems;
+    current_ = definitions;
     auto done = evaluator_->replace(definitions, options_, problems);
     ASSERT_TRUE(done) << done.error().describe();
     for (const auto& problem : problems) ADD_FAILURE() << problem.message << " " << problem.remedy;
@@ -64,8 +67,19 @@ class EvaluatorTest : public SegmentsTest {
   }
 
   void proven(const std::string& when) {
-    auto proofs = evaluator_->verify();
+    auto settled = evaluator_->settle();
+    ASSERT_TRUE(settled) << settled.error().describe();
+    std::vector<Problem> problems;
+    CompileOptions options = options_;
+    options.lookup = [this](const std::string& name) -> const Definition* {
+      for (const auto& definition : current_)
+        if (definition.name == name) return &definition;
+      return nullptr;
+    };
+    auto proofs = prove_memberships(client_, current_, options, clock_.wall_micros(), problems);
     ASSERT_TRUE(proofs) << proofs.error().describe();
+    ASSERT_TRUE(problems.empty());
+    ASSERT_EQ(proofs->size(), current_.size());
     for (const auto& proof : *proofs)
       EXPECT_EQ(proof.missing + proof.extra, 0u)
           << when << ": " << proof.segment << ": " << fmt::format("{}", fmt::join(proof.examples, ", "));
@@ -87,6 +101,7 @@ class EvaluatorTest : public SegmentsTest {
   ManualClock clock_;
   std::atomic<bool> stop_{false};
   std::unique_ptr<Evaluator> evaluator_;
+  std::vector<Definition> current_;
   uint64_t seen_ = 0;
 };
 

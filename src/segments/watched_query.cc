@@ -1,6 +1,7 @@
 #include "segments/watched_query.h"
 
 #include "clickhouse/schema.h"
+#include "segments/canonical.h"
 #include "segments/key_filter.h"
 #include "segments/segment_references.h"
 
@@ -22,7 +23,7 @@ struct Row {
 
 class Watch {
  public:
-  Watch(Catalog& catalog, const CompileOptions& options) : catalog_(catalog), options_(options) {}
+  explicit Watch(Catalog& catalog) : catalog_(catalog) {}
 
   Status add(const Row& row, const std::vector<EventTable>& events, const Node& node) {
     if (auto* all = std::get_if<All>(&node.condition)) return add_each(row, events, all->children);
@@ -92,33 +93,88 @@ class Watch {
   }
 
   Catalog& catalog_;
-  const CompileOptions& options_;
   std::vector<std::string> joins_;
   std::map<std::string, std::string> known_;
 };
 
 }  // namespace
 
-Result<WatchedQuery> watched_query(Catalog& catalog, const std::vector<const Definition*>& definitions,
-                                   const CompileOptions& options, std::vector<Problem>& problems) {
-  const Definition& first = *definitions.front();
-  Row entity{.alias = "_e", .shape = TRY(catalog.table(first.entity))};
-  if (!entity.shape.exists) return WatchedQuery{};
-  entity.key = first.key.empty() ? entity.shape.key : first.key;
-  Watch watch(catalog, options);
-  for (const Definition* definition : definitions)
-    TRY_VOID(watch.add(entity, definition->events.empty() ? options.events : definition->events,
-                       expanded(*definition, options, problems)));
-  WatchedQuery query{.sql = {}, .key = entity.key};
-  std::vector<std::string> selected, grouped;
-  for (const auto& column : entity.key) {
-    std::string name = quote_identifier(column);
-    grouped.push_back("_e." + name);
-    selected.push_back(fmt::format("_e.{} AS {}", name, name));
+std::string group_name(const Definition& definition, const CompileOptions& options) {
+  Definition outline;
+  outline.entity = group_of(definition, options);
+  return definition.entity + "#" + fingerprint(outline);
+}
+
+std::string watch_model(const std::string& group_name) {
+  std::string name = group_name;
+  for (char& character : name)
+    if (character == '.' || character == '#') character = '_';
+  return name;
+}
+
+Result<std::vector<WatchedGroup>> watched_groups(Catalog& catalog, const std::vector<Definition>& definitions,
+                                                 const CompileOptions& options) {
+  std::map<std::string, std::vector<const Definition*>> groups;
+  for (const auto& definition : definitions) groups[group_name(definition, options)].push_back(&definition);
+  std::vector<WatchedGroup> watched;
+  std::vector<Problem> problems;
+  for (const auto& [name, members] : groups) {
+    const Definition& first = *members.front();
+    Row entity{.alias = "_e", .shape = TRY(catalog.table(first.entity)), .key = {}};
+    entity.key = first.key.empty() ? entity.shape.key : first.key;
+    if (!entity.shape.exists || entity.key.empty()) continue;
+    Watch watch(catalog);
+    for (const Definition* definition : members)
+      TRY_VOID(watch.add(entity, definition->events.empty() ? options.events : definition->events,
+                         expanded(*definition, options, problems)));
+    std::vector<std::string> selected, grouped;
+    for (const auto& column : entity.key) {
+      std::string quoted = quote_identifier(column);
+      grouped.push_back("_e." + quoted);
+      selected.push_back(fmt::format("_e.{} AS {}", quoted, quoted));
+    }
+    watched.push_back(
+        {.name = name,
+         .model = watch_model(name),
+         .sql = fmt::format("SELECT {} FROM {} AS _e{} GROUP BY {}", fmt::join(selected, ", "), first.entity,
+                            fmt::join(watch.joins(), ""), fmt::join(grouped, ", ")),
+         .key = entity.key});
   }
-  query.sql = fmt::format("SELECT {} FROM {} AS _e{} GROUP BY {}", fmt::join(selected, ", "), first.entity,
-                          fmt::join(watch.joins(), ""), fmt::join(grouped, ", "));
-  return query;
+  return watched;
+}
+
+namespace {
+
+void tables_of(const Node& node, const std::vector<EventTable>& events, std::set<std::string>& found) {
+  auto each = [&](const std::vector<Node>& nodes) {
+    for (const auto& one : nodes) tables_of(one, events, found);
+  };
+  if (auto* all = std::get_if<All>(&node.condition)) each(all->children);
+  if (auto* any = std::get_if<Any>(&node.condition)) each(any->children);
+  if (auto* negation = std::get_if<Not>(&node.condition)) each(negation->child);
+  if (std::holds_alternative<EventCondition>(node.condition) ||
+      std::holds_alternative<Sequence>(node.condition))
+    for (const auto& table : events) found.insert(table.table);
+  if (auto* related = std::get_if<Related>(&node.condition)) {
+    found.insert(related->table);
+    each(related->where);
+  }
+  if (auto* users = std::get_if<OfUsers>(&node.condition)) {
+    found.insert(users->entity);
+    each(users->where);
+  }
+}
+
+}  // namespace
+
+std::set<std::string> tables_read(const std::vector<Definition>& definitions,
+                                  const std::vector<EventTable>& events) {
+  std::set<std::string> found;
+  for (const auto& definition : definitions) {
+    found.insert(definition.entity);
+    tables_of(definition.condition, definition.events.empty() ? events : definition.events, found);
+  }
+  return found;
 }
 
 }  // namespace tidemark::segments

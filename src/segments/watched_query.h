@@ -9,16 +9,30 @@
 
 #include "segments/compile.h"
 
+#include <set>
+
 namespace tidemark::segments {
 
-struct WatchedQuery {
+struct WatchedGroup {
+  std::string name;   // "bronze.people#0123456789abcdef"
+  std::string model;  // what it is kept as, in database watch_database
   std::string sql;
   std::vector<std::string> key;  // names of its columns
 };
 
-// `definitions` of one group, their references expanded (segment_references.h). Errors: those of the server;
-// tables that are missing are left out, compile() complains about them.
-Result<WatchedQuery> watched_query(Catalog& catalog, const std::vector<const Definition*>& definitions,
-                                   const CompileOptions& options, std::vector<Problem>& problems);
+inline constexpr const char* watch_database = "tidemark_segments";
+
+// Of a group of definitions (group_of): short, and the same as long as its entities, events and zone are.
+std::string group_name(const Definition& definition, const CompileOptions& options);
+std::string watch_model(const std::string& group_name);
+
+// Of all groups there are. Errors: those of the server; tables that are missing are left out, compile()
+// complains about them.
+Result<std::vector<WatchedGroup>> watched_groups(Catalog& catalog, const std::vector<Definition>& definitions,
+                                                 const CompileOptions& options);
+
+// The same before there are tables: the names of all that definitions read, directly.
+std::set<std::string> tables_read(const std::vector<Definition>& definitions,
+                                  const std::vector<EventTable>& events);
 
 }  // namespace tidemark::segments
