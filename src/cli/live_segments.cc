@@ -1,6 +1,7 @@
 #include "cli/live_segments.h"
 
 #include "base/log.h"
+#include "cli/output.h"
 #include "cli/project_models.h"
 #include "clickhouse/schema.h"
 #include "models/query_settings.h"

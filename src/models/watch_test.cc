@@ -60,10 +60,13 @@ TEST_F(WatchTest, EveryKeyWhoseAnswerChangesIsTold) {
     ASSERT_TRUE(done) << done.error().describe();
     auto after = answers();
     for (const auto& [key, answer] : after)
-      if (!before.contains(key) || before.at(key) != answer)
+      if (!before.contains(key) || before.at(key) != answer) {
         EXPECT_TRUE(told_.contains(key)) << "shop " << key << " changed in cut " << stream.number();
+      }
     for (const auto& [key, answer] : before)
-      if (!after.contains(key)) EXPECT_TRUE(told_.contains(key)) << "shop " << key << " is gone";
+      if (!after.contains(key)) {
+        EXPECT_TRUE(told_.contains(key)) << "shop " << key << " is gone";
+      }
     EXPECT_LE(told_.size(), 16u) << "8 changes have at most 16 images";
   }
   EXPECT_EQ(text("SELECT count() FROM segments.shops"), "0\n");
