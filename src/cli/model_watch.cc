@@ -49,6 +49,8 @@ ModelWatch::ModelWatch(clickhouse::Endpoint warehouse, std::function<ingest::Pip
 
 Status ModelWatch::follow(clickhouse::Client& client, models::CompiledModels models,
                           const std::vector<config::AuditFile>& files) {
+  // Nobody reads what only says which keys were touched.
+  std::erase_if(models.models, [](const auto& model) { return model.file.watch; });
   std::map<std::string, std::string> sources;
   for (const auto& source : pipeline_().sources)
     for (const auto& table : source.tables) sources[table.table] = source.source;

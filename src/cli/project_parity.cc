@@ -1,8 +1,8 @@
 #include "cli/project_parity.h"
-#include "cli/project_models.h"
 
 #include "base/limits.h"
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/table.h"
 #include "models/compiler.h"
 #include "models/model_state.h"
@@ -91,6 +91,8 @@ bool ProjectParity::ok() const {
     if (dictionary.different > 0) return false;
   for (const auto& audit : audits)
     if (audit.fails()) return false;
+  for (const auto& segment : segments)
+    if (!segment.good()) return false;
   return true;
 }
 
@@ -136,6 +138,14 @@ std::string ProjectParity::to_json() const {
                                       {"error", audit.error},
                                       {"examples", json::value_from(audit.examples)}});
   document["audits"] = audit_list;
+  json::array segment_list;
+  for (const auto& segment : segments)
+    segment_list.push_back(json::object{{"segment", segment.segment},
+                                        {"members", segment.members},
+                                        {"missing", segment.missing},
+                                        {"extra", segment.extra},
+                                        {"examples", json::value_from(segment.examples)}});
+  document["segments"] = segment_list;
   document["seconds"] = seconds;
   return json::serialize(document) + "\n";
 }
@@ -160,6 +170,14 @@ std::string ProjectParity::to_text() const {
     model_rows.add(
         {model.model, models::name(model.kind), with_commas(model.rows), with_commas(model.different)});
   if (!models.empty()) text += "\n" + model_rows.render(style);
+  Table segment_rows(
+      {{"segment"}, {"members", Align::right}, {"missing", Align::right}, {"extra", Align::right}});
+  for (const auto& segment : segments)
+    segment_rows.add({segment.segment, with_commas(segment.members), with_commas(segment.missing),
+                      with_commas(segment.extra)});
+  if (!segments.empty()) text += "\n" + segment_rows.render(style);
+  for (const auto& segment : segments)
+    for (const auto& example : segment.examples) text += fmt::format("  {} {}\n", segment.segment, example);
   for (const auto& table : tables)
     for (const auto& example : table.examples) text += fmt::format("  {} {}\n", table.table, example);
   for (const auto& dictionary : dictionaries)
@@ -206,9 +224,12 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
       print_err(fmt::format("model {} is not compared: its definition is not deployed (yet)\n", model.name));
     return !deployed;
   });
+  // What is only watched has no rows to prove.
+  std::erase_if(compilation.models.models, [](const auto& model) { return model.file.watch; });
   std::vector<std::string> tables_only;
   for (const auto& name : options.only)
-    if (compilation.models.find(name) == nullptr && !is_dictionary(project, name))
+    if (compilation.models.find(name) == nullptr && !is_dictionary(project, name) &&
+        !is_segment(project, name))
       tables_only.push_back(name);
   if (options.only.empty() || !tables_only.empty()) {
     for (const auto& source : project.sources) {
@@ -246,9 +267,13 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
       parity.dictionaries.push_back(TRY(verify_at_rest(pool, dictionary)));
   if (options.only.empty())
     parity.audits = TRY(models::run_audits(*pool.lease(), compilation.models, project.audits));
-  if (parity.tables.empty() && parity.models.empty() && parity.dictionaries.empty() && !options.only.empty())
+  if (parity.tables.empty() && parity.models.empty() && parity.dictionaries.empty() &&
+      !options.only.empty() && !std::all_of(options.only.begin(), options.only.end(), [&](const auto& name) {
+        return is_segment(project, name);
+      }))
     return fail(ErrorKind::config, fmt::format("there is no table or model called {}", options.only.front()),
                 "tidemark status lists both");
+  parity.segments = TRY(verify_segments(project, pool, options.only));
   parity.seconds = static_cast<double>(system_clock().monotonic_micros() - started) / 1e6;
   return parity;
 }

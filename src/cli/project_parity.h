@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/progress.h"
+#include "cli/segment_parity.h"
 #include "clickhouse/client_pool.h"
 #include "ingest/parity.h"
 #include "models/audits.h"
@@ -17,6 +18,7 @@ struct ProjectParity {
   std::vector<models::ModelParity> models;
   std::vector<models::DictionaryParity> dictionaries;
   std::vector<models::AuditResult> audits;
+  std::vector<segments::MembershipProof> segments;
   double seconds = 0;
 
   bool ok() const;

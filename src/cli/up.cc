@@ -4,6 +4,7 @@
 #include "cli/running_project.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
+#include "segments/segment_files.h"
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -23,6 +24,10 @@ Status reload(const Invocation& invocation, const RunOptions& options,
   auto project = invocation.load_project();
   if (!project) {
     log::error("not reloaded, the project as it was goes on: {}", project.error().describe());
+    return {};
+  }
+  if (auto mistakes = segments::load_segments(project->root, false).errors; !mistakes.empty()) {
+    log::error("not reloaded, the project as it was goes on:\n{}", config::render(mistakes));
     return {};
   }
   if (running->only_models_changed()) {

@@ -24,7 +24,8 @@ clickhouse::RetryPolicy evaluation_policy() {
   return policy;
 }
 
-// What decides who is a member, references to other segments, tables and zone included.
+}  // namespace
+
 std::string version_of(const Definition& definition, const CompileOptions& options,
                        std::vector<Problem>& problems) {
   Definition resolved = definition;
@@ -33,8 +34,6 @@ std::string version_of(const Definition& definition, const CompileOptions& optio
   if (resolved.time_zone.empty()) resolved.time_zone = options.time_zone;
   return fingerprint(resolved);
 }
-
-}  // namespace
 
 struct Evaluator::Flip {
   size_t segment = 0;  // of the group

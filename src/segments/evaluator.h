@@ -27,6 +27,10 @@
 
 namespace tidemark::segments {
 
+// What decides who is a member, referenced segments, tables and zone included.
+std::string version_of(const Definition& definition, const CompileOptions& options,
+                       std::vector<Problem>& problems);
+
 struct EvaluatorHooks {
   // Changes were written: wakes whoever tells others.
   std::function<void()> changed;
