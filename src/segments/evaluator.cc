@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "segments/canonical.h"
+#include "segments/entity_values.h"
 #include "segments/membership_diff.h"
 #include "segments/membership_limits.h"
 #include "segments/notification_data.h"
@@ -49,7 +50,8 @@ struct Evaluator::Group {
   std::vector<std::string> segments, versions;
   std::vector<std::string> causes;  // for a full evaluation after a change: of each segment; else empty
   DiffQuery some, all;
-  int64_t looked_until = 0;  // only whoever evaluates
+  std::vector<std::optional<CompiledSegments>> values;  // of each segment that sends properties along
+  int64_t looked_until = 0;                             // only whoever evaluates
   std::atomic<int64_t> next_due{no_timer};
 
   void look_at(int64_t instant) {
@@ -114,6 +116,10 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
   auto compiled = [&](Group& group) -> Status {
     std::vector<const Definition*> pointers;
     for (const auto& definition : group.definitions) pointers.push_back(&definition);
+    group.values.assign(group.definitions.size(), std::nullopt);
+    for (size_t index = 0; index < group.definitions.size(); ++index)
+      if (!group.definitions[index].properties.empty())
+        group.values[index] = TRY(entity_values(catalog, group.definitions[index], options, problems));
     for (bool by_key : {true, false}) {
       CompileOptions asked = options;
       asked.for_keys = by_key;
@@ -137,6 +143,11 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
     return *list.back();
   };
   for (const auto& [name, definition] : by_name) {
+    if (definition->options.minimum_dwell_seconds > 0)
+      problems.push_back({definition->where,
+                          fmt::format("segment {}: `minimum_dwell` is not built yet", name),
+                          "Leave it out; a condition with its own delay (has_been, a count over a window) "
+                          "can say the same."});
     std::string version = version_of(*definition, options, problems);
     std::string group = group_name(*definition, options);
     add(in(groups, group), *definition, version, "");
@@ -287,10 +298,55 @@ Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entitie
   return write(group, std::move(flips), as_of, cause);
 }
 
+// Of segments with a cooldown, by segment and entity: what was told of entries.
+Result<std::map<std::pair<size_t, std::string>, Evaluator::Announced>> Evaluator::announcements(
+    const Group& group, std::span<const Flip> flips) {
+  std::map<std::pair<size_t, std::string>, Announced> found;
+  for (size_t segment = 0; segment < group.definitions.size(); ++segment) {
+    if (group.definitions[segment].options.cooldown_seconds == 0) continue;
+    std::vector<std::string> entities;
+    for (const auto& flip : flips)
+      if (flip.segment == segment) entities.push_back(flip.entity);
+    if (entities.empty()) continue;
+    Block block =
+        TRY(pool_.query("SELECT entity, toUnixTimestamp64Micro(maxIf(happened_at, notEmpty(destinations))), "
+                        "argMax(notEmpty(destinations), seq) FROM tidemark.segment_changes WHERE segment = "
+                        "{segment:String} AND entity "
+                        "IN {entities:Array(String)} AND entered = 1 GROUP BY entity",
+                        {.parameters = {{"segment", group.segments[segment]}},
+                         .raw_parameters = {{"entities", clickhouse::array_parameter(entities)}}}));
+    for (size_t row = 0; row < block.rows(); ++row)
+      found[{segment, std::string(block.columns[0].text(row))}] = {block.columns[1].get<int64_t>(row),
+                                                                   block.columns[2].get<uint8_t>(row) != 0};
+  }
+  return found;
+}
+
+// By segment and entity, a JSON object each.
+Result<std::map<std::pair<size_t, std::string>, std::string>> Evaluator::values(const Group& group,
+                                                                                std::span<const Flip> flips) {
+  std::map<std::pair<size_t, std::string>, std::string> found;
+  for (size_t segment = 0; segment < group.values.size(); ++segment) {
+    if (!group.values[segment]) continue;
+    const CompiledSegments& compiled = *group.values[segment];
+    std::vector<std::vector<std::string>> keys;
+    for (const auto& flip : flips)
+      if (flip.segment == segment && flip.there)
+        keys.push_back(key_of_entity(flip.entity, compiled.key.size()));
+    if (keys.empty()) continue;
+    Block block = TRY(pool_.query(compiled.sql, query_options(compiled, clock_.wall_micros(), keys)));
+    for (size_t row = 0; row < block.rows(); ++row)
+      found[{segment, std::string(block.columns[0].text(row))}] = block.columns[1].text(row);
+  }
+  return found;
+}
+
 Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause) {
   if (flips.empty()) return {};
   for (size_t from = 0; from < flips.size(); from += limits::changes_a_block) {
     size_t to = std::min(flips.size(), from + limits::changes_a_block);
+    auto announced = TRY(announcements(group, std::span(flips).subspan(from, to - from)));
+    auto properties = TRY(values(group, std::span(flips).subspan(from, to - from)));
     std::vector<MembershipChange> changes;
     for (size_t index = from; index < to; ++index) {
       const Flip& flip = flips[index];
@@ -306,11 +362,16 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
                                                               : group.causes[flip.segment],
                               .happened_at = flip.at,
                               .destinations = definition.notify};
+      if (auto found = announced.find({flip.segment, flip.entity}); found != announced.end()) {
+        int64_t again = found->second.at + definition.options.cooldown_seconds * 1'000'000;
+        // Whose entry was not told is not told to leave.
+        if (flip.entered ? flip.at < again : !found->second.last) change.destinations.clear();
+      }
       if (change.cause == "backfill" && definition.options.initial == Options::Initial::none)
         change.destinations.clear();
       change.data = notification_data(definition, change, as_of,
                                       key_of_entity(flip.entity, group.some.compiled.key.size()),
-                                      group.some.compiled.key);
+                                      group.some.compiled.key, properties[{flip.segment, flip.entity}]);
       changes.push_back(std::move(change));
     }
     TRY_VOID(store_.append(changes));

@@ -24,6 +24,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 
 namespace tidemark::segments {
 
@@ -78,12 +79,20 @@ class Evaluator {
  private:
   struct Group;
   struct Flip;
+  struct Announced {
+    int64_t at = 0;     // the last entry that was told, microseconds
+    bool last = false;  // the last entry was
+  };
   class Turn;
 
   // `entities`: null: everybody. `due`: at which instant each may have flipped.
   Status evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
                   const std::map<std::string, int64_t>* due = nullptr);
   Status write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause);
+  Result<std::map<std::pair<size_t, std::string>, Announced>> announcements(const Group& group,
+                                                                            std::span<const Flip> flips);
+  Result<std::map<std::pair<size_t, std::string>, std::string>> values(const Group& group,
+                                                                       std::span<const Flip> flips);
   Status drop(SegmentVersion version);
   Status look_at_timers(Group& group, int64_t now);
   std::shared_ptr<Group> find(const std::string& group) const;

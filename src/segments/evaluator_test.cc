@@ -176,6 +176,46 @@ TEST_F(EvaluatorTest, TheClockMovesPeopleBothWays) {
   proven("at the end");
 }
 
+TEST_F(EvaluatorTest, NotificationsSayWhoAndSendPropertiesAlong) {
+  person("ann", R"({"city": "Oslo", "address": {"zip": "0150"}, "gone": null})");
+  auto oslo = named("oslo", "{property: city, eq: Oslo}",
+                    "initial: all\nproperties: [visits, city, address.zip, gone]\n");
+  replace({oslo});
+  auto data = client_.query_text(
+      "SELECT JSONExtractString(data, 'segment'), JSONExtractRaw(data, 'ids'), JSONExtractRaw(data, "
+      "'properties'), "
+      "JSONExtractUInt(data, 'seq') = seq, JSONExtractUInt(data, 'prev_seq'), JSONExtractString(data, "
+      "'cause') FROM "
+      "tidemark.segment_changes FORMAT TSVRaw");
+  ASSERT_TRUE(data) << data.error().describe();
+  EXPECT_EQ(
+      *data,
+      "oslo\t{\"id\":\"ann\"}\t{\"visits\":\"0\",\"city\":\"Oslo\",\"address.zip\":\"0150\",\"gone\":null}"
+      "\t1\t0\tbackfill\n");
+  std::vector<Problem> problems;
+  oslo.properties = {"visit"};
+  ASSERT_TRUE(evaluator_->replace({oslo}, options_, problems));
+  EXPECT_THAT(problems, IsEmpty()) << "a key of the properties that nobody has yet is not a mistake";
+}
+
+TEST_F(EvaluatorTest, NobodyIsToldTwiceWithinTheCooldown) {
+  person("ann");
+  replace({named("oslo", "{property: city, eq: Oslo}", "cooldown: 1h\n")});
+  auto moves = [&](const std::string& city) {
+    person("ann", fmt::format(R"({{"city": "{}"}})", city));
+    touched({"ann"});
+    advance(60 * second_us);
+    return news();
+  };
+  EXPECT_THAT(moves("Oslo"), ElementsAre("oslo+ann event"));
+  EXPECT_THAT(moves("Rome"), ElementsAre("oslo-ann event"));
+  EXPECT_THAT(moves("Oslo"), ElementsAre("oslo+ann event quietly"));
+  EXPECT_THAT(moves("Rome"), ElementsAre("oslo-ann event quietly"));
+  advance(60 * 60 * second_us);
+  EXPECT_THAT(moves("Oslo"), ElementsAre("oslo+ann event"));
+  EXPECT_THAT(moves("Rome"), ElementsAre("oslo-ann event"));
+}
+
 TEST_F(EvaluatorTest, AnEditIsADiff) {
   for (int visits : {3, 4, 5})
     add("people", {fmt::format("'v{0}', NULL, NULL, {0}, NULL, NULL, [], NULL, '{{}}'", visits)});

@@ -15,7 +15,7 @@ std::string iso(int64_t micros) {
 
 std::string notification_data(const Definition& definition, const MembershipChange& change,
                               int64_t evaluated_at, const std::vector<std::string>& key,
-                              const std::vector<std::string>& columns) {
+                              const std::vector<std::string>& columns, const std::string& properties) {
   boost::json::object ids;
   for (size_t index = 0; index < columns.size() && index < key.size(); ++index)
     ids[columns[index]] = key[index];
@@ -28,6 +28,9 @@ std::string notification_data(const Definition& definition, const MembershipChan
                            {"cause", change.cause},
                            {"happened_at", iso(change.happened_at)},
                            {"evaluated_at", iso(evaluated_at)}};
+  boost::system::error_code error;
+  boost::json::value values = boost::json::parse(properties, error);
+  if (!error) data["properties"] = std::move(values);
   return boost::json::serialize(data);
 }
 
