@@ -27,6 +27,9 @@ class LiveSegments {
   void begin_clock();
   void stop();
 
+  std::vector<segments::SegmentCounts> counts() const {
+    return evaluator_ ? evaluator_->counts() : std::vector<segments::SegmentCounts>();
+  }
   // Null when the project has no segments.
   segments::Evaluator* evaluator() { return evaluator_.get(); }
 

@@ -182,7 +182,13 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
   TRY_VOID(hooks_.while_whole ? hooks_.while_whole(bring) : bring());
   for (auto& [name, version] : before)
     if (!by_name.contains(name) && !version.dropped) TRY_VOID(drop(version));
+  Block members =
+      TRY(pool_.query("SELECT toString(segment), count() FROM tidemark.segment_members FINAL WHERE member = "
+                      "1 GROUP BY segment"));
   std::lock_guard lock(mutex_);
+  for (auto& [name, count] : counts_) count.members = 0;
+  for (size_t row = 0; row < members.rows(); ++row)
+    counts_[std::string(members.columns[0].text(row))].members = members.columns[1].get<uint64_t>(row);
   groups_ = std::move(groups);
   woken_.notify_all();
   return {};
@@ -379,6 +385,8 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
     for (const auto& change : changes) {
       auto& count = counts_[change.segment];
       (change.entered ? count.entered : count.exited) += 1;
+      count.members =
+          change.entered ? count.members + 1 : count.members - std::min<uint64_t>(count.members, 1);
     }
   }
   if (hooks_.changed) hooks_.changed();

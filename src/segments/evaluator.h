@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "segments/compile.h"
 #include "segments/membership_store.h"
+#include "segments/segment_counts.h"
 
 #include <condition_variable>
 #include <map>
@@ -37,11 +38,6 @@ struct EvaluatorHooks {
   std::function<void()> changed;
   // Runs an action while no cut is half in. Empty: at once.
   std::function<Status(const std::function<Status()>&)> while_whole;
-};
-
-struct SegmentCounts {
-  std::string segment, entity;
-  uint64_t entered = 0, exited = 0;  // since the start
 };
 
 class Evaluator {

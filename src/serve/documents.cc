@@ -170,13 +170,20 @@ std::string status_document(const StatusInputs& inputs) {
     entry["model"] = audit.model;
     audits.push_back(std::move(entry));
   }
+  json::array segments;
+  for (const auto& segment : inputs.segments)
+    segments.push_back(json::object{{"segment", segment.segment},
+                                    {"entity", segment.entity},
+                                    {"members", segment.members},
+                                    {"entered", segment.entered},
+                                    {"exited", segment.exited}});
   return json::serialize(json::object{
       {"project", inputs.project},
       {"time_ms", inputs.now_micros / 1000},
       {"sources", std::move(sources)},
       {"models", std::move(models)},
       {"audits", std::move(audits)},
-      {"segments", json::array{}},
+      {"segments", std::move(segments)},
       {"destinations", json::array{}},
       {"commit_to_queryable_ms", {{"p50", milliseconds(p50)}, {"p99", milliseconds(p99)}}},
       {"warehouse",

@@ -4,6 +4,7 @@
 
 #include "config/project.h"
 #include "ingest/pipeline_status.h"
+#include "segments/segment_counts.h"
 #include "serve/live_server.h"
 
 #include <string>
@@ -21,6 +22,7 @@ struct StatusInputs {
   bool warehouse_up = false;
   int64_t now_micros = 0;
   uint64_t viewers = 0;
+  std::vector<segments::SegmentCounts> segments;
 };
 
 std::string status_document(const StatusInputs& inputs);

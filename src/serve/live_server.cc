@@ -11,6 +11,7 @@
 #include "serve/page.h"
 #include "serve/query_endpoints.h"
 #include "serve/refresh_metrics.h"
+#include "serve/segment_status.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -100,6 +101,7 @@ StatusInputs LiveServer::Implementation::status_inputs() const {
   inputs.project = options_.project;
   inputs.pipeline = options_.pipeline_status();
   if (options_.model_status) inputs.models = options_.model_status();
+  if (options_.segment_status) inputs.segments = options_.segment_status();
   if (options_.audit_status) inputs.audits = options_.audit_status();
   inputs.warehouse_mode = options_.warehouse_mode;
   inputs.now_micros = system_clock().wall_micros();
@@ -218,6 +220,7 @@ void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/metrics", [this](const Request&) {
     std::string text = metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters());
     if (options_.model_status) text += refresh_metrics(options_.model_status());
+    if (options_.segment_status) text += segment_metrics(options_.segment_status());
     return Response::text(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
   });
   server_.route("GET", "/openapi.json", [this](const Request&) {

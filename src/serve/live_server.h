@@ -16,6 +16,7 @@
 #include "clickhouse/client.h"
 #include "config/project.h"
 #include "ingest/pipeline_status.h"
+#include "segments/segment_counts.h"
 
 #include <cstdint>
 #include <functional>
@@ -70,7 +71,8 @@ struct ServeOptions {
   std::string warehouse_mode;                               // "embedded" or "remote", shown in the status
   std::function<ingest::PipelineStatus()> pipeline_status;  // required
   std::function<std::vector<ModelStatus>()> model_status;   // may be empty
-  std::function<std::vector<AuditStatus>()> audit_status;   // of models and mirrored tables; may be empty
+  std::function<std::vector<segments::SegmentCounts>()> segment_status;  // may be empty
+  std::function<std::vector<AuditStatus>()> audit_status;  // of models and mirrored tables; may be empty
   // Requests that change something must bring it as "Authorization: Bearer <token>". Empty: they are refused.
   std::string control_token;
   // Begins a deployment of models; both speak JSON (cli/model_desk.h). May be empty.

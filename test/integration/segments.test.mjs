@@ -80,6 +80,9 @@ test(`segments over mirrored tables (seed ${seed})`, { timeout: 600_000 }, async
   await compare('after the copy');
   await work(60);
   await compare('after changes');
+  const status = await project.status();
+  for (const name of Object.keys(in_postgres)) assert.equal(status.segments.find((one) => one.segment === name).members, (await members(name)).length, name);
+  assert.match(await (await project.fetch('/metrics')).text(), /tidemark_segment_members\{segment="pro"\} \d+/);
 
   await t.test('kills of tidemark and of ClickHouse', async () => {
     const working = work(150);
