@@ -1,6 +1,7 @@
 // tidemark check: every mistake in a project at once, without asking any server; --connect asks them too.
 #include "cli/kafka_findings.h"
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/cluster.h"
@@ -79,7 +80,7 @@ void probe_segments(const config::Project& project, const segments::SegmentFiles
     std::vector<const segments::Definition*> definitions;
     for (const auto& definition : files.definitions) definitions.push_back(&definition);
     return segments::check_segments(
-        client, definitions, segments::compile_options(files, TRY(segments::event_tables(client)), "UTC"));
+        client, definitions, segments::compile_options(files, TRY(event_tables(client, project)), "UTC"));
   }();
   if (!asked) return probes.push_back({"segments", failed("warehouse", asked.error())});
   for (const config::Diagnostic& wrong : *asked)

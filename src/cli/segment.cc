@@ -1,6 +1,7 @@
 // tidemark segment: the segments of a project, what one means, and who would be in it.
 #include "base/clock.h"
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
@@ -143,7 +144,7 @@ Result<ExitCode> preview(const Invocation& invocation, const Asked& asked) {
   }
   auto warehouse = TRY(WarehouseAccess::open(project));
   clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
-  auto options = segments::compile_options(files, TRY(segments::event_tables(client)), "UTC");
+  auto options = segments::compile_options(files, TRY(event_tables(client, project)), "UTC");
   int64_t as_of = TRY(instant(client, asked.as_of));
   auto result = TRY(segments::preview(client, draft, present, options, as_of, asked.sample));
   if (invocation.json) {
