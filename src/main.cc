@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
           {"audit", "ask every audit now", "tidemark audit analytics.mv_campaign_ctr", add_audit},
           {"refresh", "recompute refresh models now", "tidemark refresh analytics.top_campaigns",
            add_refresh},
+          {"segment", "what segments mean and who is in them", "tidemark segment preview high_fit",
+           add_segment},
           {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
           {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",
            add_generate},

@@ -1,11 +1,13 @@
 // tidemark check: every mistake in a project at once, without asking any server; --connect asks them too.
 #include "cli/kafka_findings.h"
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/cluster.h"
 #include "postgres/connection.h"
 #include "postgres/preflight.h"
+#include "segments/segment_files.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -69,6 +71,31 @@ void probe_warehouse(const config::Project& project, std::vector<Probe>& probes)
   }
 }
 
+void probe_segments(const config::Project& project, const segments::SegmentFiles& files,
+                    std::vector<Probe>& probes) {
+  if (files.definitions.empty()) return;
+  auto asked = [&]() -> Result<std::vector<config::Diagnostic>> {
+    auto warehouse = TRY(WarehouseAccess::open(project));
+    clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
+    std::vector<const segments::Definition*> definitions;
+    for (const auto& definition : files.definitions) definitions.push_back(&definition);
+    return segments::check_segments(
+        client, definitions, segments::compile_options(files, TRY(event_tables(client, project)), "UTC"));
+  }();
+  if (!asked) return probes.push_back({"segments", failed("warehouse", asked.error())});
+  for (const config::Diagnostic& wrong : *asked)
+    probes.push_back({"segments",
+                      {postgres::Finding::Level::fail, wrong.where.describe(), wrong.message, wrong.remedy,
+                       ErrorKind::config}});
+  if (asked->empty())
+    probes.push_back({"segments",
+                      {postgres::Finding::Level::pass,
+                       "warehouse",
+                       counted(files.definitions.size(), "segment"),
+                       "",
+                       {}}});
+}
+
 const char* word(postgres::Finding::Level level) {
   switch (level) {
     case postgres::Finding::Level::pass:
@@ -125,6 +152,8 @@ Run add_check(CLI::App& command) {
   return [connect](const Invocation& invocation) -> Result<ExitCode> {
     config::LoadedProject loaded =
         config::load_project(TRY(invocation.project_directory()), {.offline = !*connect});
+    auto segment_files = segments::load_segments(loaded.project.root, !*connect);
+    loaded.errors.insert(loaded.errors.end(), segment_files.errors.begin(), segment_files.errors.end());
     std::vector<Probe> probes;
     if (*connect && loaded.ok()) {
       for (const config::PostgresSource& source : loaded.project.sources) probe_source(source, probes);
@@ -132,6 +161,7 @@ Run add_check(CLI::App& command) {
         for (auto& finding : look_at_kafka(source))
           probes.push_back({"source " + source.name, std::move(finding)});
       probe_warehouse(loaded.project, probes);
+      probe_segments(loaded.project, segment_files, probes);
     }
     ExitCode code = outcome(loaded, probes);
     if (invocation.json) {
@@ -148,12 +178,13 @@ Run add_check(CLI::App& command) {
     }
     print_probes(probes);
     const config::Project& project = loaded.project;
-    print_out(fmt::format("{}: {}, {}, {}, {}: {}\n", project.name,
-                          counted(project.sources.size() + project.kafka_sources.size(), "source"),
-                          counted(project.models.size(), "model"),
-                          counted(project.dashboards.size(), "dashboard"),
-                          counted(project.endpoints.size(), "endpoint"),
-                          code == ExitCode::ok ? "no errors" : "the files are right, a server is not ready"));
+    print_out(fmt::format(
+        "{}: {}, {}, {}, {}{}: {}\n", project.name,
+        counted(project.sources.size() + project.kafka_sources.size(), "source"),
+        counted(project.models.size(), "model"), counted(project.dashboards.size(), "dashboard"),
+        counted(project.endpoints.size(), "endpoint"),
+        segment_files.definitions.empty() ? "" : ", " + counted(segment_files.definitions.size(), "segment"),
+        code == ExitCode::ok ? "no errors" : "the files are right, a server is not ready"));
     return code;
   };
 }

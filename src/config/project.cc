@@ -12,7 +12,8 @@ namespace {
 using std::filesystem::path;
 
 // Known to the design, not to this version: said aloud instead of passed over.
-constexpr const char* later_folders[] = {"segments", "destinations", "experiments"};
+// Segments are read by the room that knows their language (segments/segment_files.h).
+constexpr const char* later_folders[] = {"destinations", "experiments"};
 const std::vector<std::string> all_folders = {"sources",      "models",      "dictionaries",
                                               "dashboards",   "endpoints",   "segments",
                                               "destinations", "experiments", "audits"};

@@ -15,11 +15,13 @@ using config::YamlNode;
 
 bool is_identifier(std::string_view name) {
   if (name.empty() || name.size() > 64) return false;
-  return std::all_of(name.begin(), name.end(), [&](char character) {
-    bool digit = character >= '0' && character <= '9';
-    bool letter = (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
-    return character == '_' || letter || (digit && &character != name.data());
-  });
+  auto letter = [](char character) {
+    return character == '_' || (character >= 'a' && character <= 'z') ||
+           (character >= 'A' && character <= 'Z');
+  };
+  return letter(name.front()) && std::all_of(name.begin(), name.end(), [&](char character) {
+           return letter(character) || (character >= '0' && character <= '9');
+         });
 }
 
 void check_table(MappingReader& mapping, const char* key, const std::string& table) {

@@ -21,7 +21,8 @@ class ManualLists {
  public:
   explicit ManualLists(clickhouse::Client& client) : client_(client) {}
 
-  // Once, before anything else. Errors: those of the server, here and below.
+  // Once, before segments are compiled: a query that was made without the table finds every list empty.
+  // Errors: those of the server, here and below.
   Status create();
   Status append(const std::string& list, const std::vector<std::string>& keys);
   Status remove(const std::string& list, const std::vector<std::string>& keys);

@@ -65,13 +65,25 @@ int64_t day_number(int64_t at_us) {
 }
 
 // "2026-05-03 10:00:00", "2026-05-03", with or without Z: all UTC here.
-std::optional<int64_t> instant(const std::string& text) {
-  static const std::regex form(R"((\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d):(\d\d)Z?)?)");
-  std::smatch parts;
-  if (!std::regex_match(text, parts, form)) return std::nullopt;
-  auto part = [&](int index) { return parts[index].matched ? std::stoi(parts[index]) : 0; };
-  return days_from_civil(part(1), part(2), part(3)) * day +
-         (part(4) * 3600LL + part(5) * 60LL + part(6)) * second;
+std::optional<int64_t> instant(std::string text) {
+  if (text.ends_with('Z')) text.pop_back();
+  if (text.size() == 10) text += " 00:00:00";
+  static const std::string form = "dddd-dd-dd?dd:dd:dd";
+  if (text.size() != form.size()) return std::nullopt;
+  for (size_t index = 0; index < form.size(); ++index)
+    if (form[index] == 'd' ? text[index] < '0' || text[index] > '9'
+                           : form[index] != '?' && text[index] != form[index])
+      return std::nullopt;
+  auto part = [&](size_t from, size_t count) { return std::stoi(text.substr(from, count)); };
+  return days_from_civil(part(0, 4), part(5, 2), part(8, 2)) * day +
+         (part(11, 2) * 3600LL + part(14, 2) * 60LL + part(17, 2)) * second;
+}
+
+bool has_match(const std::string& text, const std::string& pattern) {
+  static std::map<std::string, std::regex> known;  // making one takes longer than everything else here
+  auto found = known.find(pattern);
+  if (found == known.end()) found = known.emplace(pattern, std::regex(pattern)).first;
+  return std::regex_search(text, found->second);
 }
 
 }  // namespace
@@ -103,7 +115,7 @@ bool ReferenceEvaluator::property(const PropertyCondition& condition, const Refe
       case TextTest::Kind::ends_with:
         return value.text.ends_with(test->text);
       case TextTest::Kind::matches:
-        return std::regex_search(value.text, std::regex(test->text));
+        return has_match(value.text, test->text);
     }
   }
   if (auto* test = std::get_if<ListTest>(&condition.test)) {
