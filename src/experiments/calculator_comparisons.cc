@@ -50,6 +50,10 @@ Result<Comparison> comparison_of(const Request& request) {
   Difference difference = TRY(read_difference(request.params));
   double alpha = TRY(request.params.probability_or("alpha", 0.05));
   Pair pair = TRY(read_pair(request.all));
+  // CUPED's coefficient as the request says, instead of the estimated one
+  if (pair.control && request.params.has("theta"))
+    pair.moments =
+        pair_moments(*pair.control, *pair.treatment, pair.shape, TRY(request.params.number("theta")));
   Effect effect = effect_of(pair.moments, difference);
   return Comparison{std::move(pair), effect, alpha};
 }
@@ -242,8 +246,6 @@ Result<json::object> stratified(const Request& request) {
     if (!shape) shape = control.shape;
     if (control.shape != *shape || treatment.shape != *shape)
       return wrong(cell.path_of("treatment.type"), "all arms of all cells have one type");
-    if (*shape != MetricShape::mean && *shape != MetricShape::proportion)
-      return wrong(cell.path_of("control.type"), "post-stratification takes means and proportions");
     strata.push_back({control.sums, treatment.sums});
   }
   if (strata.empty()) return wrong("cells", "is empty");

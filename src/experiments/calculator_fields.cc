@@ -345,6 +345,7 @@ Result<Difference> read_difference(const Fields& params) {
 Result<std::optional<Prior>> read_prior(const Fields& params, const std::string& key) {
   if (!params.has(key)) return std::optional<Prior>();
   Fields read = TRY(params.object(key));
+  if (!TRY(read.flag_or("proper", true))) return std::optional<Prior>();
   Prior prior;
   prior.mean = TRY(read.number_or("mean", 0));
   if (read.has("variance")) {

@@ -434,6 +434,28 @@ TEST(StatsProperties, OneStratumIsThePlainTestAndEqualMixesChangeNothing) {
   EXPECT_EQ(post_stratified_effect({}, MetricShape::mean, Difference::absolute).reason, Reason::no_units);
 }
 
+// A ratio whose denominators are all 1 is a mean, and a covariate that says nothing adjusts nothing.
+TEST(StatsProperties, StrataOfEveryKindOfMetricAgreeWhereTheyAreOne) {
+  Random random;
+  for (int round = 0; round < 50; ++round) {
+    std::vector<Stratum> strata(4);
+    for (int i = 0; i < 2000; ++i) {
+      auto stratum = static_cast<size_t>(random.uniform() * 4);
+      double amount = 3 + static_cast<double>(stratum) + random.normal();
+      (i % 2 == 0 ? strata[stratum].control : strata[stratum].treatment).add_unit({amount, 1, 7, 1});
+    }
+    for (Difference difference : {Difference::absolute, Difference::relative}) {
+      Effect mean = post_stratified_effect(strata, MetricShape::mean, difference);
+      for (MetricShape shape :
+           {MetricShape::ratio, MetricShape::mean_adjusted, MetricShape::ratio_adjusted}) {
+        Effect other = post_stratified_effect(strata, shape, difference);
+        EXPECT_TRUE(near(mean.estimate, other.estimate)) << int(shape);
+        EXPECT_TRUE(near(mean.standard_error, other.standard_error)) << int(shape);
+      }
+    }
+  }
+}
+
 TEST(StatsProperties, SampleRatioDoesNotSeeOrderOrScale) {
   SampleRatio one = sample_ratio({100, 230, 310}, {1, 2, 3});
   SampleRatio other = sample_ratio({310, 100, 230}, {30, 10, 20});

@@ -404,5 +404,40 @@ TEST(StatsSimulation, StrataNarrowTheIntervalAndKeepItsCoverage) {
   EXPECT_LT(narrower, 0.6);
 }
 
+// Strata that differ in level and in how much their units do, over every kind of metric.
+TEST(StatsSimulation, StratifiedRatiosAndAdjustedMeansKeepTheirCoverage) {
+  Random random(10);
+  constexpr double lift = 0.05;
+  for (MetricShape shape : {MetricShape::ratio, MetricShape::mean_adjusted}) {
+    int covered = 0;
+    double narrower = 0;
+    for (int experiment = 0; experiment < experiments; ++experiment) {
+      std::vector<Stratum> strata(3);
+      Stratum all;
+      for (int i = 0; i < 600; ++i) {
+        auto stratum = static_cast<size_t>(random.uniform() * 3);
+        bool treated = i % 2 == 0;
+        double habit = 4 + 3 * static_cast<double>(stratum) + random.normal();
+        double count = 1 + std::floor(random.exponential(1 + static_cast<double>(stratum)));
+        double amount = (habit + random.normal()) * (treated ? 1 + lift : 1);
+        std::array<double, variables> values{shape == MetricShape::ratio ? amount * count : amount, count,
+                                             habit, 1};
+        for (Stratum* into : {&strata[stratum], &all})
+          (treated ? into->treatment : into->control).add_unit(values);
+      }
+      Effect effect = post_stratified_effect(strata, shape, Difference::relative);
+      TestResult test = welch_test(effect, alpha);
+      covered += test.lower <= lift && lift <= test.upper ? 1 : 0;
+      MetricShape plain = is_ratio(shape) ? MetricShape::ratio : MetricShape::mean;
+      narrower +=
+          effect.standard_error /
+          effect_of(pair_moments(all.control, all.treatment, plain), Difference::relative).standard_error /
+          experiments;
+    }
+    EXPECT_NEAR(static_cast<double>(covered) / experiments, 1 - alpha, five_errors(alpha)) << int(shape);
+    EXPECT_LT(narrower, 0.8) << int(shape);
+  }
+}
+
 }  // namespace
 }  // namespace tidemark::experiments
