@@ -30,6 +30,8 @@ int main(int argc, char** argv) {
            add_generate},
           {"sql", "run a query in the project's warehouse",
            "tidemark sql \"SELECT count() FROM bronze.clicks\"", add_sql},
+          {"stats", "the statistics of experiments as a calculator", "tidemark stats < requests.jsonl",
+           add_stats},
           {"version", "what this program is made of", "tidemark version --json", add_version},
       });
 }

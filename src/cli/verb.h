@@ -67,6 +67,7 @@ Run add_backfill(CLI::App& command);
 Run add_rollback(CLI::App& command);
 Run add_generate(CLI::App& command);
 Run add_sql(CLI::App& command);
+Run add_stats(CLI::App& command);
 Run add_up(CLI::App& command);
 Run add_demo(CLI::App& command);
 Run add_status(CLI::App& command);
