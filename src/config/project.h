@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/secret.h"
+#include "config/destination.h"
 #include "config/diagnostic.h"
 #include "config/kafka_source.h"
 
@@ -258,6 +259,7 @@ struct Project {
   std::vector<DictionaryFile> dictionaries;
   std::vector<Dashboard> dashboards;
   std::vector<EndpointFile> endpoints;
+  std::vector<Destination> destinations;
 };
 
 struct LoadOptions {
