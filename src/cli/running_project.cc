@@ -28,6 +28,7 @@
 #include "models/plan.h"
 #include "models/refresh_service.h"
 #include "models/sql_tokens.h"
+#include "notify/delivery_service.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -75,6 +76,7 @@ struct RunningProject::State {
   std::set<std::string>
       streamed;  // sources; only complete() looks at it, which the service calls one at a time
   SourcePipelines pipelines;
+  std::unique_ptr<notify::DeliveryService> deliveries;  // when there are destinations
   std::unique_ptr<serve::LiveServer> server;
   int64_t tidied_at = system_clock().monotonic_micros();
   bool led = false;  // at the last look
@@ -445,6 +447,13 @@ struct RunningProject::State {
       }
   }
 
+  Status prepare_deliveries() {
+    if (project.destinations.empty()) return {};
+    deliveries = std::make_unique<notify::DeliveryService>(endpoint, project.destinations,
+                                                           [this] { return pipelines.leads(); });
+    return deliveries->prepare();
+  }
+
   Status start_page() {
     serve::ServeOptions options;
     options.project = project.name;
@@ -473,6 +482,7 @@ struct RunningProject::State {
     };
     options.deployment = [this] { return desk->document(); };
     options.refresh = [this](const std::string& model) { return ask_refresh(model); };
+    options.deliveries = deliveries.get();
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_running_instance(project.root, {server->url(), token});
@@ -499,6 +509,7 @@ struct RunningProject::State {
     if (watch) watch->stop();
     if (refreshes) refreshes->stop();
     pipelines.stop();
+    if (deliveries) deliveries->stop();
     if (server) server->stop();
     if (embedded) embedded->stop();
     std::error_code ignored;
@@ -528,10 +539,12 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   if (SourcePipelines::shared(state.project)) TRY_VOID(state.widen_windows());
   TRY_VOID(state.with_warehouse([&] { return state.segments->start(state.project); }));
   state.make_desk();
+  TRY_VOID(state.with_warehouse([&] { return state.prepare_deliveries(); }));
   TRY_VOID(state.start_page());
   state.pipelines.start();
   state.watch->start();
   state.segments->begin_clock();
+  if (state.deliveries) state.deliveries->start();
   state.refreshes->start();
   state.fill_the_rest();
   return running;

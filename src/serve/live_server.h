@@ -16,6 +16,7 @@
 #include "clickhouse/client.h"
 #include "config/project.h"
 #include "ingest/pipeline_status.h"
+#include "notify/delivery_service.h"
 
 #include <cstdint>
 #include <functional>
@@ -78,6 +79,8 @@ struct ServeOptions {
   std::function<std::string()> deployment;  // how it gets on
   // Begins a run of a refresh model; its number (RefreshFacts::asked). May be empty.
   std::function<Result<uint64_t>(const std::string& model)> refresh;
+  // Null: the project has no destinations.
+  notify::DeliveryService* deliveries = nullptr;
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;
