@@ -1,4 +1,5 @@
 // The program's table of contents: every verb, one line each, in the order --help shows them.
+#include "cli/notification_verbs.h"
 #include "cli/verb.h"
 
 int main(int argc, char** argv) {

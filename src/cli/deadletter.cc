@@ -1,9 +1,9 @@
 // tidemark deadletter list|retry|drop: notifications that were given up, through the process that runs the
 // project; and rows in quarantine, from the warehouse.
 #include "cli/api_request.h"
+#include "cli/notification_verbs.h"
 #include "cli/output.h"
 #include "cli/table.h"
-#include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "notify/notification.h"
 

@@ -1,9 +1,9 @@
 // tidemark destination list|test|resume|replay: where notifications go, through the process that runs the
 // project.
 #include "cli/api_request.h"
+#include "cli/notification_verbs.h"
 #include "cli/output.h"
 #include "cli/table.h"
-#include "cli/verb.h"
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>

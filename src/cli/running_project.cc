@@ -448,8 +448,9 @@ struct RunningProject::State {
   }
 
   Status prepare_deliveries() {
-    if (project.destinations.empty()) return {};
-    deliveries = std::make_unique<notify::DeliveryService>(endpoint, project.destinations,
+    auto destinations = TRY(config::load_destinations(project.root));
+    if (destinations.empty()) return {};
+    deliveries = std::make_unique<notify::DeliveryService>(endpoint, std::move(destinations),
                                                            [this] { return pipelines.leads(); });
     return deliveries->prepare();
   }

@@ -75,8 +75,6 @@ Run add_audit(CLI::App& command);
 Run add_explain(CLI::App& command);
 Run add_refresh(CLI::App& command);
 Run add_doctor(CLI::App& command);
-Run add_destination(CLI::App& command);
-Run add_deadletter(CLI::App& command);
 Run add_version(CLI::App& command);
 
 }  // namespace tidemark::cli

@@ -112,9 +112,6 @@ void check_project(Report& report, const Project& project) {
   check_sources(report, project);
   check_live_tables(report, project);
   check_dictionaries(report, project);
-  Names destinations(report, "destination");
-  for (const Destination& destination : project.destinations)
-    destinations.add(destination.name, destination.where);
   Names dashboards(report, "dashboard");
   for (const Dashboard& dashboard : project.dashboards) dashboards.add(dashboard.name, dashboard.where);
   check_tiles(report, project);

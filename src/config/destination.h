@@ -2,6 +2,7 @@
 // reference. Plain values, checked by the loader.
 #pragma once
 
+#include "base/error.h"
 #include "base/secret.h"
 #include "config/diagnostic.h"
 #include "config/network.h"
@@ -75,5 +76,9 @@ struct Destination {
   int64_t batch_wait_seconds = 0;
   Location where;
 };
+
+// Those of the project in `directory`, by file name. load_project() has found every mistake before; an error
+// here is config, with all of them.
+Result<std::vector<Destination>> load_destinations(const std::filesystem::path& directory);
 
 }  // namespace tidemark::config

@@ -1,3 +1,4 @@
+#include "config/destination_reader.h"
 #include "config/loading.h"
 
 #include <algorithm>
@@ -234,7 +235,8 @@ MailDestination read_mail(MappingReader& mapping) {
 
 }  // namespace
 
-void load_destination(Reader reader, const std::filesystem::path& file, Project& project) {
+void load_destination(Reader reader, const std::filesystem::path& file,
+                      std::vector<Destination>& destinations) {
   auto text = reader.report.read(file);
   if (!text) return;
   auto node = parse_yaml(reader.report, file, *text);
@@ -274,7 +276,7 @@ void load_destination(Reader reader, const std::filesystem::path& file, Project&
       destination.batch = bulk_batch;
     } else if (kind == "file") {
       FileDestination to;
-      to.path = project.root / inner.required_text("path");
+      to.path = reader.report.root() / inner.required_text("path");
       destination.to = to;
       destination.batch = bulk_batch;
     } else if (kind == "smtp") {
@@ -304,7 +306,40 @@ void load_destination(Reader reader, const std::filesystem::path& file, Project&
     destination.batch_wait_seconds = *wait;
   }
   mapping.finish();
-  project.destinations.push_back(std::move(destination));
+  destinations.push_back(std::move(destination));
+}
+
+void check_destinations(Report& report, const std::vector<Destination>& destinations) {
+  std::map<std::string, Location> seen;
+  for (const auto& destination : destinations) {
+    if (destination.name.empty()) continue;
+    auto [entry, first] = seen.emplace(destination.name, destination.where);
+    if (!first)
+      report.error(destination.where,
+                   fmt::format("the destination `{}` is declared already in {}", destination.name,
+                               entry->second.describe()),
+                   "Give one of them another name.");
+  }
+}
+
+Result<std::vector<Destination>> load_destinations(const std::filesystem::path& directory) {
+  Report report(directory);
+  Environment environment(false);
+  std::vector<std::filesystem::path> files;
+  std::error_code failure;
+  for (std::filesystem::directory_iterator entry(directory / "destinations", failure), end;
+       !failure && entry != end; entry.increment(failure)) {
+    std::string name = entry->path().filename().string(), extension = entry->path().extension().string();
+    if ((extension == ".yaml" || extension == ".yml") && !name.starts_with('.'))
+      files.push_back(std::filesystem::path("destinations") / name);
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<Destination> destinations;
+  for (const auto& file : files) load_destination({report, environment}, file, destinations);
+  check_destinations(report, destinations);
+  auto errors = report.take_errors();
+  if (!errors.empty()) return fail(ErrorKind::config, render(errors));
+  return destinations;
 }
 
 }  // namespace tidemark::config

@@ -1,3 +1,4 @@
+#include "config/destination.h"
 #include "config/project.h"
 
 #include <cstdlib>
@@ -35,7 +36,9 @@ class DestinationTest : public testing::Test {
   Destination only(const std::string& text) {
     auto loaded = load(text);
     EXPECT_THAT(loaded.errors, IsEmpty()) << render(loaded.errors);
-    return loaded.project.destinations.empty() ? Destination{} : loaded.project.destinations[0];
+    auto destinations = load_destinations(root_);
+    EXPECT_TRUE(destinations) << destinations.error().describe();
+    return destinations && destinations->size() == 1 ? destinations->front() : Destination{};
   }
 
   std::filesystem::path root_;
@@ -105,7 +108,7 @@ TEST_F(DestinationTest, MistakesWithPlaceAndRemedy) {
   EXPECT_THAT(text, HasSubstr("`a b` is no name of a header"));
   EXPECT_THAT(text, HasSubstr("`timeout` is between 1s and 60s"));
   EXPECT_THAT(text, HasSubstr("`10.0.0.0/40` is no network"));
-  EXPECT_THAT(text, HasSubstr("`allow_privat` is not known in `webhook` (did you mean `allow_private`?)"));
+  EXPECT_THAT(text, HasSubstr("unknown key `allow_privat` in `webhook` (did you mean `allow_private`?)"));
   EXPECT_THAT(text, HasSubstr("`batch_wait` without `batch`"));
   EXPECT_THAT(errors("destination: a\n"), HasSubstr("it does not say where notifications go"));
   EXPECT_THAT(errors("destination: a\nsse: {}\nfile: { path: x }\n"),

@@ -22,7 +22,6 @@ void load_dictionary(Reader reader, const std::filesystem::path& file, Project& 
 void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project);
 void load_audit(Reader reader, const std::filesystem::path& file, Project& project);
 void load_endpoint(Reader reader, const std::filesystem::path& file, Project& project);
-void load_destination(Reader reader, const std::filesystem::path& file, Project& project);
 
 // What can only be seen with everything loaded: names used twice, references to models, ports that collide.
 void check_project(Report& report, const Project& project);

@@ -7,7 +7,6 @@
 #pragma once
 
 #include "base/secret.h"
-#include "config/destination.h"
 #include "config/diagnostic.h"
 #include "config/kafka_source.h"
 
@@ -259,7 +258,6 @@ struct Project {
   std::vector<DictionaryFile> dictionaries;
   std::vector<Dashboard> dashboards;
   std::vector<EndpointFile> endpoints;
-  std::vector<Destination> destinations;
 };
 
 struct LoadOptions {

@@ -21,7 +21,7 @@ struct StatusInputs {
   bool warehouse_up = false;
   int64_t now_micros = 0;
   uint64_t viewers = 0;
-  std::vector<notify::DestinationFacts> destinations;
+  std::string destinations = "[]";  // JSON
 };
 
 std::string status_document(const StatusInputs& inputs);

@@ -105,7 +105,8 @@ StatusInputs LiveServer::Implementation::status_inputs() const {
   inputs.warehouse_mode = options_.warehouse_mode;
   inputs.now_micros = system_clock().wall_micros();
   inputs.viewers = live_.counters().viewers;
-  if (options_.deliveries != nullptr) inputs.destinations = options_.deliveries->facts();
+  if (options_.deliveries != nullptr)
+    inputs.destinations = destinations_document(options_.deliveries->facts());
   std::lock_guard lock(mutex_);
   inputs.warehouse_up = warehouse_up_;
   inputs.warehouse_version = warehouse_version_;

@@ -16,7 +16,6 @@
 #include "clickhouse/client.h"
 #include "config/project.h"
 #include "ingest/pipeline_status.h"
-#include "notify/delivery_service.h"
 
 #include <cstdint>
 #include <functional>
@@ -25,6 +24,10 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+namespace tidemark::notify {
+class DeliveryService;
+}
 
 namespace tidemark::serve {
 

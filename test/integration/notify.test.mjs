@@ -321,7 +321,7 @@ test('notifications', { timeout: 600_000 }, async (t) => {
     assert.equal(code, 78);
     assert.match(stderr, /destinations\/a\.yaml:3:8: `url` is no http or https URL/);
     assert.match(stderr, /destinations\/a\.yaml:4:11: a secret is whsec_/);
-    assert.match(stderr, /`allow_privat` is not known in `webhook` \(did you mean `allow_private`\?\)/);
+    assert.match(stderr, /unknown key `allow_privat` in `webhook` \(did you mean `allow_private`\?\)/);
     assert.doesNotMatch(stderr, /tooshort.*tooshort/s); // the line itself shows it once, as it was written
   });
 });
