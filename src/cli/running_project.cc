@@ -1,5 +1,4 @@
 #include "cli/running_project.h"
-#include "cli/project_models.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -10,7 +9,9 @@
 #include "cli/model_watch.h"
 #include "cli/output.h"
 #include "cli/project_files.h"
+#include "cli/project_models.h"
 #include "cli/running_instance.h"
+#include "cli/served_models.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
 #include "cli/warehouse_access.h"
@@ -421,32 +422,6 @@ struct RunningProject::State {
 
   ingest::PipelineStatus status() const { return pipelines.status(); }
 
-  void add_refresh_status(std::vector<serve::ModelStatus>& list) const {
-    for (const auto& status : refreshes->status())
-      for (auto& model : list) {
-        if (model.model != status.model) continue;
-        if (status.state == "failed") model.state = status.state;
-        if (status.stale_since > 0)
-          model.as_of_lag_ms += (system_clock().wall_micros() - status.stale_since) / 1000;
-        if (model.state == "live" && model.freshness_ms > 0 && model.as_of_lag_ms > model.freshness_ms) {
-          model.state = "stale";
-          model.reason =
-              fmt::format("{} ms behind, and it allows {} ms", model.as_of_lag_ms, model.freshness_ms);
-        }
-        model.refresh = serve::RefreshFacts{.runs = status.runs,
-                                            .failed_runs = status.failed_runs,
-                                            .run_micros = status.run_micros,
-                                            .error = status.error,
-                                            .asked = status.asked,
-                                            .answered = status.answered,
-                                            .answer_error = status.answer_error};
-        if (!status.last) continue;
-        model.refresh->as_of_micros = status.last->started_at;
-        model.refresh->rows = status.last->rows;
-        model.refresh->bytes = status.last->bytes;
-      }
-  }
-
   Status prepare_deliveries() {
     auto destinations = TRY(config::load_destinations(project.root));
     if (destinations.empty()) return {};
@@ -466,8 +441,8 @@ struct RunningProject::State {
     options.pipeline_status = [this] { return status(); };
     options.model_status = [this] {
       auto list = watch->models(status());
-      add_refresh_status(list);
-      add_building(list);
+      add_refresh_status(list, *refreshes);
+      add_building(list, *desk);
       return list;
     };
     options.audit_status = [this] { return watch->audits(); };
@@ -487,19 +462,6 @@ struct RunningProject::State {
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_running_instance(project.root, {server->url(), token});
-  }
-
-  // What is being filled, under the name it will have.
-  void add_building(std::vector<serve::ModelStatus>& list) const {
-    auto building = desk->building();
-    if (!building) return;
-    for (auto& model : list)
-      if (model.model == building->model) {
-        model.state = "building";
-        model.percent = building->percent;
-        return;
-      }
-    list.push_back({.model = building->model, .state = "building", .percent = building->percent});
   }
 
   void stop() {
