@@ -1,4 +1,5 @@
 // The program's table of contents: every verb, one line each, in the order --help shows them.
+#include "cli/notification_verbs.h"
 #include "cli/verb.h"
 
 int main(int argc, char** argv) {
@@ -25,6 +26,10 @@ int main(int argc, char** argv) {
            add_refresh},
           {"segment", "what segments mean and who is in them", "tidemark segment preview high_fit",
            add_segment},
+          {"destination", "where notifications go: list, test, resume, replay", "tidemark destination list",
+           add_destination},
+          {"deadletter", "notifications that were given up: list, retry, drop", "tidemark deadletter list",
+           add_deadletter},
           {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
           {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",
            add_generate},

@@ -11,6 +11,7 @@
 #include "cli/project_files.h"
 #include "cli/project_models.h"
 #include "cli/running_instance.h"
+#include "cli/served_models.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
 #include "cli/warehouse_access.h"
@@ -28,6 +29,7 @@
 #include "models/plan.h"
 #include "models/refresh_service.h"
 #include "models/sql_tokens.h"
+#include "notify/delivery_service.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -75,6 +77,7 @@ struct RunningProject::State {
   std::set<std::string>
       streamed;  // sources; only complete() looks at it, which the service calls one at a time
   SourcePipelines pipelines;
+  std::unique_ptr<notify::DeliveryService> deliveries;  // when there are destinations
   std::unique_ptr<serve::LiveServer> server;
   int64_t tidied_at = system_clock().monotonic_micros();
   bool led = false;  // at the last look
@@ -419,30 +422,12 @@ struct RunningProject::State {
 
   ingest::PipelineStatus status() const { return pipelines.status(); }
 
-  void add_refresh_status(std::vector<serve::ModelStatus>& list) const {
-    for (const auto& status : refreshes->status())
-      for (auto& model : list) {
-        if (model.model != status.model) continue;
-        if (status.state == "failed") model.state = status.state;
-        if (status.stale_since > 0)
-          model.as_of_lag_ms += (system_clock().wall_micros() - status.stale_since) / 1000;
-        if (model.state == "live" && model.freshness_ms > 0 && model.as_of_lag_ms > model.freshness_ms) {
-          model.state = "stale";
-          model.reason =
-              fmt::format("{} ms behind, and it allows {} ms", model.as_of_lag_ms, model.freshness_ms);
-        }
-        model.refresh = serve::RefreshFacts{.runs = status.runs,
-                                            .failed_runs = status.failed_runs,
-                                            .run_micros = status.run_micros,
-                                            .error = status.error,
-                                            .asked = status.asked,
-                                            .answered = status.answered,
-                                            .answer_error = status.answer_error};
-        if (!status.last) continue;
-        model.refresh->as_of_micros = status.last->started_at;
-        model.refresh->rows = status.last->rows;
-        model.refresh->bytes = status.last->bytes;
-      }
+  Status prepare_deliveries() {
+    auto destinations = TRY(config::load_destinations(project.root));
+    if (destinations.empty()) return {};
+    deliveries = std::make_unique<notify::DeliveryService>(endpoint, std::move(destinations),
+                                                           [this] { return pipelines.leads(); });
+    return deliveries->prepare();
   }
 
   Status start_page() {
@@ -456,8 +441,8 @@ struct RunningProject::State {
     options.pipeline_status = [this] { return status(); };
     options.model_status = [this] {
       auto list = watch->models(status());
-      add_refresh_status(list);
-      add_building(list);
+      add_refresh_status(list, *refreshes);
+      add_building(list, *desk);
       return list;
     };
     options.segment_status = [this] { return segments->counts(); };
@@ -474,22 +459,10 @@ struct RunningProject::State {
     };
     options.deployment = [this] { return desk->document(); };
     options.refresh = [this](const std::string& model) { return ask_refresh(model); };
+    options.deliveries = deliveries.get();
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_running_instance(project.root, {server->url(), token});
-  }
-
-  // What is being filled, under the name it will have.
-  void add_building(std::vector<serve::ModelStatus>& list) const {
-    auto building = desk->building();
-    if (!building) return;
-    for (auto& model : list)
-      if (model.model == building->model) {
-        model.state = "building";
-        model.percent = building->percent;
-        return;
-      }
-    list.push_back({.model = building->model, .state = "building", .percent = building->percent});
   }
 
   void stop() {
@@ -500,6 +473,7 @@ struct RunningProject::State {
     if (watch) watch->stop();
     if (refreshes) refreshes->stop();
     pipelines.stop();
+    if (deliveries) deliveries->stop();
     if (server) server->stop();
     if (embedded) embedded->stop();
     std::error_code ignored;
@@ -529,10 +503,12 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   if (SourcePipelines::shared(state.project)) TRY_VOID(state.widen_windows());
   TRY_VOID(state.with_warehouse([&] { return state.segments->start(state.project); }));
   state.make_desk();
+  TRY_VOID(state.with_warehouse([&] { return state.prepare_deliveries(); }));
   TRY_VOID(state.start_page());
   state.pipelines.start();
   state.watch->start();
   state.segments->begin_clock();
+  if (state.deliveries) state.deliveries->start();
   state.refreshes->start();
   state.fill_the_rest();
   return running;

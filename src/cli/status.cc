@@ -56,6 +56,20 @@ std::string failing_audits(const json::object& status) {
   return text.empty() ? text : text + "\n";
 }
 
+std::string destinations_of(const json::object& status) {
+  Table table({{"destination"}, {"state"}, {"pending", Align::right}, {"dead", Align::right}});
+  std::string reasons;
+  if (const auto* list = status.if_contains("destinations"); list != nullptr)
+    for (const auto& entry : list->as_array()) {
+      const auto& facts = entry.as_object();
+      table.add({text_of(facts, "destination"), text_of(facts, "state"), text_of(facts, "pending"),
+                 text_of(facts, "dead")});
+      if (std::string reason = text_of(facts, "reason"); !reason.empty())
+        reasons += fmt::format("  {}: {}\n", text_of(facts, "destination"), reason);
+    }
+  return table.rows() == 0 ? "" : table.render(table_style()) + reasons + "\n";
+}
+
 std::string render(const json::object& status) {
   std::string text;
   TableStyle style = table_style();
@@ -92,6 +106,7 @@ std::string render(const json::object& status) {
           reasons += fmt::format("  {} shows its last good result: {}\n", text_of(model, "model"), error);
     }
   if (models.rows() > 0) text += models.render(style) + reasons + "\n";
+  text += destinations_of(status);
   text += failing_audits(status);
   if (const auto* latency = status.if_contains("commit_to_queryable_ms");
       latency != nullptr && latency->is_object())

@@ -170,4 +170,12 @@ Event::Event(std::string_view name, std::string_view id, std::string_view data) 
   bytes_ = std::make_shared<const std::string>(std::move(bytes));
 }
 
+Event Event::joined(const std::vector<Event>& events) {
+  std::string bytes;
+  for (const auto& event : events) bytes += *event.bytes();
+  Event all;
+  all.bytes_ = std::make_shared<const std::string>(std::move(bytes));
+  return all;
+}
+
 }  // namespace tidemark::http

@@ -64,9 +64,12 @@ class Event {
  public:
   // `data` may have several lines. `id` may be empty. Precondition: `name` and `id` have no line breaks.
   Event(std::string_view name, std::string_view id, std::string_view data);
+  // Several in one piece, for whom a queue of single ones would be too long.
+  static Event joined(const std::vector<Event>& events);
   const std::shared_ptr<const std::string>& bytes() const { return bytes_; }
 
  private:
+  Event() = default;
   std::shared_ptr<const std::string> bytes_;
 };
 

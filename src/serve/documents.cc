@@ -184,7 +184,7 @@ std::string status_document(const StatusInputs& inputs) {
       {"models", std::move(models)},
       {"audits", std::move(audits)},
       {"segments", std::move(segments)},
-      {"destinations", json::array{}},
+      {"destinations", json::parse(inputs.destinations)},
       {"commit_to_queryable_ms", {{"p50", milliseconds(p50)}, {"p99", milliseconds(p99)}}},
       {"warehouse",
        {{"mode", inputs.warehouse_mode}, {"version", inputs.warehouse_version}, {"up", inputs.warehouse_up}}},

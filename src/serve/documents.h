@@ -23,6 +23,7 @@ struct StatusInputs {
   int64_t now_micros = 0;
   uint64_t viewers = 0;
   std::vector<segments::SegmentCounts> segments;
+  std::string destinations = "[]";  // JSON
 };
 
 std::string status_document(const StatusInputs& inputs);

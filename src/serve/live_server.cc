@@ -7,6 +7,7 @@
 #include "serve/documents.h"
 #include "serve/live_dashboards.h"
 #include "serve/metrics.h"
+#include "serve/notification_routes.h"
 #include "serve/openapi.h"
 #include "serve/page.h"
 #include "serve/query_endpoints.h"
@@ -106,6 +107,8 @@ StatusInputs LiveServer::Implementation::status_inputs() const {
   inputs.warehouse_mode = options_.warehouse_mode;
   inputs.now_micros = system_clock().wall_micros();
   inputs.viewers = live_.counters().viewers;
+  if (options_.deliveries != nullptr)
+    inputs.destinations = destinations_document(options_.deliveries->facts());
   std::lock_guard lock(mutex_);
   inputs.warehouse_up = warehouse_up_;
   inputs.warehouse_version = warehouse_version_;
@@ -215,12 +218,16 @@ void LiveServer::Implementation::add_routes() {
     return Response::problem(404, "not found", "there is no refresh model of that name");
   });
 
+  add_notification_routes(server_, options_.deliveries,
+                          [this](const Request& request) { return refuse_control(request); });
+
   server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });
   server_.route("GET", "/readyz", [this](const Request&) { return ready(); });
   server_.route("GET", "/metrics", [this](const Request&) {
     std::string text = metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters());
     if (options_.model_status) text += refresh_metrics(options_.model_status());
     if (options_.segment_status) text += segment_metrics(options_.segment_status());
+    if (options_.deliveries != nullptr) text += notification_metrics(options_.deliveries->facts());
     return Response::text(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
   });
   server_.route("GET", "/openapi.json", [this](const Request&) {

@@ -26,6 +26,10 @@
 #include <string>
 #include <vector>
 
+namespace tidemark::notify {
+class DeliveryService;
+}
+
 namespace tidemark::serve {
 
 struct AuditStatus {
@@ -80,6 +84,8 @@ struct ServeOptions {
   std::function<std::string()> deployment;  // how it gets on
   // Begins a run of a refresh model; its number (RefreshFacts::asked). May be empty.
   std::function<Result<uint64_t>(const std::string& model)> refresh;
+  // Null: the project has no destinations.
+  notify::DeliveryService* deliveries = nullptr;
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;

@@ -31,6 +31,34 @@ json::object with_name(json::object path, const char* what) {
   return path;
 }
 
+void add_notification_paths(json::object& paths) {
+  const json::object any = {{"type", "object"}};
+  paths["/api/destinations"] =
+      operation("destinations", "where notifications go, and how that gets on", "application/json", any);
+  paths["/api/deadletters"] = operation(
+      "deadletters", "notifications that were given up (destination, limit)", "application/json", any);
+  paths["/api/feeds/{name}"] = with_name(
+      operation("feed", "notifications as server-sent events; id is seq, Last-Event-ID goes on behind it",
+                "text/event-stream", {{"type", "string"}}),
+      "a destination of kind sse");
+  auto change = [&](const char* path, const char* identifier, const char* summary) {
+    json::object described =
+        with_name(operation(identifier, summary, "application/json", any), "the destination");
+    described["post"] = described.at("get");
+    described.erase("get");
+    described.at("post").as_object()["security"] = json::array{json::object{{"token", json::array{}}}};
+    paths[path] = std::move(described);
+  };
+  change("/api/destinations/{name}/test", "destination_test", "sends a test");
+  change("/api/destinations/{name}/resume", "destination_resume",
+         "ends being disabled; tries what waits now");
+  change("/api/destinations/{name}/replay", "destination_replay",
+         "sends settled notifications again (from, to)");
+  change("/api/deadletters/{name}/retry", "deadletter_retry",
+         "sends dead letters again (seq, or from and to)");
+  change("/api/deadletters/{name}/drop", "deadletter_drop", "forgets dead letters (seq, or from and to)");
+}
+
 // JSON Schema's type for one of ClickHouse's.
 json::object schema_of(const config::EndpointParameter& parameter) {
   json::object schema;
@@ -70,6 +98,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
       operation("ready", "200 when every source streams and the warehouse answers, else 503 with reasons",
                 "application/json", any);
   paths["/metrics"] = operation("metrics", "Prometheus text format", "text/plain", {{"type", "string"}});
+  add_notification_paths(paths);
   for (const auto& endpoint : endpoints) {
     json::array parameters;
     for (const auto& parameter : endpoint.parameters)
@@ -101,7 +130,8 @@ std::string openapi_document(const std::string& project, const std::vector<confi
       {"info", {{"title", "Tidemark: " + project}, {"version", "1"}}},
       {"paths", std::move(paths)},
       {"components",
-       {{"responses",
+       {{"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}},
+        {"responses",
          {{"Problem",
            {{"description", "RFC 9457"}, {"content", content("application/problem+json", problem)}}}}}}}});
 }

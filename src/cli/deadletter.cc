@@ -1,0 +1,138 @@
+// tidemark deadletter list|retry|drop: notifications that were given up, through the process that runs the
+// project; and rows in quarantine, from the warehouse.
+#include "cli/api_request.h"
+#include "cli/notification_verbs.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "cli/warehouse_access.h"
+#include "notify/notification.h"
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+namespace tidemark::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct Options {
+  std::string destination;
+  uint64_t seq = 0;
+  uint64_t most = 100;
+  bool all = false;
+};
+
+std::string text_of(const json::object& object, const char* key) {
+  const auto* value = object.if_contains(key);
+  if (value == nullptr || value->is_null()) return "";
+  return value->is_string() ? std::string(value->as_string()) : json::serialize(*value);
+}
+
+// Rows that did not fit, as the warehouse has them; none when nothing was ever set aside.
+Result<json::array> quarantined(const Invocation& invocation, uint64_t most) {
+  config::Project project = TRY(invocation.load_project());
+  WarehouseAccess warehouse = TRY(WarehouseAccess::open(project));
+  clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
+  clickhouse::QueryOptions query;
+  query.parameters = {{"most", std::to_string(most)}};
+  Block block = TRY(client.query(
+      "SELECT source, table, column, reason, lsn, ordinal, toUnixTimestamp64Milli(at) AS at_ms FROM "
+      "tidemark.quarantine FINAL ORDER BY at DESC LIMIT {most:UInt64}",
+      query));
+  json::array rows;
+  for (size_t row = 0; row < block.rows(); ++row) {
+    json::object entry;
+    for (const char* name : {"source", "table", "column", "reason"})
+      entry[name] = std::string(block.find(name)->text(row));
+    for (const char* name : {"lsn", "ordinal"}) entry[name] = block.find(name)->get<uint64_t>(row);
+    entry["at_ms"] = block.find("at_ms")->get<int64_t>(row);
+    rows.push_back(std::move(entry));
+  }
+  return rows;
+}
+
+Result<ExitCode> list_quarantined(const Options& options, const Invocation& invocation) {
+  json::array rows = TRY(quarantined(invocation, options.most));
+  Table table({{"table"}, {"at"}, {"column"}, {"reason"}});
+  for (const auto& entry : rows) {
+    const auto& row = entry.as_object();
+    table.add({text_of(row, "source") + "." + text_of(row, "table"),
+               notify::iso_time(row.at("at_ms").to_number<int64_t>()), text_of(row, "column"),
+               text_of(row, "reason")});
+  }
+  print_out(invocation.json ? json::serialize(json::object{{"quarantined", rows}}) + "\n"
+                            : table.render(table_style()));
+  return ExitCode::ok;
+}
+
+Result<ExitCode> list(const Options& options, const Invocation& invocation) {
+  json::object answer = TRY(ask_api(TRY(invocation.project_directory()),
+                                    fmt::format("/api/deadletters?destination={}&limit={}",
+                                                percent_encode(options.destination), options.most)));
+  Table table({{"destination"},
+               {"seq", Align::right},
+               {"type"},
+               {"subject"},
+               {"entity"},
+               {"tries", Align::right},
+               {"at"},
+               {"answer"}});
+  for (const auto& entry : answer.at("deadletters").as_array()) {
+    const auto& letter = entry.as_object();
+    std::string status = text_of(letter, "status");
+    table.add({text_of(letter, "destination"), text_of(letter, "seq"), text_of(letter, "type"),
+               text_of(letter, "subject"), text_of(letter, "entity"), text_of(letter, "attempts"),
+               notify::iso_time(letter.at("at_ms").to_number<int64_t>()),
+               (status == "0" ? "" : status + " ") + text_of(letter, "answer")});
+  }
+  print_out(invocation.json ? json::serialize(answer) + "\n" : table.render(table_style()));
+  return ExitCode::ok;
+}
+
+Result<ExitCode> act(const char* action, const char* done, const char* said, const Options& options,
+                     const Invocation& invocation) {
+  if (options.all == (options.seq != 0))
+    return fail(ErrorKind::usage, "which ones?", "name one by its seq, or say --all");
+  std::string which = options.all ? "" : fmt::format("?seq={}", options.seq);
+  json::object answer = TRY(
+      tell_api(TRY(invocation.project_directory()),
+               fmt::format("/api/deadletters/{}/{}{}", percent_encode(options.destination), action, which)));
+  uint64_t count = answer.at(done).to_number<uint64_t>();
+  if (count == 0 && !options.all)
+    return fail(ErrorKind::refused, fmt::format("{} has no dead letter {}", options.destination, options.seq),
+                "tidemark deadletter list");
+  print_out(invocation.json
+                ? json::serialize(answer) + "\n"
+                : fmt::format("{}: {} {}\n", options.destination, counted(count, "notification"), said));
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+Run add_deadletter(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  auto quarantine = std::make_shared<bool>(false);
+  command.require_subcommand(1);
+  auto* listing = command.add_subcommand("list", "the newest first");
+  listing->add_option("destination", options->destination, "of this one; default: all");
+  listing->add_option("--limit", options->most, "so many (default 100)")->check(CLI::Range(1, 1000));
+  listing->add_flag("--quarantined", *quarantine, "rows of sources that did not fit, instead");
+  auto named = [&](const char* name, const char* summary) {
+    auto* verb = command.add_subcommand(name, summary);
+    verb->add_option("destination", options->destination, "its name")->required();
+    verb->add_option("seq", options->seq, "the notification");
+    verb->add_flag("--all", options->all, "all dead letters of the destination");
+    return verb;
+  };
+  auto* retrying = named("retry", "send again, with the id it had");
+  named("drop", "nobody wants it any more");
+  return [=](const Invocation& invocation) -> Result<ExitCode> {
+    if (listing->parsed())
+      return *quarantine ? list_quarantined(*options, invocation) : list(*options, invocation);
+    if (retrying->parsed()) return act("retry", "retried", "sent again", *options, invocation);
+    return act("drop", "dropped", "dropped", *options, invocation);
+  };
+}
+
+}  // namespace tidemark::cli

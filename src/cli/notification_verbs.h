@@ -1,0 +1,11 @@
+// Verbs about notifications; verb.h says what a verb is.
+#pragma once
+
+#include "cli/verb.h"
+
+namespace tidemark::cli {
+
+Run add_destination(CLI::App& command);
+Run add_deadletter(CLI::App& command);
+
+}  // namespace tidemark::cli
