@@ -148,12 +148,13 @@ Run add_check(CLI::App& command) {
     }
     print_probes(probes);
     const config::Project& project = loaded.project;
-    print_out(fmt::format("{}: {}, {}, {}, {}: {}\n", project.name,
-                          counted(project.sources.size() + project.kafka_sources.size(), "source"),
-                          counted(project.models.size(), "model"),
-                          counted(project.dashboards.size(), "dashboard"),
-                          counted(project.endpoints.size(), "endpoint"),
-                          code == ExitCode::ok ? "no errors" : "the files are right, a server is not ready"));
+    print_out(fmt::format(
+        "{}: {}, {}, {}, {}: {}\n", project.name,
+        counted(project.sources.size() + project.kafka_sources.size() + project.event_sources.size(),
+                "source"),
+        counted(project.models.size(), "model"), counted(project.dashboards.size(), "dashboard"),
+        counted(project.endpoints.size(), "endpoint"),
+        code == ExitCode::ok ? "no errors" : "the files are right, a server is not ready"));
     return code;
   };
 }

@@ -222,7 +222,11 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
     }
   bool changes_are_in = false;
   // Old images can be read only as long as the part's own rows are not in.
-  if (table.repeats && !table.log) {
+  if (table.keeps_first) {
+    counters.duplicates +=
+        keep_first(part, TRY_IN(newest_versions(pool_, part, policy_, stop_), "reading " + table.display()));
+    if (part.operations.empty()) return {};
+  } else if (table.repeats && !table.log) {
     size_t sent = part.operations.size();
     if (!table.has_changes && part.unchanged.empty()) {
       TRY_VOID(insert(table.target(), part.rows, token));

@@ -45,6 +45,7 @@ struct TableCounters {
   std::atomic<uint64_t> quarantined{0};
   std::atomic<uint64_t> copied{0};
   std::atomic<uint64_t> missing_old{0};
+  std::atomic<uint64_t> duplicates{0};  // rows whose key was there already, of tables that keep the first
 };
 
 struct ApplierCounters {

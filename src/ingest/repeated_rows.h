@@ -21,4 +21,8 @@ Result<NewestVersions> newest_versions(clickhouse::ClientPool& pool, const Part&
 // Keeps the rows that are newer than everything before them, in bronze and in the part. How many went.
 size_t drop_repeated(Part& part, NewestVersions newest);
 
+// Keeps the first row of each key, in the order of the part: the rows of keys that bronze has already go. How
+// many of them are duplicates, that is, not the very row that is in bronze (which a replay brings again).
+size_t keep_first(Part& part, NewestVersions newest);
+
 }  // namespace tidemark::ingest

@@ -25,6 +25,10 @@
 #include <string>
 #include <vector>
 
+namespace tidemark::http {
+class Server;
+}
+
 namespace tidemark::serve {
 
 struct AuditStatus {
@@ -81,6 +85,8 @@ struct ServeOptions {
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;
+  // Further addresses on the same port, added before it starts. May be empty.
+  std::function<void(http::Server&)> more_routes;
 };
 
 class LiveServer {
