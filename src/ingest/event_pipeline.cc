@@ -2,8 +2,10 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "clickhouse/schema.h"
 #include "ingest/bronze_tables.h"
 #include "ingest/posted_rows.h"
+#include "ingest/spool_limits.h"
 
 namespace tidemark::ingest {
 namespace {
@@ -33,7 +35,8 @@ EventPipeline::EventPipeline(EventPipelineOptions options, clickhouse::ClientPoo
       clock_(clock),
       on_cut_(std::move(on_cut)),
       life_(options_.source.name, clock),
-      state_store_(pool, apply_policy("state"), life_.stopping()) {}
+      state_store_(pool, apply_policy("state"), life_.stopping()),
+      known_keys_(limits::known_keys_bytes) {}
 
 EventPipeline::~EventPipeline() {
   stop();
@@ -75,6 +78,7 @@ void EventPipeline::start() {
 void EventPipeline::stop() {
   if (spool_) spool_->close();
   life_.stop();
+  if (loader_.joinable()) loader_.join();
 }
 
 Status EventPipeline::live() {
@@ -141,6 +145,7 @@ Status EventPipeline::stream(uint16_t epoch, CutRecord fenced) {
   applied_.cut = fenced.cut;
   // Until the first fence of this life, unless the last one ended in peace.
   applied_.in_doubt = !TRY(state_store_.ended_in_peace(source, epoch));
+  if (applied_.in_doubt) TRY_VOID(wait_for_inserts());
   TRY_VOID(state_store_.began(fenced));
   if (applied_.as_of_micros == 0) applied_.as_of_micros = fenced.committed_at;
   read_.received_lsn = read_.cut_lsn = read_.acknowledged_lsn = fenced.end_lsn;
@@ -161,6 +166,14 @@ Status EventPipeline::stream(uint16_t epoch, CutRecord fenced) {
       if (!table.has_changes && pending_change_rows_.contains(table.name)) handoff.close();
   }
   Applier applier(pool_, fences, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
+  applier.know(tables_.front(), known_keys_);
+  if (!known_keys_.is_complete()) {
+    if (loader_.joinable()) loader_.join();
+    loader_ = std::thread([this] {
+      if (auto loaded = load_known_keys(); !loaded && !life_.stopping())
+        log::warn("{}: ids are looked up one by one: {}", where(), loaded.error().message);
+    });
+  }
   Status applied;
   std::thread apply_thread([&] { applied = applier.run(); });
   EventReader reader({.source = source, .epoch = epoch, .fenced = std::move(fenced), .planned = planned},
@@ -183,6 +196,45 @@ Status EventPipeline::stream(uint16_t epoch, CutRecord fenced) {
     auto last = TRY(farewell.fenced(source, epoch));
     if (last) TRY_VOID(farewell.stopped(*last));
   }
+  return {};
+}
+
+// What a killed process had sent may still be on its way into the table, where the ids of the first cut are
+// looked up.
+Status EventPipeline::wait_for_inserts() {
+  std::string sql = fmt::format(
+      "SELECT count() AS running FROM system.processes WHERE query_kind = 'Insert' AND position(query, {}) > "
+      "0",
+      clickhouse::quote_string(tables_.front().target()));
+  int64_t deadline = clock_.monotonic_micros() + limits::insert_wait_us;
+  while (clock_.monotonic_micros() < deadline) {
+    Block block = TRY(pool_.query(sql));
+    if (block.columns.front().get<uint64_t>(0) == 0) return {};
+    if (!life_.pause(limits::spool_wait)) return fail(ErrorKind::cancelled, "stopped");
+  }
+  return fail(ErrorKind::dependency_down,
+              fmt::format("an INSERT into {} of an earlier run goes on", tables_.front().display()));
+}
+
+// In pages, so that memory does not grow with the table. Ids that are added meanwhile are added by the
+// applier.
+Status EventPipeline::load_known_keys() {
+  const std::string table = tables_.front().target();
+  Block count = TRY(pool_.query("SELECT count() AS rows FROM " + table));
+  uint64_t rows = count.columns.front().get<uint64_t>(0);
+  if (rows > limits::known_keys_max)
+    return fail(ErrorKind::limit, fmt::format("{} rows are more than can be kept in mind", rows));
+  uint64_t pages = rows / limits::known_keys_page_rows + 1;
+  for (uint64_t page = 0; page < pages; ++page) {
+    if (life_.stopping()) return fail(ErrorKind::cancelled, "stopped");
+    Block hashes = TRY(
+        pool_.query(fmt::format("SELECT xxHash64(message_id) AS hash FROM {} WHERE hash % {} = {} SETTINGS "
+                                "max_threads = 1",
+                                table, pages, page)));
+    for (size_t row = 0; row < hashes.rows(); ++row)
+      known_keys_.add(hashes.columns.front().get<uint64_t>(row));
+  }
+  known_keys_.complete();
   return {};
 }
 

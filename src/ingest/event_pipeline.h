@@ -53,6 +53,8 @@ class EventPipeline final : public SourcePipeline {
   Result<uint16_t> settle();
   Status begin_epoch(uint16_t epoch, bool first);
   Status stream(uint16_t epoch, CutRecord fenced);
+  Status wait_for_inserts();
+  Status load_known_keys();
 
   EventPipelineOptions options_;
   clickhouse::ClientPool& pool_;
@@ -70,6 +72,8 @@ class EventPipeline final : public SourcePipeline {
   std::map<const CapturedTable*, TableCounters*> counters_;
   std::vector<std::unique_ptr<TableCounters>> counter_storage_;
   std::vector<std::string> warnings_;
+  KnownKeys known_keys_;
+  std::thread loader_;  // of known_keys_
   ApplierCounters applied_;
   ReaderCounters read_;
 

@@ -40,7 +40,8 @@ void take_only(Part& part, const std::vector<bool>& keep) {
 }  // namespace
 
 Result<NewestVersions> newest_versions(clickhouse::ClientPool& pool, const Part& part,
-                                       const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
+                                       const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop,
+                                       const KnownKeys* known) {
   const CapturedTable& table = *part.table;
   Block keys;
   for (size_t column : table.source.key)
@@ -48,6 +49,9 @@ Result<NewestVersions> newest_versions(clickhouse::ClientPool& pool, const Part&
   NewestVersions newest;
   for (size_t row = 0; row < part.rows.rows(); ++row) {
     if (!newest.emplace(key_of(table, part.rows, row), 0).second) continue;
+    if (known != nullptr &&
+        !known->may_have(KnownKeys::hash(part.rows.columns[table.source.key.front()].text(row))))
+      continue;
     for (size_t index = 0; index < table.source.key.size(); ++index)
       keys.columns[index].append_from(part.rows.columns[table.source.key[index]], row);
   }

@@ -41,6 +41,15 @@ constexpr int spool_full_retry_after_seconds = 5;
 // Kept of a refused item in quarantine.
 constexpr size_t event_quarantine_bytes_max = 64 << 10;
 
+// What is remembered of ids (known_keys.h): 12.8 bits each of 20 million, which is a wrong "yes" in 150; past
+// this many it is one in two and the load not worth its time.
+constexpr size_t known_keys_bytes = 32 << 20;
+constexpr uint64_t known_keys_max = 150'000'000;
+// Of a page: 64 MB.
+constexpr uint64_t known_keys_page_rows = 8'000'000;
+// INSERTs of a killed process end by themselves: the warehouse has all of their rows or gives up on them.
+constexpr int64_t insert_wait_us = 30'000'000;
+
 // The reader of a spool looks this often whether it should end.
 constexpr std::chrono::milliseconds spool_wait{200};
 
