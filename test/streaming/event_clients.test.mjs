@@ -164,8 +164,8 @@ test('killed again and again: what was acknowledged is there exactly once', { ti
     await sent_since(200 + 137 * round);
     if (round % 2 === 0) {
       // ClickHouse alone: events are taken all the while.
-      const pid = project.clickhouse_pid();
-      process.kill(pid, 'SIGKILL');
+      await eventually('ClickHouse has been started', () => project.clickhouse_pid(), { deadline_ms: 30_000 });
+      process.kill(project.clickhouse_pid(), 'SIGKILL');
       await sent_since(200);
       // Tidemark ends with an error or makes a new one; either way it comes back.
       if (!project.up_child.running) {
