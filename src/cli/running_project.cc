@@ -1,5 +1,4 @@
 #include "cli/running_project.h"
-#include "cli/project_models.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -10,6 +9,7 @@
 #include "cli/model_watch.h"
 #include "cli/output.h"
 #include "cli/project_files.h"
+#include "cli/project_models.h"
 #include "cli/running_instance.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
