@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
+import { events_report } from './events.mjs';
 import { kafka_report } from './kafka_report.mjs';
 import { references } from './stream.mjs';
 
@@ -21,7 +22,7 @@ function resources(usages) {
     `ClickHouse meanwhile ${median(usages.map((u) => u.warehouse_cpu_s)).toFixed(1)} CPU s (medians of ${usages.length}).`];
 }
 
-export function report({ snapshot, stream, latency, models, kafka, postgres, warehouse, command, rounds, ours }) {
+export function report({ snapshot, stream, latency, models, kafka, events, postgres, warehouse, command, rounds, ours }) {
   const promises = [];
   const promise = (text, value, met, unit = 'x') => promises.push({ text, value: value === null ? 'not measured' : `${value.toFixed(unit === 'x' ? 2 : 1)}${unit === 'x' ? 'x' : ` ${unit}`}`, met });
   let commit = '';
@@ -105,6 +106,10 @@ export function report({ snapshot, stream, latency, models, kafka, postgres, war
   if (kafka) {
     out.push(...kafka_report(kafka, { median, row, heading, promise }));
     peaks.push(...kafka.peaks);
+  }
+  if (events) {
+    out.push(...events_report(events, { median, row, heading, promise }));
+    peaks.push(...events.usages);
   }
   if (peaks.length) {
     const peak = Math.max(...peaks.map((u) => u.peak_mb));

@@ -1,5 +1,5 @@
 // make bench: Tidemark against its peers and its limits, in one run on one machine. See docs/BENCHMARKS.md.
-//   node bench/run.mjs [--only snapshot,stream,latency,models,kafka] [--rows N] [--changes N] [--seconds N] [--rounds N]
+//   node bench/run.mjs [--only snapshot,stream,latency,models,kafka,events] [--rows N] [--changes N] [--seconds N] [--rounds N]
 //                      [--kpi-rate N] [--impressions N] [--kafka-changes N] [--peers-only] [--write] [--json FILE]
 // Exit status: 0 measured, and every promise met; 1 something failed or a promise is not met; 2 usage.
 import fs from 'node:fs';
@@ -11,9 +11,10 @@ import { stream } from './stream.mjs';
 import { latency } from './latency.mjs';
 import { models } from './models.mjs';
 import { kafka } from './kafka.mjs';
+import { events } from './events.mjs';
 import { report, write_into } from './report.mjs';
 
-const parts = { snapshot, stream, latency, models, kafka };
+const parts = { snapshot, stream, latency, models, kafka, events };
 let options;
 try {
   options = parseArgs({

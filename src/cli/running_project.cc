@@ -460,6 +460,8 @@ struct RunningProject::State {
     options.deployment = [this] { return desk->document(); };
     options.refresh = [this](const std::string& model) { return ask_refresh(model); };
     options.deliveries = deliveries.get();
+    if (!pipelines.doors().empty())
+      options.more_routes = [this](http::Server& http) { ingest::add_event_routes(http, pipelines.doors()); };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_running_instance(project.root, {server->url(), token});

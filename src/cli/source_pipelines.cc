@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/signals.h"
 #include "ingest/batch_pipeline.h"
+#include "ingest/event_pipeline.h"
 #include "ingest/kafka_pipeline.h"
 #include "ingest/postgres_pipeline.h"
 
@@ -14,6 +15,7 @@ namespace tidemark::cli {
 Status SourcePipelines::prepare(const config::Project& project, clickhouse::ClientPool& pool,
                                 const Options& options) {
   shared_.clear();
+  doors_.clear();
   pipelines_.clear();
   ingest::ModelHooks hooks = options.hooks;
   hooks.barrier = &barrier_;
@@ -48,6 +50,15 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
                                                                  system_clock(), options.on_cut);
     shared_.push_back(pipeline.get());
     TRY_VOID(add(source.name, std::move(pipeline)));
+  }
+  for (const auto& source : project.event_sources) {
+    auto pipeline = std::make_unique<ingest::EventPipeline>(
+        ingest::EventPipelineOptions{
+            .source = source, .tables_with_changes = options.tables_with_changes, .recopy = options.recopy},
+        pool, hooks, system_clock(), options.on_cut);
+    auto* events = pipeline.get();
+    TRY_VOID(add(source.name, std::move(pipeline)));
+    doors_.push_back(events->door());
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include "clickhouse/client_pool.h"
 #include "config/project.h"
 #include "ingest/applier.h"
+#include "ingest/event_routes.h"
 #include "ingest/kafka_slots_pipeline.h"
 #include "ingest/source_pipeline.h"
 
@@ -48,6 +49,9 @@ class SourcePipelines {
   // All slots of all shared sources are ours.
   bool owns_all() const;
 
+  // The ways in of sources that are sent to; of the last prepare().
+  const ingest::EventDoors& doors() const { return doors_; }
+
   ingest::PipelineStatus status() const;
   std::optional<Error> gave_up() const;
 
@@ -57,6 +61,7 @@ class SourcePipelines {
   ingest::CutBarrier barrier_;
   std::vector<std::unique_ptr<ingest::SourcePipeline>> pipelines_;
   std::vector<ingest::KafkaSlotsPipeline*> shared_;  // of these
+  ingest::EventDoors doors_;                         // likewise
 };
 
 }  // namespace tidemark::cli

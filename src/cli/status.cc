@@ -70,6 +70,18 @@ std::string destinations_of(const json::object& status) {
   return table.rows() == 0 ? "" : table.render(table_style()) + reasons + "\n";
 }
 
+// Of a source that is sent to.
+std::string intake_line(const json::object& intake) {
+  std::string text = fmt::format("  accepted {}, duplicates {}, spool {} of {} bytes",
+                                 text_of(intake, "accepted"), text_of(intake, "duplicates"),
+                                 text_of(intake, "spool_bytes"), text_of(intake, "spool_bytes_max"));
+  if (const auto* rejected = intake.if_contains("rejected"))
+    for (const auto& [reason, count] : rejected->as_object())
+      text += fmt::format(", rejected {} ({})", json::serialize(count), std::string_view(reason));
+  if (std::string error = text_of(intake, "spool_error"); !error.empty()) text += "\n  " + error;
+  return text + "\n";
+}
+
 std::string render(const json::object& status) {
   std::string text;
   TableStyle style = table_style();
@@ -85,6 +97,8 @@ std::string render(const json::object& status) {
         text += fmt::format("{} {}  ", step, text_of(ladder->as_object(), step));
       text += "\n";
     }
+    if (const auto* intake = source.if_contains("intake"); intake != nullptr && intake->is_object())
+      text += intake_line(intake->as_object());
     Table tables({{"table"}, {"state"}, {"rows applied", Align::right}, {"quarantined", Align::right}});
     if (const auto* list = source.if_contains("tables"); list != nullptr)
       for (const auto& table : list->as_array())

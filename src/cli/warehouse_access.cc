@@ -80,6 +80,10 @@ Status refuse_on_cluster(const config::Project& project) {
     if (source.slots > 1)
       return refuse(fmt::format("source {} has slots, which are not supported", source.name),
                     "set slots: 1 and run one process, or leave warehouse.cluster out");
+  if (!project.event_sources.empty())
+    return refuse(
+        fmt::format("source {} takes events, which is not supported", project.event_sources.front().name),
+        "let it write to a topic that a Kafka source reads, or leave warehouse.cluster out");
   if (!project.dictionaries.empty())
     return refuse(fmt::format("dictionary {} is not supported", project.dictionaries.front().full_name()),
                   "join the table instead, or leave warehouse.cluster out");

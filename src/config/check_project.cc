@@ -26,6 +26,37 @@ class Names {
   std::map<std::string, Location> seen_;
 };
 
+// A key says which source an event is for.
+void check_event_sources(Report& report, const Project& project, Names& names,
+                         std::map<std::string, std::string>& owners) {
+  std::map<std::string, std::string> keys, spools;
+  for (const EventSource& source : project.event_sources) {
+    names.add(source.name, source.where);
+    auto own = [&](const std::string& table, const Location& where) {
+      auto [owner, first] = owners.emplace(table, source.name);
+      if (!first && owner->second != source.name)
+        report.error(where,
+                     fmt::format("the table `{}` belongs to the source `{}` already", table, owner->second),
+                     "Give it another name.");
+    };
+    own(source.table, source.where);
+    for (const PostedTable& table : source.tables) own(table.table, table.where);
+    for (const WriteKey& key : source.write_keys) {
+      if (key.key.empty()) continue;
+      auto [owner, first] = keys.emplace(key.key.reveal(), source.name);
+      if (!first && owner->second != source.name)
+        report.error(
+            source.where,
+            fmt::format("the write key `{}` is one of the source `{}`, too", key.name, owner->second),
+            "Give each source its own.");
+    }
+    auto [owner, first] = spools.emplace(source.spool.string(), source.name);
+    if (!first)
+      report.error(source.where, fmt::format("the source `{}` has the same spool", owner->second),
+                   "Give each its own directory.");
+  }
+}
+
 void check_sources(Report& report, const Project& project) {
   Names names(report, "source");
   Names slots(report, "replication slot");
@@ -55,6 +86,7 @@ void check_sources(Report& report, const Project& project) {
             "Give it another name.");
     }
   }
+  check_event_sources(report, project, names, owners);
 }
 
 void check_tiles(Report& report, const Project& project) {

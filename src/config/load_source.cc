@@ -6,7 +6,7 @@
 namespace tidemark::config {
 namespace {
 
-constexpr const char* unsupported_kinds[] = {"events", "webhook", "files"};
+constexpr const char* unsupported_kinds[] = {"webhook", "files"};
 
 bool is_slot_name(const std::string& name) {
   return !name.empty() && name.size() <= limits::postgres_name_bytes_max &&
@@ -182,11 +182,16 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
       mapping.has(kind);
       other_kind = true;
       mapping.error(kind, fmt::format("sources of kind `{}` are not yet supported in this version", kind),
-                    "`postgres` and `kafka` are; remove the file.");
+                    "`postgres`, `kafka` and `events` are; remove the file.");
     }
   if (const YamlNode* kafka = node->find("kafka"); kafka != nullptr && node->find("postgres") == nullptr) {
     mapping.has("kafka");
     load_kafka_source(reader, *kafka, source.name, source.where, project);
+    return mapping.finish();
+  }
+  if (const YamlNode* events = node->find("events"); events != nullptr && node->find("postgres") == nullptr) {
+    mapping.has("events");
+    load_event_source(reader, *events, source.name, source.where, project);
     return mapping.finish();
   }
   const YamlNode* postgres = other_kind ? mapping.child("postgres") : mapping.required_child("postgres");

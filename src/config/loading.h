@@ -17,6 +17,9 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
 // `node`: the value of `kafka` in a source's file.
 void load_kafka_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
                        Project& project);
+// `node`: the value of `events` in a source's file.
+void load_event_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
+                       Project& project);
 void load_model(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dictionary(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project);

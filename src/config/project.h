@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "config/diagnostic.h"
+#include "config/event_source.h"
 #include "config/kafka_source.h"
 
 #include <cstdint>
@@ -253,6 +254,7 @@ struct Project {
   Http http;
   std::vector<PostgresSource> sources;  // by file name, as all of these
   std::vector<KafkaSource> kafka_sources;
+  std::vector<EventSource> event_sources;
   std::vector<ModelFile> models;
   std::vector<AuditFile> audits;
   std::vector<DictionaryFile> dictionaries;

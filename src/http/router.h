@@ -10,7 +10,8 @@ struct Route {
   std::string method;
   std::string pattern;
   Handler handler;
-  StreamHandler stream;  // either this or handler
+  StreamHandler stream;  // one of the three
+  DeferredHandler deferred = {};
 };
 
 class Router {

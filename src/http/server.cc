@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "http/http_limits.h"
 #include "http/router.h"
 #include "http/status_text.h"
 #include "http/stream_queue.h"
@@ -99,6 +100,8 @@ class Server::Implementation {
   };
   using ConnectionPointer = std::shared_ptr<Connection>;
 
+  struct Deferred;
+
   asio::awaitable<void> accept();
   asio::awaitable<void> serve(ConnectionPointer connection);
   asio::awaitable<bool> answer(ConnectionPointer connection, Request request, std::string raw_path,
@@ -107,6 +110,7 @@ class Server::Implementation {
                              bool keep_alive);
   asio::awaitable<void> run_stream(ConnectionPointer connection, std::shared_ptr<StreamQueue> queue);
   asio::awaitable<void> watch_for_end(ConnectionPointer connection, std::shared_ptr<StreamQueue> queue);
+  asio::awaitable<Response> run_deferred(const DeferredHandler& handler, Request request);
   asio::awaitable<Response> run_handler(std::function<Response()> handler);
   bool host_allowed(const Request& request) const;
   void count(const std::string& pattern, int status);
@@ -120,6 +124,7 @@ class Server::Implementation {
   std::thread thread_;
   std::atomic<size_t> requests_running_{0};
   std::atomic<size_t> connections_open_{0};
+  size_t deferred_bytes_ = 0;  // socket thread only
 
   // Socket thread only.
   std::set<ConnectionPointer> connections_;
@@ -341,6 +346,11 @@ asio::awaitable<bool> Server::Implementation::answer(ConnectionPointer connectio
   const Route& route = *match.route;
   request.path_parameters = std::move(match.parameters);
 
+  if (route.deferred) {
+    Response response = co_await run_deferred(route.deferred, std::move(request));
+    count(route.pattern, response.status);
+    co_return co_await send(connection, response, head_only, keep_alive && !stopping_);
+  }
   if (!route.stream) {
     Response response = co_await run_handler([&] { return route.handler(request); });
     count(route.pattern, response.status);
@@ -369,6 +379,54 @@ asio::awaitable<bool> Server::Implementation::answer(ConnectionPointer connectio
   }
   co_await run_stream(connection, queue);
   co_return false;
+}
+
+// Shared by the connection's coroutine and whoever answers.
+struct Server::Implementation::Deferred {
+  explicit Deferred(asio::io_context& io) : ready(io) {}
+  std::atomic<bool> answered{false};
+  // Socket thread only.
+  std::optional<Response> response;
+  asio::steady_timer ready;
+};
+
+asio::awaitable<Response> Server::Implementation::run_deferred(const DeferredHandler& handler,
+                                                               Request request) {
+  const size_t bytes = request.body.size();
+  if (deferred_bytes_ + bytes > limits::http_deferred_bytes_max) {
+    Response busy = Response::problem(429, "busy", "too much is being taken at once", "send it again later");
+    busy.headers.emplace_back("Retry-After", "1");
+    co_return busy;
+  }
+  deferred_bytes_ += bytes;
+  auto deferred = std::make_shared<Deferred>(io_);
+  deferred->ready.expires_after(seconds(limits::http_deferred_seconds_max));
+  Responder respond = [this, deferred](Response response) {
+    if (deferred->answered.exchange(true)) return;
+    asio::post(io_, [deferred, response = std::move(response)]() mutable {
+      deferred->response = std::move(response);
+      deferred->ready.cancel();
+    });
+  };
+  asio::post(*workers_, [&handler, respond, shared = std::make_shared<const Request>(std::move(request))] {
+    try {
+      handler(shared, respond);
+    } catch (const std::exception& exception) {
+      log::error("http: a handler failed: {}", exception.what());
+      respond(
+          Response::problem(500, "internal error", "the request could not be answered", "the log says why"));
+    }
+  });
+  co_await deferred->ready.async_wait(use_result);
+  if (!deferred->response && !deferred->answered.exchange(true))
+    deferred->response = Response::problem(503, "no answer", "the request was not answered in time");
+  // Answered at the last moment: it is on its way to this thread.
+  while (!deferred->response) {
+    deferred->ready.expires_after(std::chrono::milliseconds(1));
+    co_await deferred->ready.async_wait(use_result);
+  }
+  deferred_bytes_ -= bytes;
+  co_return std::move(*deferred->response);
 }
 
 asio::awaitable<Response> Server::Implementation::run_handler(std::function<Response()> handler) {
@@ -484,6 +542,9 @@ Server::Server(ServerOptions options)
 Server::~Server() = default;
 void Server::route(std::string method, std::string pattern, Handler handler) {
   implementation_->router.add({std::move(method), std::move(pattern), std::move(handler), nullptr});
+}
+void Server::route_deferred(std::string method, std::string pattern, DeferredHandler handler) {
+  implementation_->router.add({std::move(method), std::move(pattern), nullptr, nullptr, std::move(handler)});
 }
 void Server::stream(std::string pattern, StreamHandler handler) {
   implementation_->router.add({"GET", std::move(pattern), nullptr, std::move(handler)});

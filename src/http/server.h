@@ -90,6 +90,13 @@ class EventStream {
 };
 
 using Handler = std::function<Response(const Request&)>;
+// Answers, once, from any thread; what comes after the first answer is passed over. Must not be called when
+// the server is gone (after stop() it does nothing).
+using Responder = std::function<void(Response)>;
+// Runs on a worker like a Handler and may answer later, so that many requests wait for something (a disk)
+// without a thread each. The request lives as long as the handler keeps it. Who has not answered in
+// limits::http_deferred_seconds_max is answered 503.
+using DeferredHandler = std::function<void(std::shared_ptr<const Request>, Responder)>;
 // Returns a response to refuse the stream (404, 503 ...), nothing to accept it; the stream may be kept and
 // used later.
 using StreamHandler = std::function<std::optional<Response>(const Request&, std::shared_ptr<EventStream>)>;
@@ -121,6 +128,8 @@ class Server {
   // win over names.
   void route(std::string method, std::string pattern, Handler handler);
   void stream(std::string pattern, StreamHandler handler);
+  // Bodies that wait for their answer are bounded together; beyond that the answer is 429.
+  void route_deferred(std::string method, std::string pattern, DeferredHandler handler);
 
   Status start();
   void stop();

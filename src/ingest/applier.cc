@@ -222,7 +222,10 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
     }
   bool changes_are_in = false;
   // Old images can be read only as long as the part's own rows are not in.
-  if (table.repeats && !table.log) {
+  if (table.keeps_first) {
+    TRY_VOID(leave_out_known(part));
+    if (part.operations.empty()) return {};
+  } else if (table.repeats && !table.log) {
     size_t sent = part.operations.size();
     if (!table.has_changes && part.unchanged.empty()) {
       TRY_VOID(insert(table.target(), part.rows, token));
@@ -252,6 +255,20 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
     TRY_VOID(insert(table.target(), part.rows, token));
   }
   counters.applied += part.operations.size();
+  return {};
+}
+
+Status Applier::leave_out_known(Part& part) {
+  const CapturedTable& table = *part.table;
+  auto known = known_.find(&table);
+  KnownKeys* keys = known == known_.end() ? nullptr : known->second;
+  tables_.at(&table)->duplicates += keep_first(
+      part, TRY_IN(newest_versions(pool_, part, policy_, stop_, keys), "reading " + table.display()));
+  // Before they are sent: what may be in is looked up the next time.
+  if (keys != nullptr) {
+    const Column& column = part.rows.columns[table.source.key.front()];
+    for (size_t row = 0; row < column.rows(); ++row) keys->add(KnownKeys::hash(column.text(row)));
+  }
   return {};
 }
 

@@ -16,6 +16,7 @@
 #include "ingest/cut.h"
 #include "ingest/cut_barrier.h"
 #include "ingest/image_reader.h"
+#include "ingest/known_keys.h"
 #include "ingest/parts_gate.h"
 #include "ingest/pipeline_status.h"
 
@@ -45,6 +46,7 @@ struct TableCounters {
   std::atomic<uint64_t> quarantined{0};
   std::atomic<uint64_t> copied{0};
   std::atomic<uint64_t> missing_old{0};
+  std::atomic<uint64_t> duplicates{0};  // rows whose key was there already, of tables that keep the first
 };
 
 struct ApplierCounters {
@@ -64,6 +66,8 @@ class Applier {
           std::map<const CapturedTable*, TableCounters*> tables, ApplierCounters& counters,
           const Clock& clock, std::function<void(const CutEvent&)> on_cut, const std::atomic<bool>& stop);
 
+  // Of a table that keeps the first row of a key; before run(), and `keys` must outlive it.
+  void know(const CapturedTable& table, KnownKeys& keys) { known_[&table] = &keys; }
   // Until the handoff closes (good) or something fails.
   Status run();
 
@@ -73,6 +77,8 @@ class Applier {
   void leave_cut();
   Status send_parts(Cut& cut, std::vector<std::string>& touched);
   Status send(Part& part, const CutRecord& record, Plan plan);
+  // Rows whose key the table has already, of a table that keeps the first.
+  Status leave_out_known(Part& part);
   Status put_away(const Part& part, const std::string& source, const std::vector<RefusedUpdate>& refused);
   Status send_truncate(const Part& part, const std::string& token);
   Status insert(const std::string& table, const Block& block, const std::string& token);
@@ -82,6 +88,7 @@ class Applier {
   const ModelHooks& hooks_;
   CutHandoff& handoff_;
   std::map<const CapturedTable*, TableCounters*> tables_;
+  std::map<const CapturedTable*, KnownKeys*> known_;
   ApplierCounters& counters_;
   const Clock& clock_;
   std::function<void(const CutEvent&)> on_cut_;

@@ -71,11 +71,16 @@ std::vector<std::string> create_statements(const CapturedTable& table) {
   std::string granularity = table.has_changes ? ", index_granularity = 256" : "";
   if (table.log) {
     // Ordered by arrival: a log is read by time, and a sort key of its own would cost every insert.
+    std::vector<std::string> order_by;
+    for (const auto& name : table.order_by) order_by.push_back(quote_identifier(name));
+    if (order_by.empty()) order_by.emplace_back("_version");
+    std::string clauses;
+    for (const auto& clause : table.clauses) clauses += ", " + clause;
     statements.push_back(
         fmt::format("CREATE TABLE IF NOT EXISTS {} ({}, _version UInt128, _committed_at DateTime64(6, "
-                    "'UTC'), _cut UInt64) "
-                    "ENGINE = MergeTree ORDER BY _version SETTINGS {}",
-                    table.target(), columns, durable_settings()));
+                    "'UTC'), _cut UInt64{}) "
+                    "ENGINE = MergeTree ORDER BY ({}) SETTINGS {}",
+                    table.target(), columns, clauses, joined(order_by), durable_settings()));
     statements.push_back(fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}",
                                      table.target("__current"), joined(source_columns(table, false)),
                                      table.target()));

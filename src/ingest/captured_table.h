@@ -25,6 +25,12 @@ struct CapturedTable {
   bool log = false;          // rows are only ever added: no key, or declared append_only
   bool has_changes = false;  // a model needs change rows
   bool repeats = false;      // changes may come again, or late: see repeated_rows.h
+  // A log whose rows have a key of which the first counts (repeated_rows.h): it is never updated, so it needs
+  // no FINAL and models may keep whatever they like of it. Then also what it is ordered by, and further
+  // clauses of its CREATE (projections, indexes).
+  bool keeps_first = false;
+  std::vector<std::string> order_by;
+  std::vector<std::string> clauses;
 
   // "bronze.`impressions`", with `suffix` inside the quotes.
   std::string target(const std::string& suffix = {}) const;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,21 @@ struct TableStatus {
   std::string error;                // why it failed
 };
 
+// Of a source that is sent to; counters since start.
+struct IntakeStatus {
+  struct Key {
+    std::string name;
+    uint64_t accepted = 0, rejected = 0;
+  };
+  uint64_t accepted = 0;                     // durable: events and rows
+  uint64_t duplicates = 0;                   // of those: ids that were there already
+  std::map<std::string, uint64_t> rejected;  // by reason
+  std::vector<Key> keys;
+  uint64_t spool_bytes = 0, spool_bytes_max = 0;
+  int64_t spool_age_ms = 0;  // of the oldest that is not queryable yet
+  std::string spool_error;   // why nothing is taken any more
+};
+
 struct SourceStatus {
   std::string source;
   std::string state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed |
@@ -46,6 +63,7 @@ struct SourceStatus {
   uint64_t queryable_max_us = 0;
   Ladder ladder;
   std::vector<TableStatus> tables;
+  std::optional<IntakeStatus> intake;
 
   // All is well: it follows its source, each in its way.
   bool follows() const { return state == "streaming" || state == "loading" || state == "idle"; }

@@ -14,10 +14,34 @@ std::string key_of(const CapturedTable& table, const Block& rows, size_t row) {
   return key;
 }
 
+// Takes the rows out that are not to be kept.
+void take_only(Part& part, const std::vector<bool>& keep) {
+  const CapturedTable& table = *part.table;
+  Block rows = bronze_block(table);
+  std::vector<Operation> operations;
+  std::vector<Part::Unchanged> unchanged;
+  size_t next = 0;
+  for (size_t row = 0; row < keep.size(); ++row) {
+    for (; next < part.unchanged.size() && part.unchanged[next].row == row; ++next)
+      if (keep[row])
+        unchanged.push_back({static_cast<uint32_t>(operations.size()), part.unchanged[next].column});
+    if (!keep[row]) continue;
+    for (size_t column = 0; column < rows.columns.size(); ++column)
+      rows.columns[column].append_from(part.rows.columns[column], row);
+    // Without its old half it is no key change any more.
+    bool halved = !table.log && part.operations[row] == Operation::insert && row > 0 && !keep[row - 1];
+    operations.push_back(halved ? Operation::update : part.operations[row]);
+  }
+  part.rows = std::move(rows);
+  part.operations = std::move(operations);
+  part.unchanged = std::move(unchanged);
+}
+
 }  // namespace
 
 Result<NewestVersions> newest_versions(clickhouse::ClientPool& pool, const Part& part,
-                                       const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
+                                       const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop,
+                                       const KnownKeys* known) {
   const CapturedTable& table = *part.table;
   Block keys;
   for (size_t column : table.source.key)
@@ -25,6 +49,9 @@ Result<NewestVersions> newest_versions(clickhouse::ClientPool& pool, const Part&
   NewestVersions newest;
   for (size_t row = 0; row < part.rows.rows(); ++row) {
     if (!newest.emplace(key_of(table, part.rows, row), 0).second) continue;
+    if (known != nullptr &&
+        !known->may_have(KnownKeys::hash(part.rows.columns[table.source.key.front()].text(row))))
+      continue;
     for (size_t index = 0; index < table.source.key.size(); ++index)
       keys.columns[index].append_from(part.rows.columns[table.source.key[index]], row);
   }
@@ -78,26 +105,28 @@ size_t drop_repeated(Part& part, NewestVersions newest) {
     else
       ++dropped;
   }
-  if (dropped == 0) return 0;
-  Block rows = bronze_block(table);
-  std::vector<Operation> operations;
-  std::vector<Part::Unchanged> unchanged;
-  size_t next = 0;
-  for (size_t row = 0; row < keep.size(); ++row) {
-    for (; next < part.unchanged.size() && part.unchanged[next].row == row; ++next)
-      if (keep[row])
-        unchanged.push_back({static_cast<uint32_t>(operations.size()), part.unchanged[next].column});
-    if (!keep[row]) continue;
-    for (size_t column = 0; column < rows.columns.size(); ++column)
-      rows.columns[column].append_from(part.rows.columns[column], row);
-    // Without its old half it is no key change any more.
-    bool halved = part.operations[row] == Operation::insert && row > 0 && !keep[row - 1];
-    operations.push_back(halved ? Operation::update : part.operations[row]);
-  }
-  part.rows = std::move(rows);
-  part.operations = std::move(operations);
-  part.unchanged = std::move(unchanged);
+  if (dropped > 0) take_only(part, keep);
   return dropped;
+}
+
+size_t keep_first(Part& part, NewestVersions newest) {
+  const Column& versions = *part.rows.find(bookkeeping::version);
+  std::vector<bool> keep(part.operations.size());
+  size_t dropped = 0;
+  size_t duplicates = 0;
+  for (size_t row = 0; row < keep.size(); ++row) {
+    Version& first = newest[key_of(*part.table, part.rows, row)];
+    auto version = versions.get<Version>(row);
+    keep[row] = first == 0;
+    if (keep[row]) {
+      first = version;
+      continue;
+    }
+    ++dropped;
+    duplicates += first != version ? 1 : 0;
+  }
+  if (dropped > 0) take_only(part, keep);
+  return duplicates;
 }
 
 }  // namespace tidemark::ingest

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "clickhouse/retry.h"
+#include "ingest/known_keys.h"
 #include "ingest/part.h"
 
 #include <atomic>
@@ -15,10 +16,16 @@ namespace tidemark::ingest {
 
 // Newest versions of the keys in bronze, also of those that are deleted; keys as Column::encode gives them.
 using NewestVersions = std::map<std::string, Version>;
+// `known`, when given, spares the look-up of keys that are certainly new; the key is one column of text.
 Result<NewestVersions> newest_versions(clickhouse::ClientPool& pool, const Part& part,
-                                       const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
+                                       const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop,
+                                       const KnownKeys* known = nullptr);
 
 // Keeps the rows that are newer than everything before them, in bronze and in the part. How many went.
 size_t drop_repeated(Part& part, NewestVersions newest);
+
+// Keeps the first row of each key, in the order of the part: the rows of keys that bronze has already go. How
+// many of them are duplicates, that is, not the very row that is in bronze (which a replay brings again).
+size_t keep_first(Part& part, NewestVersions newest);
 
 }  // namespace tidemark::ingest

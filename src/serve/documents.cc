@@ -37,6 +37,20 @@ json::object ladder_behind(const ingest::Ladder& ladder) {
           {"acknowledged", behind(ladder.acknowledged)}};
 }
 
+json::object intake_object(const ingest::IntakeStatus& intake) {
+  json::object rejected;
+  for (const auto& [reason, count] : intake.rejected) rejected[reason] = count;
+  json::array keys;
+  for (const auto& key : intake.keys)
+    keys.push_back(json::object{{"name", key.name}, {"accepted", key.accepted}, {"rejected", key.rejected}});
+  json::object object{{"accepted", intake.accepted},        {"duplicates", intake.duplicates},
+                      {"rejected", std::move(rejected)},    {"keys", std::move(keys)},
+                      {"spool_bytes", intake.spool_bytes},  {"spool_bytes_max", intake.spool_bytes_max},
+                      {"spool_age_ms", intake.spool_age_ms}};
+  if (!intake.spool_error.empty()) object["spool_error"] = intake.spool_error;
+  return object;
+}
+
 json::object source_object(const ingest::SourceStatus& source) {
   json::array tables;
   for (const auto& table : source.tables) {
@@ -49,23 +63,26 @@ json::object source_object(const ingest::SourceStatus& source) {
     if (!table.error.empty()) entry["error"] = table.error;
     tables.push_back(std::move(entry));
   }
-  return {{"source", source.source},
-          {"state", source.state},
-          {"error", source.error},
-          {"epoch", source.epoch},
-          {"last_cut", source.last_cut},
-          {"as_of_ms", milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))},
-          {"lag_ms", source.lag_ms},
-          {"lag_bytes", source.lag_bytes},
-          {"rows_per_second", std::round(source.rows_per_second * 10) / 10},
-          {"transactions", source.transactions},
-          {"commit_to_queryable_ms",
-           {{"p50", milliseconds(source.queryable_p50_us)},
-            {"p99", milliseconds(source.queryable_p99_us)},
-            {"max", milliseconds(source.queryable_max_us)}}},
-          {"ladder", ladder_text(source.ladder)},
-          {"behind_bytes", ladder_behind(source.ladder)},
-          {"tables", std::move(tables)}};
+  json::object object = {
+      {"source", source.source},
+      {"state", source.state},
+      {"error", source.error},
+      {"epoch", source.epoch},
+      {"last_cut", source.last_cut},
+      {"as_of_ms", milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))},
+      {"lag_ms", source.lag_ms},
+      {"lag_bytes", source.lag_bytes},
+      {"rows_per_second", std::round(source.rows_per_second * 10) / 10},
+      {"transactions", source.transactions},
+      {"commit_to_queryable_ms",
+       {{"p50", milliseconds(source.queryable_p50_us)},
+        {"p99", milliseconds(source.queryable_p99_us)},
+        {"max", milliseconds(source.queryable_max_us)}}},
+      {"ladder", ladder_text(source.ladder)},
+      {"behind_bytes", ladder_behind(source.ladder)},
+      {"tables", std::move(tables)}};
+  if (source.intake) object["intake"] = intake_object(*source.intake);
+  return object;
 }
 
 json::object tile_object(const config::Tile& tile) {

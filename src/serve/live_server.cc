@@ -5,6 +5,7 @@
 #include "clickhouse/client_pool.h"
 #include "http/server.h"
 #include "serve/documents.h"
+#include "serve/intake_metrics.h"
 #include "serve/live_dashboards.h"
 #include "serve/metrics.h"
 #include "serve/notification_routes.h"
@@ -224,7 +225,9 @@ void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });
   server_.route("GET", "/readyz", [this](const Request&) { return ready(); });
   server_.route("GET", "/metrics", [this](const Request&) {
-    std::string text = metrics_document(status_inputs(), cuts_, live_.counters(), server_.counters());
+    StatusInputs inputs = status_inputs();
+    std::string text = metrics_document(inputs, cuts_, live_.counters(), server_.counters());
+    text += intake_metrics(inputs.pipeline.sources);
     if (options_.model_status) text += refresh_metrics(options_.model_status());
     if (options_.segment_status) text += segment_metrics(options_.segment_status());
     if (options_.deliveries != nullptr) text += notification_metrics(options_.deliveries->facts());
@@ -233,6 +236,7 @@ void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/openapi.json", [this](const Request&) {
     return Response::json(openapi_document(options_.project, options_.endpoints));
   });
+  if (options_.more_routes) options_.more_routes(server_);
 }
 
 LiveServer::LiveServer(ServeOptions options)

@@ -29,6 +29,9 @@
 namespace tidemark::notify {
 class DeliveryService;
 }
+namespace tidemark::http {
+class Server;
+}
 
 namespace tidemark::serve {
 
@@ -89,6 +92,8 @@ struct ServeOptions {
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;
+  // Further addresses on the same port, added before it starts. May be empty.
+  std::function<void(http::Server&)> more_routes;
 };
 
 class LiveServer {

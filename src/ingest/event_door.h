@@ -1,0 +1,56 @@
+// A source's way in, whoever knocks: bodies that were taken apart (event_record.h) go to its spool, and the
+// answer is given when they are on disk. What a request must look like is not known here, so every shape that
+// can be turned into a record uses the same door.
+//
+// A door outlives the lives of its source: events are taken while the warehouse is away, until the spool is
+// full. Counters are those of this process. Thread-safe.
+#pragma once
+
+#include "config/event_source.h"
+#include "ingest/event_record.h"
+#include "ingest/pipeline_status.h"
+#include "ingest/spool.h"
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+namespace tidemark::ingest {
+
+class EventDoor {
+ public:
+  EventDoor(config::EventSource source, std::shared_ptr<Spool> spool);
+
+  const config::EventSource& source() const { return source_; }
+  // The key of which this is the text, compared in constant time; null: there is none.
+  const config::WriteKey* find_key(std::string_view text) const;
+
+  // `done` is called when the record is on disk, on another thread, and not at all when an error is returned.
+  // Errors: see Spool::append.
+  Status take(EventRecordWriter record, const config::WriteKey& key, std::function<void(const Status&)> done);
+  void reject(const config::WriteKey& key, std::string_view reason, uint64_t count = 1);
+  // Differs from call to call, and from process to process.
+  uint64_t next_place() { return place_.fetch_add(1); }
+
+  Spool& spool() { return *spool_; }
+  // Without what only the source knows (duplicates, age).
+  IntakeStatus status() const;
+
+ private:
+  const config::EventSource source_;
+  const std::shared_ptr<Spool> spool_;
+  std::atomic<uint64_t> place_;
+  struct KeyCounters {
+    std::atomic<uint64_t> accepted{0};
+    std::atomic<uint64_t> rejected{0};
+  };
+  KeyCounters& counters_of(const config::WriteKey& key) const;
+  std::vector<std::unique_ptr<KeyCounters>> keys_;  // as in source_
+  mutable std::mutex mutex_;
+  std::map<std::string, uint64_t, std::less<>> rejected_;
+};
+
+}  // namespace tidemark::ingest
