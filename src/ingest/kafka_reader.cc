@@ -17,8 +17,7 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
     : source_(start.slot.stream(start.source)),
       slot_(start.slot),
       epoch_(start.epoch),
-      by_lsn_(start.decoder.format == kafka::Format::debezium),
-      flat_(start.decoder.format == kafka::Format::flat),
+      format_(start.decoder.format),
       fenced_(std::move(start.fenced)),
       planned_(std::move(start.planned)),
       planned_places_(std::move(start.planned_places)),
@@ -42,7 +41,8 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
 }
 
 void KafkaReader::set_place(const std::string& topic, int32_t partition, int64_t offset) {
-  places_.partitions[{topic, partition}].offset = offset;
+  KafkaPlace& place = places_.partitions[{topic, partition}];
+  place.offset = place.begun = offset;
   moved_ = true;
 }
 
@@ -146,8 +146,7 @@ Status KafkaReader::take_rows(Lane& lane, const kafka::Message& message, const D
                               KafkaPlace& place) {
   Part& part = *lane.part;
   size_t columns = lane.table->source.columns.size();
-  bool by_lsn =
-      by_lsn_ || (flat_ && decoded.says_deleted) || (flat_ && decoded.tombstone && place.marks.newest != 0);
+  bool by_lsn = ordered_by_lsn(format_, decoded, place.marks);
   int64_t committed_at = decoded.committed_at > 0   ? decoded.committed_at
                          : message.timestamp_ms > 0 ? message.timestamp_ms * 1000
                                                     : clock_.wall_micros();
@@ -222,8 +221,8 @@ Status KafkaReader::take_truncate(Lane& lane, const kafka::Message& message, con
     moved_ = true;
     return take_truncate(lane, message, decoded, place);
   }
-  Version version =
-      version_of(epoch_, decoded, by_lsn_ || flat_, message.offset, message.partition, 0, place.marks);
+  Version version = version_of(epoch_, decoded, ordered_by_lsn(format_, decoded, place.marks), message.offset,
+                               message.partition, 0, place.marks);
   lane.part = std::make_unique<Part>();
   lane.part->table = lane.table;
   lane.part->cut = cut_number_;

@@ -80,8 +80,7 @@ class KafkaReader {
   std::string source_;  // with the slot
   KafkaSlot slot_;
   uint16_t epoch_;
-  bool by_lsn_;
-  bool flat_;
+  kafka::Format format_;
   CutRecord fenced_;
   std::optional<CutRecord> planned_;
   KafkaPlaces planned_places_;
