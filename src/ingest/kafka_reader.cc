@@ -278,8 +278,17 @@ Status KafkaReader::flush_refused() {
 // A wake-up ends the wait when the applier is free.
 milliseconds KafkaReader::patience() const {
   if ((open_rows_ == 0 && refused_.empty()) || !handoff_.idle()) return limits::kafka_wait;
-  int64_t left_us = last_publish_micros_ + limits::cut_distance_min_us - clock_.monotonic_micros();
+  int64_t left_us = until_due_us();
   return milliseconds(left_us <= 0 ? 0 : left_us / 1000 + 1);
+}
+
+// Until the open cut may follow the last one.
+int64_t KafkaReader::until_due_us() const {
+  int64_t oldest = read_.oldest_waiting_micros;
+  int64_t late = oldest > 0 ? clock_.wall_micros() - oldest : 0;
+  int64_t distance = std::clamp(late / limits::kafka_cut_late_share, limits::cut_distance_min_us,
+                                limits::kafka_cut_distance_max_us);
+  return last_publish_micros_ + distance - clock_.monotonic_micros();
 }
 
 Status KafkaReader::close_if_due() {
@@ -291,7 +300,7 @@ Status KafkaReader::close_if_due() {
   }
   int64_t now = clock_.monotonic_micros();
   if (open_rows_ > 0 || !refused_.empty()) {
-    if (now - last_publish_micros_ >= limits::cut_distance_min_us) return close(plan_of_open_rows());
+    if (until_due_us() <= 0) return close(plan_of_open_rows());
     return {};
   }
   bool wanted = fences_.wanted(places_);

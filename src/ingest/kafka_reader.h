@@ -71,6 +71,7 @@ class KafkaReader {
   Part& part_of(Lane& lane);
   Status close_if_due();
   std::chrono::milliseconds patience() const;
+  int64_t until_due_us() const;
   Status close(Plan plan);
   Plan plan_of_open_rows() const;
   Status wait_for_applier();
