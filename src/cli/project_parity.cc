@@ -4,6 +4,7 @@
 #include "cli/output.h"
 #include "cli/project_models.h"
 #include "cli/table.h"
+#include "ingest/kafka_parity.h"
 #include "models/compiler.h"
 #include "models/model_state.h"
 
@@ -100,7 +101,15 @@ std::string ProjectParity::to_json() const {
   namespace json = boost::json;
   json::object document{{"ok", ok()}};
   json::object positions;
-  for (const auto& [source, lsn] : as_of) positions[source] = postgres::format_lsn(lsn);
+  for (const auto& [source, at] : as_of) {
+    if (at.offsets.empty()) {
+      positions[source] = postgres::format_lsn(at.lsn);
+      continue;
+    }
+    json::object offsets;
+    for (const auto& [partition, offset] : at.offsets) offsets[partition] = offset;
+    positions[source] = offsets;
+  }
   document["as_of"] = positions;
   json::array table_list;
   for (const auto& table : tables)
@@ -110,6 +119,9 @@ std::string ProjectParity::to_json() const {
                                       {"extra", table.extra},
                                       {"different", table.different},
                                       {"moving", table.moving},
+                                      {"not_judged", table.not_judged},
+                                      {"refused", table.refused},
+                                      {"notes", json::value_from(table.notes)},
                                       {"examples", json::value_from(table.examples)}});
   document["tables"] = table_list;
   json::array model_list;
@@ -152,8 +164,11 @@ std::string ProjectParity::to_json() const {
 
 std::string ProjectParity::to_text() const {
   std::string text;
-  for (const auto& [source, lsn] : as_of)
-    text += fmt::format("as of {} {}\n", source, postgres::format_lsn(lsn));
+  for (const auto& [source, at] : as_of) {
+    if (at.offsets.empty()) text += fmt::format("as of {} {}\n", source, postgres::format_lsn(at.lsn));
+    for (const auto& [partition, offset] : at.offsets)
+      text += fmt::format("as of {} {} offset {}\n", source, partition, offset);
+  }
   TableStyle style = table_style();
   Table table_rows({{"table"},
                     {"rows", Align::right},
@@ -178,8 +193,16 @@ std::string ProjectParity::to_text() const {
   if (!segments.empty()) text += "\n" + segment_rows.render(style);
   for (const auto& segment : segments)
     for (const auto& example : segment.examples) text += fmt::format("  {} {}\n", segment.segment, example);
-  for (const auto& table : tables)
+  for (const auto& table : tables) {
     for (const auto& example : table.examples) text += fmt::format("  {} {}\n", table.table, example);
+    if (table.refused > 0)
+      text += fmt::format("  {} {} messages could not be read; they are in quarantine\n", table.table,
+                          with_commas(table.refused));
+    if (table.not_judged > 0)
+      text += fmt::format("  {} {} rows are not judged: their messages are not kept any more\n", table.table,
+                          with_commas(table.not_judged));
+    for (const auto& note : table.notes) text += fmt::format("  {} {}\n", table.table, note);
+  }
   for (const auto& dictionary : dictionaries)
     text += fmt::format("  dictionary {}: {} rows, {} different\n", dictionary.dictionary,
                         with_commas(dictionary.rows), with_commas(dictionary.different));
@@ -247,7 +270,20 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
       auto report =
           TRY_IN(ingest::verify_tables(source, pool, table_options, never_stop), "source " + source.name);
       progress.finish();
-      parity.as_of[source.name] = report.as_of;
+      parity.as_of[source.name] = {.lsn = report.as_of, .offsets = {}};
+      for (auto& entry : report.tables) parity.tables.push_back(std::move(entry));
+    }
+    for (const auto& source : project.kafka_sources) {
+      Progress progress("verify " + source.name, "messages", 0, options.progress);
+      ingest::KafkaParityOptions table_options{
+          .only = tables_only, .running = options.running, .fence_timeout = options.fence_timeout};
+      table_options.progress = [&](uint64_t messages) { progress.set(messages); };
+      auto report = TRY_IN(ingest::verify_kafka_tables(source, pool, table_options, never_stop),
+                           "source " + source.name);
+      progress.finish();
+      for (const auto& [partition, place] : report.as_of.partitions)
+        parity.as_of[source.name].offsets[fmt::format("{}/{}", partition.first, partition.second)] =
+            place.offset;
       for (auto& entry : report.tables) parity.tables.push_back(std::move(entry));
     }
   }

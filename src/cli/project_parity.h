@@ -12,8 +12,14 @@
 
 namespace tidemark::cli {
 
+// The place in a source's log that its tables were compared at.
+struct ComparedAt {
+  postgres::Lsn lsn = 0;
+  std::map<std::string, int64_t> offsets;  // Kafka: of the next message, by "topic/partition"
+};
+
 struct ProjectParity {
-  std::map<std::string, postgres::Lsn> as_of;  // by source
+  std::map<std::string, ComparedAt> as_of;  // by source
   std::vector<ingest::TableParity> tables;
   std::vector<models::ModelParity> models;
   std::vector<models::DictionaryParity> dictionaries;
@@ -29,6 +35,7 @@ struct ProjectParity {
 struct ProjectParityOptions {
   std::vector<std::string> only;  // tables and models; empty: all
   std::chrono::milliseconds fence_timeout{60'000};
+  bool running = true;  // a process moves the sources; tables over Kafka can do without
   Progress::Mode progress = Progress::Mode::silent;
   // Runs a refresh model and waits for it. A result is compared when it is as of now.
   std::function<Status(const std::string& model)> refresh;

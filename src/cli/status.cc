@@ -88,8 +88,10 @@ std::string render(const json::object& status) {
   const json::value* sources = status.if_contains("sources");
   for (const auto& entry : sources != nullptr ? sources->as_array() : json::array()) {
     const auto& source = entry.as_object();
-    text += fmt::format("source {}: {}, {} ms and {} bytes behind\n", text_of(source, "source"),
-                        text_of(source, "state"), text_of(source, "lag_ms"), text_of(source, "lag_bytes"));
+    std::string counted = text_of(source, "positions");
+    text += fmt::format("source {}: {}, {} ms and {} {} behind\n", text_of(source, "source"),
+                        text_of(source, "state"), text_of(source, "lag_ms"), text_of(source, "lag_bytes"),
+                        counted == "messages" || counted == "runs" ? counted : "bytes");
     if (std::string error = text_of(source, "error"); !error.empty()) text += "  " + error + "\n";
     if (const auto* ladder = source.if_contains("ladder"); ladder != nullptr && ladder->is_object()) {
       text += "  ";

@@ -23,17 +23,22 @@ Run add_verify(CLI::App& command) {
       ->check(CLI::Range(1, 86'400));
   return [only, timeout_s](const Invocation& invocation) -> Result<ExitCode> {
     config::Project project = TRY(invocation.load_project());
+    auto running = running_instance(project.root);
     // Fails here, with the remedy, when nothing would move the stream to the snapshot.
-    RunningInstance running = TRY(running_instance(project.root));
-    auto warehouse = TRY(WarehouseAccess::open(project, WarehouseAccess::Start::never));
+    if (!running && !project.sources.empty()) return fail(std::move(running.error()));
+    auto warehouse = TRY(WarehouseAccess::open(
+        project, running ? WarehouseAccess::Start::never : WarehouseAccess::Start::allowed));
     clickhouse::ClientPool pool(warehouse.endpoint(clickhouse::Account::tidemark), verify_connections);
     ProjectParityOptions options{.only = *only,
                                  .fence_timeout = std::chrono::seconds(*timeout_s),
+                                 .running = running.has_value(),
                                  .progress = Progress::mode_for(invocation.json),
-                                 .refresh = [&](const std::string& model) -> Status {
-                                   TRY(await_refresh(running, TRY(ask_refresh(running, model))));
-                                   return {};
-                                 }};
+                                 .refresh = {}};
+    if (running)
+      options.refresh = [&](const std::string& model) -> Status {
+        TRY(await_refresh(*running, TRY(ask_refresh(*running, model))));
+        return {};
+      };
     auto parity = TRY(verify_project(project, pool, options));
     print_out(invocation.json ? parity.to_json() : parity.to_text());
     return parity.ok() ? ExitCode::ok : ExitCode::verify_failed;

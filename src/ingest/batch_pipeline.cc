@@ -30,7 +30,7 @@ BatchPipeline::BatchPipeline(PipelineOptions options, clickhouse::ClientPool& po
       pool_(pool),
       hooks_(std::move(hooks)),
       clock_(clock),
-      on_cut_(std::move(on_cut)),
+      on_cut_(counting(Positions::runs, std::move(on_cut))),
       life_(options_.source.name, clock),
       state_store_(pool, apply_policy("state"), life_.stopping()),
       batch_store_(pool, apply_policy("state"), life_.stopping()) {}
@@ -450,6 +450,7 @@ SourceStatus BatchPipeline::status() const {
   std::lock_guard lock(mutex_);
   status.epoch = epoch_;
   status.as_of_micros = as_of_micros_;
+  status.positions = Positions::runs;
   uint64_t received = fenced_run_ + (running_ ? 1 : 0);
   status.ladder = {.server = received,
                    .received = received,

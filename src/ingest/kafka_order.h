@@ -31,6 +31,14 @@ struct PartitionMarks {
   bool operator==(const PartitionMarks&) const = default;
 };
 
+// Is the LSN what orders the rows of the message? `marks`: of its partition, before it.
+inline bool ordered_by_lsn(kafka::Format format, const kafka::Decoded& decoded, const PartitionMarks& marks) {
+  if (format == kafka::Format::debezium) return true;
+  return format == kafka::Format::flat &&
+         (decoded.says_deleted || decoded.kind == kafka::Decoded::Kind::truncate ||
+          (decoded.tombstone && marks.newest != 0));
+}
+
 // `row`: its place in the message; `partition` keeps rows of different partitions apart.
 inline Version version_of(uint16_t epoch, const kafka::Decoded& decoded, bool by_lsn, int64_t offset,
                           int32_t partition, uint32_t row, PartitionMarks& marks) {

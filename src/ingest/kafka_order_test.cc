@@ -79,8 +79,8 @@ TEST(KafkaOrder, WithoutLsnTheLastOneWins) {
 
 TEST(KafkaPlaces, SurviveAsText) {
   KafkaPlaces places;
-  places.partitions[{"shop.public.orders", 0}] = {.offset = 17,
-                                                  .marks = {.snapshot = 5, .newest = UINT64_MAX}};
+  places.partitions[{"shop.public.orders", 0}] = {
+      .offset = 17, .marks = {.snapshot = 5, .newest = UINT64_MAX}, .begun = 12};
   places.partitions[{"shop.public.orders", 11}] = {.offset = 3};
   places.truncated["orders"] = make_version(3, 99, 7);
   auto read = KafkaPlaces::parse(places.text());

@@ -18,12 +18,6 @@ std::string recorded_slots(const KafkaSlot& slot) {
   return slot.shared() ? std::to_string(slot.count) : "";
 }
 
-// Trying again cannot help until somebody acts.
-bool final(const Error& error) {
-  return error.kind == ErrorKind::refused || error.kind == ErrorKind::config ||
-         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::usage;
-}
-
 }  // namespace
 
 KafkaPipeline::KafkaPipeline(KafkaPipelineOptions options, clickhouse::ClientPool& pool, ModelHooks hooks,
@@ -32,8 +26,9 @@ KafkaPipeline::KafkaPipeline(KafkaPipelineOptions options, clickhouse::ClientPoo
       pool_(pool),
       hooks_(std::move(hooks)),
       clock_(clock),
-      on_cut_(std::move(on_cut)),
-      state_store_(pool, apply_policy("state"), stop_reading_) {}
+      on_cut_(counting(Positions::messages, std::move(on_cut))),
+      life_(stream_name(), clock),
+      state_store_(pool, apply_policy("state"), life_.stopping()) {}
 
 KafkaPipeline::~KafkaPipeline() {
   stop();
@@ -85,7 +80,13 @@ Status KafkaPipeline::ensure_bronze() {
 }
 
 void KafkaPipeline::start() {
-  thread_ = std::thread([this] { run(); });
+  life_.start({.live = [this] { return live(); },
+               .proven = [this] { return streamed_.load(); },
+               .wake =
+                   [this] {
+                     std::lock_guard lock(mutex_);
+                     if (consumer_ != nullptr) consumer_->wake();
+                   }});
 }
 
 void KafkaPipeline::stop_at_once() {
@@ -94,48 +95,7 @@ void KafkaPipeline::stop_at_once() {
 }
 
 void KafkaPipeline::stop() {
-  stop_reading_ = true;
-  {
-    std::lock_guard lock(mutex_);
-    if (consumer_ != nullptr) consumer_->wake();
-    wake_.notify_all();
-  }
-  if (thread_.joinable()) thread_.join();
-}
-
-bool KafkaPipeline::pause(milliseconds duration) {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, duration, [&] { return stop_reading_.load(); });
-  return !stop_reading_;
-}
-
-void KafkaPipeline::set_state(std::string state, std::string error) {
-  std::lock_guard lock(mutex_);
-  state_ = std::move(state);
-  error_ = std::move(error);
-}
-
-void KafkaPipeline::run() {
-  milliseconds backoff = limits::source_backoff_min;
-  while (!stop_reading_) {
-    int64_t started = clock_.monotonic_micros();
-    Status ended = run_once();
-    if (stop_reading_) break;
-    if (ended) continue;
-    Error& error = ended.error();
-    bool hopeless = final(error);
-    set_state(hopeless ? "failed" : "waiting", error.message);
-    log::error("source {}: {}", stream_name(), error.describe());
-    if (hopeless && !streamed_) {
-      std::lock_guard lock(mutex_);
-      gave_up_ = std::move(error).in("source " + stream_name());
-      return;
-    }
-    if (clock_.monotonic_micros() - started > limits::source_healthy_us) backoff = limits::source_backoff_min;
-    if (!pause(hopeless ? limits::source_backoff_max : backoff)) break;
-    backoff = std::min(backoff * 2, limits::source_backoff_max);
-  }
-  set_state("stopped");
+  life_.stop();
 }
 
 Result<uint16_t> KafkaPipeline::settle() {
@@ -159,8 +119,8 @@ Result<uint16_t> KafkaPipeline::settle() {
   return epoch;
 }
 
-Status KafkaPipeline::run_once() {
-  set_state("starting");
+Status KafkaPipeline::live() {
+  life_.set_state("starting");
   uint16_t epoch = 0;
   if (options_.slot.shared()) {
     if (!options_.leased()) return fail(ErrorKind::conflict, "the group gave the slot to another process");
@@ -200,8 +160,8 @@ Status KafkaPipeline::begin_epoch(kafka::Consumer& consumer, const std::string& 
       for (int32_t partition = 0; partition < topic.partitions; ++partition) {
         if (!slot.owns(topic.topic, partition)) continue;
         auto marks = TRY(consumer.watermarks(topic.topic, partition));
-        places.partitions[{topic.topic, partition}].offset =
-            options_.source.from_latest ? marks.end : marks.first;
+        KafkaPlace& place = places.partitions[{topic.topic, partition}];
+        place.offset = place.begun = options_.source.from_latest ? marks.end : marks.first;
       }
     TRY_VOID(state_store_.fence({.source = slot.stream(options_.source.name),
                                  .epoch = epoch,
@@ -230,7 +190,7 @@ Status KafkaPipeline::check_places(kafka::Consumer& consumer, KafkaPlaces& place
       auto marks = TRY(consumer.watermarks(topic.topic, partition));
       int64_t& offset = entry->second.offset;
       if (fresh) {
-        offset = marks.first;
+        offset = entry->second.begun = marks.first;
         continue;
       }
       if (offset > marks.end)
@@ -299,7 +259,7 @@ Status KafkaPipeline::stream(uint16_t epoch) {
   log::info("source {}: reading {} partitions of {} topics (cut {}{})", stream_name(),
             start.places.partitions.size(), tables_.table_of.size(), fenced->cut,
             planned ? fmt::format(", replaying cut {}", planned->cut) : "");
-  set_state("streaming");
+  life_.set_state("streaming");
   {
     std::lock_guard lock(mutex_);
     streamed_ = true;
@@ -312,12 +272,11 @@ Status KafkaPipeline::stream(uint16_t epoch) {
   Status applied;
   std::thread apply_thread([&] { applied = applier.run(); });
   KafkaReader reader(std::move(start), tables_, counters_, state_store_, handoff, fences_, applied_, read_,
-                     clock_, stop_reading_);
+                     clock_, life_.stopping());
   Status read = read_all(reader);
   {
     std::lock_guard lock(mutex_);
     handoff_ = nullptr;
-    wake_.notify_all();
   }
   // Whatever is still being applied had its time; the next start replays it.
   stop_now_ = true;
@@ -337,7 +296,7 @@ Status KafkaPipeline::stream(uint16_t epoch) {
 // Each pass with a client of its own: one that was used for a replay, or for other partitions, may hold
 // messages that do not follow what was taken.
 Status KafkaPipeline::read_all(KafkaReader& reader) {
-  for (bool replayed = false; !stop_reading_;) {
+  for (bool replayed = false; !life_.stopping();) {
     {
       std::lock_guard lock(mutex_);
       if (handoff_ == nullptr || handoff_->closed()) return {};
@@ -367,11 +326,11 @@ Result<bool> KafkaPipeline::look_around(kafka::Consumer& consumer, KafkaReader& 
     probed_at_ = now;
     consumer.probe();
     trouble = consumer.trouble();
-    if (!trouble.empty()) set_state("waiting", trouble);
+    if (!trouble.empty()) life_.set_state("waiting", trouble);
     troubled_ = true;
   }
   // It may also end by itself, between two probes.
-  if (trouble.empty() && std::exchange(troubled_, false)) set_state("streaming");
+  if (trouble.empty() && std::exchange(troubled_, false)) life_.set_state("streaming", news_);
   uint64_t end = 0;
   for (const auto& position : reader.places().positions()) end += consumer.known_end(position);
   read_.server_lsn = end;
@@ -380,9 +339,10 @@ Result<bool> KafkaPipeline::look_around(kafka::Consumer& consumer, KafkaReader& 
   auto topics = find_topics(options_.source, consumer);
   if (!topics) return false;  // the client will complain by itself
   bool changed = false;
+  std::string news;
   for (const auto& topic : *topics) {
     if (!tables_.table_of.contains(topic.topic)) {
-      set_state("streaming", fmt::format("topic {} is new: it is read after a restart", topic.topic));
+      news = fmt::format("topic {} is new: it is read after a restart", topic.topic);
       continue;
     }
     for (int32_t partition = 0; partition < topic.partitions; ++partition) {
@@ -394,6 +354,7 @@ Result<bool> KafkaPipeline::look_around(kafka::Consumer& consumer, KafkaReader& 
       changed = true;
     }
   }
+  if (std::exchange(news_, news) != news) life_.set_state("streaming", news);
   return changed;
 }
 
@@ -432,57 +393,31 @@ void KafkaPipeline::begin_change_rows(const std::set<std::string>& tables) {
 }
 
 SourceStatus KafkaPipeline::status() const {
-  std::lock_guard lock(mutex_);
   SourceStatus status;
-  status.source = options_.source.name;
-  status.state = state_;
-  status.error = error_;
-  status.epoch = epoch_;
-  status.last_cut = applied_.cut;
-  status.as_of_micros = applied_.as_of_micros;
-  status.transactions = applied_.transactions;
-  status.queryable_p50_us = applied_.queryable_us.quantile(0.5);
-  status.queryable_p99_us = applied_.queryable_us.quantile(0.99);
-  status.queryable_max_us = applied_.queryable_us.quantile(1);
-  status.ladder = {.server = std::max(read_.server_lsn.load(), read_.received_lsn.load()),
-                   .received = read_.received_lsn,
-                   .cut = read_.cut_lsn,
-                   .queryable = applied_.queryable_lsn,
-                   .fenced = fences_.shown(applied_.fenced_lsn),
-                   .acknowledged = read_.acknowledged_lsn};
-  status.lag_bytes =
-      status.ladder.server > status.ladder.fenced ? status.ladder.server - status.ladder.fenced : 0;
-  int64_t waiting = status.ladder.cut > status.ladder.queryable ? read_.oldest_applying_micros.load()
-                                                                : read_.oldest_waiting_micros.load();
-  status.lag_ms = waiting > 0 ? std::max<int64_t>(0, (clock_.wall_micros() - waiting) / 1000) : 0;
+  life_.describe(status, applied_, applied_.rows);
+  life_.describe_ladder(status, applied_, read_, fences_.shown(applied_.fenced_lsn));
+  status.source = options_.source.name;  // not the slot's
+  status.positions = Positions::messages;
+  {
+    std::lock_guard lock(mutex_);
+    status.epoch = epoch_;
+  }
   for (const auto& table : tables_.tables) {
     const TableCounters& counters = *counters_.at(&table);
     TableStatus entry{.table = table.display(), .state = "live"};
-    if (state_ == "failed")
+    if (status.state == "failed")
       entry.state = "failed";
-    else if (state_ != "streaming")
+    else if (status.state != "streaming")
       entry.state = "waiting";
     entry.rows_applied = counters.applied;
     entry.quarantined = counters.quarantined;
     status.tables.push_back(std::move(entry));
   }
-  // Over the time since the last sample, at least a second: asked often, it does not jump.
-  uint64_t rows = applied_.rows;
-  int64_t now = clock_.monotonic_micros();
-  if (sampled_at_ == 0 || now - sampled_at_ > limits::rate_sample_us) {
-    if (sampled_at_ != 0)
-      rate_ = static_cast<double>(rows - std::min(rows, sampled_rows_)) * 1e6 /
-              static_cast<double>(now - sampled_at_);
-    sampled_at_ = now;
-    sampled_rows_ = rows;
-  }
-  status.rows_per_second = rate_;
   return status;
 }
 
 std::optional<Error> KafkaPipeline::gave_up() const {
-  std::lock_guard lock(mutex_);
-  return gave_up_;
+  return life_.gave_up();
 }
 
 }  // namespace tidemark::ingest

@@ -14,9 +14,8 @@
 #include "config/kafka_source.h"
 #include "ingest/kafka_fences.h"
 #include "ingest/kafka_reader.h"
+#include "ingest/source_life.h"
 #include "ingest/source_pipeline.h"
-
-#include <thread>
 
 namespace tidemark::ingest {
 
@@ -59,8 +58,7 @@ class KafkaPipeline final : public SourcePipeline {
 
  private:
   Status ensure_bronze();
-  void run();
-  Status run_once();
+  Status live();
   Status begin_epoch(kafka::Consumer& consumer, const std::string& cluster, uint16_t epoch);
   std::string stream_name() const { return options_.slot.stream(options_.source.name); }
   Status check_places(kafka::Consumer& consumer, KafkaPlaces& places);
@@ -68,15 +66,13 @@ class KafkaPipeline final : public SourcePipeline {
   Status stream(uint16_t epoch);
   Status read_all(KafkaReader& reader);
   Result<kafka::Consumer> open() const { return kafka::Consumer::open(consumer_options(options_.source)); }
-  void set_state(std::string state, std::string error = {});
-  bool pause(std::chrono::milliseconds duration);
 
   KafkaPipelineOptions options_;
   clickhouse::ClientPool& pool_;
   ModelHooks hooks_;
   const Clock& clock_;
   std::function<void(const CutEvent&)> on_cut_;
-  std::atomic<bool> stop_reading_{false};
+  SourceLife life_;
   std::atomic<bool> stop_now_{false};
   StateStore state_store_;
 
@@ -89,22 +85,15 @@ class KafkaPipeline final : public SourcePipeline {
   mutable KafkaFences fences_;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::string state_ = "starting";
-  std::string error_;
-  std::optional<Error> gave_up_;
   uint16_t epoch_ = 0;
   std::atomic<bool> streamed_{false};
   CutHandoff* handoff_ = nullptr;        // of the life that runs
   kafka::Consumer* consumer_ = nullptr;  // likewise; to wake it
   std::set<std::string> pending_change_rows_;
   bool troubled_ = false;  // shown as waiting
+  std::string news_;       // topics that are read after a restart; shown
   int64_t looked_at_ = 0;
   int64_t probed_at_ = 0;
-  mutable int64_t sampled_at_ = 0;
-  mutable uint64_t sampled_rows_ = 0;
-  mutable double rate_ = 0;
-  std::thread thread_;
 };
 
 }  // namespace tidemark::ingest

@@ -6,7 +6,8 @@
 namespace tidemark::ingest {
 namespace {
 
-// Lines of fields with tabs between: "p topic partition offset snapshot newest", "t table lsn ordinal epoch".
+// Lines of fields with tabs between: "p topic partition offset snapshot newest begun", "t table lsn ordinal
+// epoch".
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
   while (true) {
@@ -48,8 +49,8 @@ std::vector<kafka::Position> KafkaPlaces::positions() const {
 std::string KafkaPlaces::text() const {
   std::string text;
   for (const auto& [partition, place] : partitions)
-    text += fmt::format("p\t{}\t{}\t{}\t{}\t{}\n", partition.first, partition.second, place.offset,
-                        place.marks.snapshot, place.marks.newest);
+    text += fmt::format("p\t{}\t{}\t{}\t{}\t{}\t{}\n", partition.first, partition.second, place.offset,
+                        place.marks.snapshot, place.marks.newest, place.begun);
   for (const auto& [table, version] : truncated)
     text += fmt::format("t\t{}\t{}\t{}\t{}\n", table, version_lsn(version), version_ordinal(version),
                         version_epoch(version));
@@ -62,11 +63,12 @@ Result<KafkaPlaces> KafkaPlaces::parse(std::string_view text) {
     if (line.empty()) continue;
     auto fields = split(line, '\t');
     bool good = false;
-    if (fields[0] == "p" && fields.size() == 6) {
+    if (fields[0] == "p" && (fields.size() == 6 || fields.size() == 7)) {
       int32_t partition = 0;
       KafkaPlace place;
       good = number(fields[2], partition) && number(fields[3], place.offset) &&
-             number(fields[4], place.marks.snapshot) && number(fields[5], place.marks.newest);
+             number(fields[4], place.marks.snapshot) && number(fields[5], place.marks.newest) &&
+             (fields.size() == 6 || number(fields[6], place.begun));
       places.partitions[{std::string(fields[1]), partition}] = place;
     } else if (fields[0] == "t" && fields.size() == 5) {
       uint64_t lsn = 0;

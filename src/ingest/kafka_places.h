@@ -20,6 +20,9 @@ namespace tidemark::ingest {
 struct KafkaPlace {
   int64_t offset = 0;  // of the next message
   PartitionMarks marks;
+  int64_t begun = unknown;  // of the first message that was to be read: where a proof begins
+
+  static constexpr int64_t unknown = -1;  // written by a version that did not remember it
 
   bool operator==(const KafkaPlace&) const = default;
 };

@@ -17,8 +17,7 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
     : source_(start.slot.stream(start.source)),
       slot_(start.slot),
       epoch_(start.epoch),
-      by_lsn_(start.decoder.format == kafka::Format::debezium),
-      flat_(start.decoder.format == kafka::Format::flat),
+      format_(start.decoder.format),
       fenced_(std::move(start.fenced)),
       planned_(std::move(start.planned)),
       planned_places_(std::move(start.planned_places)),
@@ -42,7 +41,8 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
 }
 
 void KafkaReader::set_place(const std::string& topic, int32_t partition, int64_t offset) {
-  places_.partitions[{topic, partition}].offset = offset;
+  KafkaPlace& place = places_.partitions[{topic, partition}];
+  place.offset = place.begun = offset;
   moved_ = true;
 }
 
@@ -146,8 +146,7 @@ Status KafkaReader::take_rows(Lane& lane, const kafka::Message& message, const D
                               KafkaPlace& place) {
   Part& part = *lane.part;
   size_t columns = lane.table->source.columns.size();
-  bool by_lsn =
-      by_lsn_ || (flat_ && decoded.says_deleted) || (flat_ && decoded.tombstone && place.marks.newest != 0);
+  bool by_lsn = ordered_by_lsn(format_, decoded, place.marks);
   int64_t committed_at = decoded.committed_at > 0   ? decoded.committed_at
                          : message.timestamp_ms > 0 ? message.timestamp_ms * 1000
                                                     : clock_.wall_micros();
@@ -222,8 +221,8 @@ Status KafkaReader::take_truncate(Lane& lane, const kafka::Message& message, con
     moved_ = true;
     return take_truncate(lane, message, decoded, place);
   }
-  Version version =
-      version_of(epoch_, decoded, by_lsn_ || flat_, message.offset, message.partition, 0, place.marks);
+  Version version = version_of(epoch_, decoded, ordered_by_lsn(format_, decoded, place.marks), message.offset,
+                               message.partition, 0, place.marks);
   lane.part = std::make_unique<Part>();
   lane.part->table = lane.table;
   lane.part->cut = cut_number_;
@@ -279,8 +278,17 @@ Status KafkaReader::flush_refused() {
 // A wake-up ends the wait when the applier is free.
 milliseconds KafkaReader::patience() const {
   if ((open_rows_ == 0 && refused_.empty()) || !handoff_.idle()) return limits::kafka_wait;
-  int64_t left_us = last_publish_micros_ + limits::cut_distance_min_us - clock_.monotonic_micros();
+  int64_t left_us = until_due_us();
   return milliseconds(left_us <= 0 ? 0 : left_us / 1000 + 1);
+}
+
+// Until the open cut may follow the last one.
+int64_t KafkaReader::until_due_us() const {
+  int64_t oldest = read_.oldest_waiting_micros;
+  int64_t late = oldest > 0 ? clock_.wall_micros() - oldest : 0;
+  int64_t distance = std::clamp(late / limits::kafka_cut_late_share, limits::cut_distance_min_us,
+                                limits::kafka_cut_distance_max_us);
+  return last_publish_micros_ + distance - clock_.monotonic_micros();
 }
 
 Status KafkaReader::close_if_due() {
@@ -292,7 +300,7 @@ Status KafkaReader::close_if_due() {
   }
   int64_t now = clock_.monotonic_micros();
   if (open_rows_ > 0 || !refused_.empty()) {
-    if (now - last_publish_micros_ >= limits::cut_distance_min_us) return close(plan_of_open_rows());
+    if (until_due_us() <= 0) return close(plan_of_open_rows());
     return {};
   }
   bool wanted = fences_.wanted(places_);

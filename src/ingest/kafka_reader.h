@@ -71,6 +71,7 @@ class KafkaReader {
   Part& part_of(Lane& lane);
   Status close_if_due();
   std::chrono::milliseconds patience() const;
+  int64_t until_due_us() const;
   Status close(Plan plan);
   Plan plan_of_open_rows() const;
   Status wait_for_applier();
@@ -80,8 +81,7 @@ class KafkaReader {
   std::string source_;  // with the slot
   KafkaSlot slot_;
   uint16_t epoch_;
-  bool by_lsn_;
-  bool flat_;
+  kafka::Format format_;
   CutRecord fenced_;
   std::optional<CutRecord> planned_;
   KafkaPlaces planned_places_;

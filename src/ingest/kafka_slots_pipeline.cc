@@ -294,6 +294,7 @@ Status KafkaSlotsPipeline::watch() {
       CutEvent event{.source = options_.source.name,
                      .cut = watched.fence.cut,
                      .end_lsn = watched.fence.end_lsn,
+                     .positions = Positions::messages,
                      .committed_at_micros = watched.fence.committed_at,
                      .queryable_at_micros = clock_.wall_micros(),
                      .rows = watched.fence.rows};

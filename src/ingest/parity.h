@@ -21,13 +21,17 @@
 namespace tidemark::ingest {
 
 struct TableParity {
-  std::string table;                  // "bronze.impressions"
-  uint64_t rows = 0;                  // in the source
-  uint64_t missing = 0;               // in the source, not in the warehouse
-  uint64_t extra = 0;                 // the other way round
-  uint64_t different = 0;             // same key, other values
-  uint64_t moving = 0;                // changed after the snapshot: not compared
+  std::string table;       // "bronze.impressions"
+  uint64_t rows = 0;       // in the source
+  uint64_t missing = 0;    // in the source, not in the warehouse
+  uint64_t extra = 0;      // the other way round
+  uint64_t different = 0;  // same key, other values
+  uint64_t moving = 0;     // changed after the snapshot: not compared
+  // Over Kafka: rows that only messages could explain that the brokers do not keep any more.
+  uint64_t not_judged = 0;
+  uint64_t refused = 0;               // over Kafka: messages that are in quarantine
   std::vector<std::string> examples;  // "missing: 42", at most limits::parity_examples_max
+  std::vector<std::string> notes;     // what the proof does not cover
 
   bool equal() const { return missing + extra + different == 0; }
 };
@@ -43,8 +47,8 @@ struct ParityOptions {
   std::function<void(const std::string& table, uint64_t rows)> progress;  // rows read so far, of both sides
 };
 
-// Errors: dependency_down when the pipeline does not reach the snapshot in time; config when `only` names no
-// table.
+// Errors: dependency_down when the pipeline does not reach the snapshot in time. No tables when `only` names
+// none of this source.
 Result<ParityReport> verify_tables(const config::PostgresSource& source, clickhouse::ClientPool& pool,
                                    const ParityOptions& options, const std::atomic<bool>& stop);
 

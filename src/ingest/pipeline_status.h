@@ -11,7 +11,14 @@
 
 namespace tidemark::ingest {
 
-// Positions of one source, each at or behind the one before. Postgres LSNs.
+// What the positions of a source count.
+enum class Positions : uint8_t {
+  lsn,       // of Postgres's log, shown as Postgres does
+  messages,  // Kafka: offsets, summed over all partitions
+  runs,      // of a source that is read in batches
+};
+
+// Positions of one source, each at or behind the one before.
 struct Ladder {
   uint64_t server = 0;        // end of the server's log, as last heard
   uint64_t received = 0;      // end of what has arrived here
@@ -52,10 +59,11 @@ struct SourceStatus {
                       // stopped; batch: loading (a run is under way) and idle instead of streaming
   std::string error;  // of the last failure; empty when all is well
   uint64_t epoch = 0;
-  uint64_t last_cut = 0;       // number of the last fenced cut
-  int64_t as_of_micros = 0;    // commit time of the newest transaction that is queryable; 0: none yet
-  int64_t lag_ms = 0;          // how far the queryable state is behind the source, 0 when caught up
-  uint64_t lag_bytes = 0;      // server - fenced
+  uint64_t last_cut = 0;     // number of the last fenced cut
+  int64_t as_of_micros = 0;  // commit time of the newest transaction that is queryable; 0: none yet
+  int64_t lag_ms = 0;        // how far the queryable state is behind the source, 0 when caught up
+  uint64_t lag_bytes = 0;    // server - fenced; of positions that are no LSNs: in what they count
+  Positions positions = Positions::lsn;
   double rows_per_second = 0;  // applied, over the last seconds
   uint64_t transactions = 0;
   uint64_t queryable_p50_us = 0;  // commit -> queryable, since start
@@ -81,6 +89,7 @@ struct CutEvent {
   std::string source;
   uint64_t cut = 0;
   uint64_t end_lsn = 0;
+  Positions positions = Positions::lsn;
   int64_t committed_at_micros = 0;  // of the cut's last transaction
   int64_t queryable_at_micros = 0;  // wall clock
   uint64_t rows = 0;

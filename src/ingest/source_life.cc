@@ -19,6 +19,16 @@ bool final(const Error& error) {
 
 }  // namespace
 
+std::function<void(const CutEvent&)> counting(Positions positions,
+                                              std::function<void(const CutEvent&)> on_cut) {
+  if (!on_cut) return on_cut;
+  return [positions, on_cut = std::move(on_cut)](const CutEvent& cut) {
+    CutEvent event = cut;
+    event.positions = positions;
+    on_cut(event);
+  };
+}
+
 SourceLife::~SourceLife() {
   stop();
 }

@@ -21,6 +21,10 @@
 
 namespace tidemark::ingest {
 
+// `on_cut`, told what the source's positions count. Nothing of nothing.
+std::function<void(const CutEvent&)> counting(Positions positions,
+                                              std::function<void(const CutEvent&)> on_cut);
+
 struct ApplierCounters;
 struct ReaderCounters;
 

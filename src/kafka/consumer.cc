@@ -1,18 +1,14 @@
 #include "kafka/consumer.h"
 
-#include "base/log.h"
+#include "kafka/client.h"
 #include "kafka/kafka_limits.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <librdkafka/rdkafka.h>
-#include <mutex>
 #include <regex>
 
 namespace tidemark::kafka {
 namespace {
-
-constexpr size_t error_text_bytes = 512;
 
 ErrorKind kind_of(rd_kafka_resp_err_t code) {
   switch (code) {
@@ -102,8 +98,7 @@ struct Consumer::Handle {
   rd_kafka_queue_t* queue = nullptr;
   GroupListener listener;
   std::optional<Error> listener_error;
-  mutable std::mutex mutex;
-  std::string trouble;
+  Complaints complaints;
 
   ~Handle() {
     if (queue != nullptr) rd_kafka_queue_destroy(queue);
@@ -112,22 +107,8 @@ struct Consumer::Handle {
     rd_kafka_destroy(client);
   }
 
-  void complain(std::string text) {
-    std::lock_guard lock(mutex);
-    trouble = std::move(text);
-  }
-
   static void on_error(rd_kafka_t* client, int code, const char* reason, void* opaque) {
-    auto* self = static_cast<Handle*>(opaque);
-    auto error = static_cast<rd_kafka_resp_err_t>(code);
-    char text[error_text_bytes] = {};
-    if (error == RD_KAFKA_RESP_ERR__FATAL) error = rd_kafka_fatal_error(client, text, sizeof text);
-    self->complain(fmt::format("{}: {}", rd_kafka_err2name(error), text[0] != 0 ? text : reason));
-  }
-
-  static void on_log(const rd_kafka_t*, int level, const char*, const char* text) {
-    constexpr int warning = 4;  // of syslog; what is below is the noise of reconnecting
-    if (level < warning) log::warn("Kafka client: {}", text);
+    complain(static_cast<Handle*>(opaque)->complaints, client, code, reason);
   }
 
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t event,
@@ -138,7 +119,7 @@ struct Consumer::Handle {
     bool cooperative = std::string_view(rd_kafka_rebalance_protocol(client)) == "COOPERATIVE";
     auto done = [&](rd_kafka_error_t* error) {
       if (error == nullptr) return;
-      self->complain(rd_kafka_error_string(error));
+      self->complaints.set(rd_kafka_error_string(error));
       rd_kafka_error_destroy(error);
     };
     if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
@@ -170,7 +151,6 @@ Consumer::~Consumer() = default;
 
 Result<Consumer> Consumer::open(const ConsumerOptions& options) {
   auto handle = std::make_unique<Handle>();
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
   std::map<std::string, std::string> settings = {
       {"bootstrap.servers", options.brokers},
       {"client.id", options.client},
@@ -189,25 +169,13 @@ Result<Consumer> Consumer::open(const ConsumerOptions& options) {
       {"topic.metadata.refresh.interval.ms", std::to_string(limits::metadata_every.count())},
       {"log.connection.close", "false"},
   };
-  for (const auto& [name, value] : options.settings) settings[name] = value.reveal();
-  char text[error_text_bytes] = {};
-  for (const auto& [name, value] : settings)
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
-      rd_kafka_conf_destroy(conf);
-      // librdkafka's text quotes the value, which may be a password.
-      return fail(ErrorKind::config,
-                  fmt::format("Kafka setting `{}` is unknown or cannot have this value", name),
-                  "librdkafka's CONFIGURATION.md lists its settings");
-    }
-  rd_kafka_conf_set_opaque(conf, handle.get());
-  rd_kafka_conf_set_error_cb(conf, Handle::on_error);
-  rd_kafka_conf_set_log_cb(conf, Handle::on_log);
-  rd_kafka_conf_set_rebalance_cb(conf, Handle::on_rebalance);
-  handle->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-  if (handle->client == nullptr) {
-    rd_kafka_conf_destroy(conf);
-    return fail(ErrorKind::config, fmt::format("Kafka client: {}", text));
-  }
+  handle->client =
+      TRY(open_client(RD_KAFKA_CONSUMER, std::move(settings), options.settings, [&](rd_kafka_conf_t* conf) {
+        rd_kafka_conf_set_opaque(conf, handle.get());
+        rd_kafka_conf_set_error_cb(conf, Handle::on_error);
+        rd_kafka_conf_set_log_cb(conf, log_of_client);
+        rd_kafka_conf_set_rebalance_cb(conf, Handle::on_rebalance);
+      }));
   rd_kafka_poll_set_consumer(handle->client);
   handle->queue = rd_kafka_queue_get_consumer(handle->client);
   return Consumer(std::move(handle));
@@ -289,7 +257,7 @@ void Consumer::probe() {
                         static_cast<int>(limits::probe_timeout.count())) != RD_KAFKA_RESP_ERR_NO_ERROR)
     return;
   rd_kafka_metadata_destroy(metadata);
-  handle_->complain({});
+  handle_->complaints.clear();
 }
 
 Status Consumer::assign(const std::vector<Position>& positions) {
@@ -372,14 +340,14 @@ Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler)
     const rd_kafka_message_t& message = *messages[index];
     if (status) {
       if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        handle_->complain({});
+        handle_->complaints.clear();
         status = handler.message(view_of(message));
       } else if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (handler.end) handler.end({rd_kafka_topic_name(message.rkt), message.partition, message.offset});
       } else if (kind_of(message.err) != ErrorKind::dependency_down) {
         status = failed(message.err, "reading", rd_kafka_message_errstr(&message));
       } else {
-        handle_->complain(rd_kafka_message_errstr(&message));
+        handle_->complaints.set(rd_kafka_message_errstr(&message));
       }
     }
     rd_kafka_message_destroy(messages[index]);
@@ -397,8 +365,7 @@ void Consumer::commit(const std::vector<Position>& positions) {
 }
 
 std::string Consumer::trouble() const {
-  std::lock_guard lock(handle_->mutex);
-  return handle_->trouble;
+  return handle_->complaints.text();
 }
 
 }  // namespace tidemark::kafka

@@ -1,18 +1,15 @@
 #include "kafka/producer.h"
 
 #include "base/invariant.h"
-#include "base/log.h"
+#include "kafka/client.h"
 #include "kafka/producer_limits.h"
 
 #include <fmt/format.h>
 #include <functional>
-#include <librdkafka/rdkafka.h>
-#include <mutex>
 
 namespace tidemark::kafka {
 namespace {
 
-constexpr size_t error_text_bytes = 512;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -72,8 +69,7 @@ struct Producer::Handle {
   size_t queued = 0;  // since the last look at delivery reports
   // Of the first message that was not delivered; the callbacks run inside our own calls.
   std::optional<std::pair<rd_kafka_resp_err_t, std::string>> undelivered;
-  mutable std::mutex mutex;
-  std::string trouble;
+  Complaints complaints;
 
   ~Handle() {
     if (client == nullptr) return;
@@ -82,25 +78,8 @@ struct Producer::Handle {
     rd_kafka_destroy_flags(client, 0);
   }
 
-  void complain(std::string text) {
-    std::lock_guard lock(mutex);
-    trouble = std::move(text);
-  }
-  std::string complaint() const {
-    std::lock_guard lock(mutex);
-    return trouble;
-  }
-
   static void on_error(rd_kafka_t* client, int code, const char* reason, void* opaque) {
-    auto* self = static_cast<Handle*>(opaque);
-    auto error = static_cast<rd_kafka_resp_err_t>(code);
-    char text[error_text_bytes] = {};
-    if (error == RD_KAFKA_RESP_ERR__FATAL) error = rd_kafka_fatal_error(client, text, sizeof text);
-    self->complain(fmt::format("{}: {}", rd_kafka_err2name(error), text[0] != 0 ? text : reason));
-  }
-  static void on_log(const rd_kafka_t*, int level, const char*, const char* text) {
-    constexpr int warning = 4;  // of syslog; what is below is the noise of reconnecting
-    if (level < warning) log::warn("Kafka client: {}", text);
+    complain(static_cast<Handle*>(opaque)->complaints, client, code, reason);
   }
   static void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
     auto* self = static_cast<Handle*>(opaque);
@@ -111,7 +90,7 @@ struct Producer::Handle {
   Status delivered_so_far() {
     if (!undelivered) return {};
     fenced |= kind_of(undelivered->first) == ErrorKind::conflict;
-    return failed(undelivered->first, "publishing to " + undelivered->second, complaint());
+    return failed(undelivered->first, "publishing to " + undelivered->second, complaints.text());
   }
 
   // Calls `step` with the time it may take until it is done, fails for good, or the deadline passes.
@@ -135,7 +114,7 @@ struct Producer::Handle {
         return failed(code, doing, text);
       }
       if (stop) return fail(ErrorKind::cancelled, "stopped");
-      if (steady_clock::now() > end) return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, doing, complaint());
+      if (steady_clock::now() > end) return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, doing, complaints.text());
     }
   }
 };
@@ -148,7 +127,6 @@ Producer::~Producer() = default;
 Result<Producer> Producer::open(const ProducerOptions& options, const std::atomic<bool>& stop) {
   auto handle = std::make_unique<Handle>(stop);
   handle->transactional = !options.transactional_id.empty();
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
   std::map<std::string, std::string> settings = {
       {"bootstrap.servers", options.brokers},
       {"client.id", options.client},
@@ -166,25 +144,13 @@ Result<Producer> Producer::open(const ProducerOptions& options, const std::atomi
     settings["transactional.id"] = options.transactional_id;
     settings["transaction.timeout.ms"] = std::to_string(limits::transaction_age_max.count());
   }
-  for (const auto& [name, value] : options.settings) settings[name] = value.reveal();
-  char text[error_text_bytes] = {};
-  for (const auto& [name, value] : settings)
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
-      rd_kafka_conf_destroy(conf);
-      // librdkafka's text quotes the value, which may be a password.
-      return fail(ErrorKind::config,
-                  fmt::format("Kafka setting `{}` is unknown or cannot have this value", name),
-                  "librdkafka's CONFIGURATION.md lists its settings");
-    }
-  rd_kafka_conf_set_opaque(conf, handle.get());
-  rd_kafka_conf_set_error_cb(conf, Handle::on_error);
-  rd_kafka_conf_set_log_cb(conf, Handle::on_log);
-  rd_kafka_conf_set_dr_msg_cb(conf, Handle::on_delivery);
-  handle->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-  if (handle->client == nullptr) {
-    rd_kafka_conf_destroy(conf);
-    return fail(ErrorKind::config, fmt::format("Kafka client: {}", text));
-  }
+  handle->client =
+      TRY(open_client(RD_KAFKA_PRODUCER, std::move(settings), options.settings, [&](rd_kafka_conf_t* conf) {
+        rd_kafka_conf_set_opaque(conf, handle.get());
+        rd_kafka_conf_set_error_cb(conf, Handle::on_error);
+        rd_kafka_conf_set_log_cb(conf, log_of_client);
+        rd_kafka_conf_set_dr_msg_cb(conf, Handle::on_delivery);
+      }));
   return Producer(std::move(handle));
 }
 
@@ -233,12 +199,13 @@ Status Producer::send(const OutgoingMessage& message) {
     headers = nullptr;
     if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
       TRY_VOID(handle_->delivered_so_far());
-      return failed(code, "publishing to " + topic, handle_->complaint());
+      return failed(code, "publishing to " + topic, handle_->complaints.text());
     }
     auto now = steady_clock::now();
     if (end == steady_clock::time_point::max()) end = now + limits::send_wait_max;
     if (handle_->stop) return fail(ErrorKind::cancelled, "stopped");
-    if (now > end) return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, "waiting for room", handle_->complaint());
+    if (now > end)
+      return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, "waiting for room", handle_->complaints.text());
     // Sleeps until something is delivered.
     rd_kafka_poll(handle_->client, static_cast<int>(limits::send_wait_step.count()));
     TRY_VOID(handle_->delivered_so_far());
@@ -253,7 +220,7 @@ Status Producer::commit() {
     return rd_kafka_commit_transaction(handle_->client, wait);
   });
   if (done) {
-    handle_->complain({});
+    handle_->complaints.clear();
     return done;
   }
   ErrorKind kind = done.error().kind;
@@ -278,7 +245,7 @@ Status Producer::flush() {
     TRY_VOID(handle_->delivered_so_far());
     if (handle_->stop) return fail(ErrorKind::cancelled, "stopped");
     if (steady_clock::now() > end)
-      return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, "waiting for delivery", handle_->complaint());
+      return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, "waiting for delivery", handle_->complaints.text());
   }
   return handle_->delivered_so_far();
 }
@@ -288,7 +255,7 @@ bool Producer::fenced() const {
 }
 
 std::string Producer::trouble() const {
-  return handle_->complaint();
+  return handle_->complaints.text();
 }
 
 }  // namespace tidemark::kafka

@@ -1,15 +1,13 @@
 #include "kafka/topics.h"
 
+#include "kafka/client.h"
 #include "kafka/producer_limits.h"
 
 #include <fmt/format.h>
-#include <librdkafka/rdkafka.h>
 #include <memory>
 
 namespace tidemark::kafka {
 namespace {
-
-constexpr size_t error_text_bytes = 512;
 
 template <auto destroy>
 struct Destroy {
@@ -40,34 +38,16 @@ ErrorKind kind_of(rd_kafka_resp_err_t code) {
   }
 }
 
-Result<Client> open(const std::string& brokers, const std::map<std::string, Secret>& client_settings) {
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  std::map<std::string, std::string> settings = {{"bootstrap.servers", brokers},
-                                                 {"client.id", "tidemark"},
-                                                 {"reconnect.backoff.max.ms", "1000"},
-                                                 {"log_level", "3"}};
-  for (const auto& [name, value] : client_settings) settings[name] = value.reveal();
-  char text[error_text_bytes] = {};
-  for (const auto& [name, value] : settings)
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
-      rd_kafka_conf_destroy(conf);
-      return fail(ErrorKind::config,
-                  fmt::format("Kafka setting `{}` is unknown or cannot have this value", name),
-                  "librdkafka's CONFIGURATION.md lists its settings");
-    }
-  Client client(rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text));
-  if (client == nullptr) {
-    rd_kafka_conf_destroy(conf);
-    return fail(ErrorKind::config, fmt::format("Kafka client: {}", text));
-  }
-  return client;
-}
-
 }  // namespace
 
 Status create_topics(const std::string& brokers, const std::map<std::string, Secret>& client_settings,
                      const std::vector<NewTopic>& topics) {
-  Client client = TRY(open(brokers, client_settings));
+  Client client(TRY(open_client(RD_KAFKA_PRODUCER,
+                                {{"bootstrap.servers", brokers},
+                                 {"client.id", "tidemark"},
+                                 {"reconnect.backoff.max.ms", "1000"},
+                                 {"log_level", "3"}},
+                                client_settings, nullptr)));
   std::vector<Topic> owned;
   std::vector<rd_kafka_NewTopic_t*> wanted;
   char text[error_text_bytes] = {};

@@ -15,16 +15,31 @@ double milliseconds(uint64_t micros) {
   return std::round(static_cast<double>(micros)) / 1000.0;
 }
 
-json::object ladder_text(const ingest::Ladder& ladder) {
-  return {{"server", postgres::format_lsn(ladder.server)},
-          {"received", postgres::format_lsn(ladder.received)},
-          {"cut", postgres::format_lsn(ladder.cut)},
-          {"queryable", postgres::format_lsn(ladder.queryable)},
-          {"fenced", postgres::format_lsn(ladder.fenced)},
-          {"acknowledged", postgres::format_lsn(ladder.acknowledged)}};
+std::string position_text(ingest::Positions positions, uint64_t position) {
+  return positions == ingest::Positions::lsn ? postgres::format_lsn(position) : std::to_string(position);
 }
 
-// Bytes behind the server's head: what can be drawn.
+const char* positions_name(ingest::Positions positions) {
+  switch (positions) {
+    case ingest::Positions::lsn:
+      return "lsn";
+    case ingest::Positions::messages:
+      return "messages";
+    case ingest::Positions::runs:
+      return "runs";
+  }
+  return "lsn";
+}
+
+json::object ladder_text(const ingest::SourceStatus& source) {
+  auto text = [&](uint64_t position) { return position_text(source.positions, position); };
+  const ingest::Ladder& ladder = source.ladder;
+  return {{"server", text(ladder.server)}, {"received", text(ladder.received)},
+          {"cut", text(ladder.cut)},       {"queryable", text(ladder.queryable)},
+          {"fenced", text(ladder.fenced)}, {"acknowledged", text(ladder.acknowledged)}};
+}
+
+// How far behind the server's head: what can be drawn.
 json::object ladder_behind(const ingest::Ladder& ladder) {
   const auto behind = [&](uint64_t position) {
     return ladder.server > position ? ladder.server - position : 0;
@@ -78,7 +93,8 @@ json::object source_object(const ingest::SourceStatus& source) {
        {{"p50", milliseconds(source.queryable_p50_us)},
         {"p99", milliseconds(source.queryable_p99_us)},
         {"max", milliseconds(source.queryable_max_us)}}},
-      {"ladder", ladder_text(source.ladder)},
+      {"positions", positions_name(source.positions)},
+      {"ladder", ladder_text(source)},
       {"behind_bytes", ladder_behind(source.ladder)},
       {"tables", std::move(tables)}};
   if (source.intake) object["intake"] = intake_object(*source.intake);
@@ -244,7 +260,7 @@ AsOf as_of(const ingest::PipelineStatus& pipeline) {
       result.commit_micros = source.as_of_micros;
     result.lag_ms = std::max(result.lag_ms, source.lag_ms);
     sources[source.source] = {
-        {"lsn", postgres::format_lsn(source.ladder.fenced)},
+        {"lsn", position_text(source.positions, source.ladder.fenced)},
         {"cut", source.last_cut},
         {"as_of_ms", milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))}};
   }
@@ -260,7 +276,7 @@ std::string cut_document(const ingest::CutEvent& cut) {
   return json::serialize(
       json::object{{"source", cut.source},
                    {"cut", cut.cut},
-                   {"end_lsn", postgres::format_lsn(cut.end_lsn)},
+                   {"end_lsn", position_text(cut.positions, cut.end_lsn)},
                    {"committed_at_ms", static_cast<double>(cut.committed_at_micros) / 1000.0},
                    {"queryable_at_ms", static_cast<double>(cut.queryable_at_micros) / 1000.0},
                    {"rows", cut.rows},

@@ -2,50 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Connect } from '../harness/connect.mjs';
-import { Kafka } from '../harness/kafka.mjs';
+import { caught_up, kafka_world } from '../harness/kafka_world.mjs';
 import { eventually } from '../harness/process.mjs';
 import { random_numbers } from '../harness/random.mjs';
-import { make_world } from '../harness/world.mjs';
-
-async function kafka_world(t, name) {
-  // Registered first, so that it runs before the world looks whether everything is gone.
-  let world;
-  t.after(async () => {
-    await Promise.allSettled([world?.connect?.stop('SIGKILL'), world?.kafka?.stop('SIGKILL'), world?.project?.up_child?.end({ signal: 'SIGKILL' })]);
-  });
-  world = await make_world(t, name, { pack: null, database: 'shop' });
-  world.kafka = await Kafka.start(world.directory);
-  world.project.environment.BROKERS = world.kafka.brokers;
-  return world;
-}
-
-// Everything the brokers have is fenced: asked by the total of the topics' ends, which kcat reports.
-async function caught_up(world, name, topics) {
-  let total = 0;
-  for (const topic of topics) {
-    const answer = await world.kafka.kcat(['-Q', '-t', `${topic}:0:-1`]);
-    total += Number(/offset (\d+)/.exec(answer)[1]);
-  }
-  await eventually(
-    'everything in the topics is fenced',
-    async (seen) => {
-      if (!world.project.up_child.running) throw Object.assign(new Error(`tidemark up ended\n${world.project.log_tail()}`), { final: true });
-      const source = (await world.project.status()).sources.find((one) => one.source === name);
-      seen(JSON.stringify(source));
-      return source.state === 'streaming' && position(source.ladder.fenced) >= total;
-    },
-    { deadline_ms: 90_000 },
-  ).catch((error) => {
-    throw new Error(`${error.message}\n${world.project.log_tail()}`);
-  });
-}
-
-// A position is shown as an LSN is.
-function position(text) {
-  if (typeof text === 'number') return text;
-  const [high, low] = String(text).split('/');
-  return low === undefined ? Number(high) : parseInt(high, 16) * 2 ** 32 + parseInt(low, 16);
-}
 
 test('plain JSON with poison, tombstones and a log, through kcat', { timeout: 300_000 }, async (t) => {
   const world = await kafka_world(t, 'kafka-json');

@@ -81,6 +81,7 @@ export interface SourceStatus {
   as_of_ms: number;
   lag_ms: number;
   lag_bytes: number;
+  positions: 'lsn' | 'messages' | 'runs';
   rows_per_second: number;
   transactions: number;
   last_cut: number;
