@@ -210,7 +210,7 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   TableCounters& counters = *tables_.at(&table);
   if (part.truncate) return send_truncate(part, token);
   // On a cluster: rows that were written down before they were sent are sent as they were.
-  bool crosses = TRY(takes_from_other_shard(pool_, part));
+  bool crosses = TRY(takes_from_other_shard(pool_, part, policy_, stop_));
   if (crosses && plan == Plan::written)
     if (auto held = TRY(held_rows(pool_, token, policy_, stop_))) {
       TRY_VOID(insert(table.target(), *held, token));
