@@ -144,7 +144,7 @@ test('two sinks on a warehouse of two shards', { timeout: 900_000 }, async (t) =
          UPDATE customers SET name = 'renamed ${rounds}' WHERE id = ${integer(0, 49)};
          UPDATE customers SET id = id + 1000 WHERE id = ${integer(0, 49)} AND ${rounds} % 10 = 0;
          INSERT INTO visits SELECT ${1000 * (rounds + 1)} + i, ${rounds} % 7 FROM generate_series(1, ${integer(1, 20)}) i;
-         ${integer(0, 11) === 0 ? `BEGIN; INSERT INTO visits VALUES (-${rounds} - 1, 3); TRUNCATE visits; INSERT INTO visits VALUES (-${rounds} - 2, 4); COMMIT;` : `UPDATE visits SET page = page + 1 WHERE id % 5 = ${integer(0, 4)};`}
+         ${integer(0, 11) === 0 ? `BEGIN; INSERT INTO visits VALUES (-2 * ${rounds} - 1, 3); TRUNCATE visits; INSERT INTO visits VALUES (-2 * ${rounds} - 2, 4); COMMIT;` : `UPDATE visits SET page = page + 1 WHERE id % 5 = ${integer(0, 4)};`}
          DELETE FROM visits WHERE id % 10 = ${integer(0, 9)};
          UPDATE notes SET changes = changes + 1 WHERE id % 8 = ${integer(0, 7)};
          UPDATE notes SET body = repeat(md5('${rounds}'), ${integer(80, 120)}) WHERE id = ${integer(1, 40)};
