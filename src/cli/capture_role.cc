@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/signals.h"
+#include "cli/start_patience.h"
 #include "config/kafka_output.h"
 #include "ingest/capture_pipeline.h"
 
@@ -32,9 +33,16 @@ Status run_capture(const config::Project& project, bool recopy) {
                 "add sources/<name>.yaml with `postgres:`");
   std::vector<std::unique_ptr<ingest::CapturePipeline>> pipelines;
   for (const auto& source : project.sources) {
-    pipelines.push_back(std::make_unique<ingest::CapturePipeline>(
-        ingest::CaptureOptions{.source = source, .output = *output, .recopy = recopy}, system_clock()));
-    TRY_VOID(pipelines.back()->prepare());
+    StartPatience patience;
+    while (true) {
+      auto pipeline = std::make_unique<ingest::CapturePipeline>(
+          ingest::CaptureOptions{.source = source, .output = *output, .recopy = recopy}, system_clock());
+      Status prepared = pipeline->prepare();
+      if (!prepared && patience.again_after(prepared.error())) continue;
+      TRY_VOID(std::move(prepared));
+      pipelines.push_back(std::move(pipeline));
+      break;
+    }
     for (const auto& warning : pipelines.back()->warnings()) log::warn("source {}: {}", source.name, warning);
   }
   for (auto& pipeline : pipelines) pipeline->start();

@@ -14,6 +14,7 @@
 #include "cli/served_models.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
+#include "cli/start_patience.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/client_pool.h"
 #include "clickhouse/cluster.h"
@@ -119,16 +120,20 @@ struct RunningProject::State {
       reader = embedded->endpoint(clickhouse::Account::reader);
       log::info("warehouse: embedded ClickHouse {} on port {}", embedded->version(), embedded->http_port());
     } else {
-      endpoint = TRY(remote_endpoint(*project.warehouse.remote()));
+      TRY_VOID(with_servers([this]() -> Status {
+        endpoint = TRY(remote_endpoint(*project.warehouse.remote()));
+        return {};
+      }));
       reader = endpoint;
       log::info("warehouse: {}", endpoint.base_url());
-      if (endpoint.cluster) TRY_VOID(join_cluster());
+      if (endpoint.cluster) TRY_VOID(with_servers([this] { return join_cluster(); }));
     }
     size_t connections = warehouse_connections;
     for (const auto& source : project.kafka_sources)
       if (source.slots > 1) connections += connections_a_slot * source.slots;
+    if (endpoint.cluster) endpoint.cluster->allow_connections(connections);
     pool = std::make_unique<clickhouse::ClientPool>(endpoint, connections);
-    return with_warehouse([this] { return pool->lease()->ping(std::chrono::seconds(10)); });
+    return with_servers([this] { return pool->lease()->ping(std::chrono::seconds(10)); });
   }
 
   Status join_cluster() {
@@ -220,16 +225,23 @@ struct RunningProject::State {
     return files;
   }
 
-  // Before capture starts nothing else repeats what a dying ClickHouse took with it. Each step may be done
-  // again from its beginning; it is, when the warehouse died under it.
-  Status with_warehouse(const std::function<Status()>& step) {
-    for (int attempt = 1;; ++attempt) {
+  // Before capture starts nothing else repeats what a server that went away took with it. Each step may be
+  // done again from its beginning; it is, when the embedded warehouse died under it, or something of the
+  // user's own does not answer.
+  Status with_servers(const std::function<Status()>& step) {
+    StartPatience patience;
+    for (int deaths = 0;;) {
       uint64_t restarts = embedded ? embedded->restarts() : 0;
       Status done = step();
-      if (done || !embedded || attempt == limits::start_step_attempts) return done;
+      if (done) return done;
       // Dead, or dead and back already.
-      bool died = embedded->restarts() != restarts || !pool->lease()->ping(std::chrono::seconds(1));
-      if (!died) return done;
+      bool died =
+          embedded && (embedded->restarts() != restarts || !pool->lease()->ping(std::chrono::seconds(1)));
+      if (!died) {
+        if (!patience.again_after(done.error())) return done;
+        continue;
+      }
+      if (++deaths == limits::start_step_attempts) return done;
       log::warn("the warehouse went away while starting, trying again: {}", done.error().message);
       int64_t deadline = system_clock().monotonic_micros() + limits::start_warehouse_wait_us;
       while (!pool->lease()->ping(std::chrono::seconds(1))) {
@@ -499,13 +511,14 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.open_warehouse(options));
   state.make_segments();
   state.make_refreshes();
-  TRY_VOID(state.with_warehouse([&] { return state.prepare_sources(options); }));
+  TRY_VOID(state.with_servers([&] { return state.prepare_sources(options); }));
   if (SourcePipelines::shared(state.project)) state.models.share_stores();
-  TRY_VOID(state.with_warehouse([&] { return state.deploy_models(options); }));
-  if (SourcePipelines::shared(state.project)) TRY_VOID(state.widen_windows());
-  TRY_VOID(state.with_warehouse([&] { return state.segments->start(state.project); }));
+  TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
+  if (SourcePipelines::shared(state.project))
+    TRY_VOID(state.with_servers([&] { return state.widen_windows(); }));
+  TRY_VOID(state.with_servers([&] { return state.segments->start(state.project); }));
   state.make_desk();
-  TRY_VOID(state.with_warehouse([&] { return state.prepare_deliveries(); }));
+  TRY_VOID(state.with_servers([&] { return state.prepare_deliveries(); }));
   TRY_VOID(state.start_page());
   state.pipelines.start();
   state.watch->start();

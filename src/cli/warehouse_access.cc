@@ -76,10 +76,6 @@ Status refuse_on_cluster(const config::Project& project) {
     if (source.mode == config::PostgresSource::Mode::batch)
       return refuse(fmt::format("source {} is read in batches, which is not supported", source.name),
                     "set mode: cdc, or leave warehouse.cluster out");
-  for (const auto& source : project.kafka_sources)
-    if (source.slots > 1)
-      return refuse(fmt::format("source {} has slots, which are not supported", source.name),
-                    "set slots: 1 and run one process, or leave warehouse.cluster out");
   if (!project.event_sources.empty())
     return refuse(
         fmt::format("source {} takes events, which is not supported", project.event_sources.front().name),

@@ -14,6 +14,12 @@ ClientPool::Lease ClientPool::lease() {
   return {this, std::move(client)};
 }
 
+void ClientPool::grow(size_t size) {
+  std::lock_guard lock(mutex_);
+  size_ = std::max(size_, size);
+  returned_.notify_all();
+}
+
 ClientPool::Lease::~Lease() {
   if (pool_ != nullptr) pool_->give_back(std::move(client_));
 }

@@ -38,6 +38,8 @@ class ClientPool {
   };
 
   Lease lease();
+  // Lends as many as this from now on, if that is more.
+  void grow(size_t size);
   const Endpoint& endpoint() const { return endpoint_; }
 
   // For single calls.

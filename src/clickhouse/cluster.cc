@@ -159,6 +159,7 @@ Status Cluster::claim() {
                               initiator_.base_url(), others.columns[0].text(0)),
                   "rows are not moved to the shards: begin with a cluster that has no database bronze and "
                   "tidemark (docs/CLUSTER.md), or leave warehouse.cluster out");
+    TRY_VOID(refuse_other_initiator());
   }
   for (size_t index = 0; index < shards(); ++index) {
     auto lease = shard(index).lease();
@@ -181,6 +182,23 @@ Status Cluster::claim() {
   return {};
 }
 
+// What was fenced is known to the initiator alone: another one would begin anew, over rows that are there.
+Status Cluster::refuse_other_initiator() {
+  Client client(initiator_);
+  for (size_t index = 0; index < shards(); ++index) {
+    Block tables = TRY(shard(index).query("SELECT any(name) FROM system.tables WHERE database = " +
+                                          quote_string(shard_database("bronze")) + " HAVING count() > 0"));
+    // Another process of the project may have been here first.
+    if (tables.rows() == 0 || TRY(table_exists(client, "tidemark", "cluster"))) continue;
+    return fail(
+        ErrorKind::conflict,
+        fmt::format("{} has rows of {}, and {} knows nothing of them", where(index, shard(index).endpoint()),
+                    tables.columns[0].text(0), initiator_.base_url()),
+        "set warehouse.url to the server it was when they were written; or begin with an empty cluster");
+  }
+  return {};
+}
+
 Status Cluster::refuse_cluster_of(Client& client) {
   if (!TRY(table_exists(client, "tidemark", "cluster"))) return {};
   Block known = TRY(
@@ -190,6 +208,10 @@ Status Cluster::refuse_cluster_of(Client& client) {
               fmt::format("this warehouse lies on the {} shards of cluster {}",
                           known.columns[1].get<uint64_t>(0), known.columns[0].text(0)),
               fmt::format("set warehouse.cluster: {}", known.columns[0].text(0)));
+}
+
+void Cluster::allow_connections(size_t count) {
+  for (auto& pool : pools_) pool->grow(count);
 }
 
 Result<std::string> Cluster::describe(size_t index) {

@@ -36,7 +36,7 @@ class Cluster {
                                                const std::vector<std::string>& urls);
 
   // Writes down how many shards there are and which is which. Errors: conflict, when the warehouse was made
-  // on one server.
+  // on one server, or through another initiator.
   Status claim();
   // For a server without `cluster`. Errors: conflict, when the warehouse was made on one.
   static Status refuse_cluster_of(Client& client);
@@ -45,6 +45,8 @@ class Cluster {
   const std::string& name() const { return layout_.cluster; }
   bool replicated() const { return layout_.replicated; }
   ClientPool& shard(size_t index) { return *pools_[index]; }
+  // So many connections to each shard at once, if that is more than there may be.
+  void allow_connections(size_t count);
   // "http://a:8123: ClickHouse 26.7.2.1", for doctor.
   Result<std::string> describe(size_t index);
 
@@ -73,6 +75,7 @@ class Cluster {
   static Result<std::shared_ptr<Cluster>> look(const Endpoint& initiator, const std::string& name,
                                                const std::vector<std::string>& urls);
   Status check_places();
+  Status refuse_other_initiator();
   Status check_each_other();
   Result<Catalog> catalog();
   Status on_every_shard(const std::function<Status(size_t)>& action);

@@ -15,6 +15,9 @@ using Where = ClusterStep::Where;
 
 constexpr std::string_view suffix = "_shard";
 constexpr std::string_view snapshot_prefix = "snapshot_";
+// Replicated tables forget tokens by age, too, and after an hour unless they are told otherwise: a cut that a
+// crash interrupted is sent again when somebody has started the project, which may take days.
+constexpr int window_seconds = 30 * 24 * 3600;
 
 // Tables of these databases are shown to everybody by name, and every one of them is Tidemark's.
 bool mirrored(const std::string& database, const std::string& table) {
@@ -132,7 +135,10 @@ class Statement {
     edits[word.offset] = {end - word.offset, replicated_engine(word.name, arguments)};
     for (size_t index = engine; index < tokens_.size(); ++index)
       if (tokens_[index].keyword("non_replicated_deduplication_window"))
-        edits[tokens_[index].offset] = {tokens_[index].text.size(), "replicated_deduplication_window"};
+        edits[tokens_[index].offset] = {
+            tokens_[index].text.size(),
+            fmt::format("replicated_deduplication_window_seconds = {}, replicated_deduplication_window",
+                        window_seconds)};
   }
 
   Result<std::optional<Steps>> table() {

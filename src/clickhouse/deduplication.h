@@ -10,7 +10,8 @@
 
 namespace tidemark::clickhouse {
 
-// Tables of these databases that remember fewer blocks than this, and some, remember as many from now on.
+// Tables of these databases that remember fewer blocks than this, and some, remember as many from now on; on
+// a cluster also those of the shards, where tokens are looked up.
 Status widen_deduplication(Client& client, const std::set<std::string>& databases, size_t blocks);
 
 }  // namespace tidemark::clickhouse

@@ -1,5 +1,6 @@
 #include "ingest/applier.h"
 
+#include "base/cut_number.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "clickhouse/schema.h"
@@ -213,7 +214,7 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   TableCounters& counters = *tables_.at(&table);
   if (part.truncate) return send_truncate(part, token);
   // On a cluster: rows that were written down before they were sent are sent as they were.
-  bool crosses = TRY(takes_from_other_shard(pool_, part));
+  bool crosses = TRY(takes_from_other_shard(pool_, part, policy_, stop_));
   if (crosses && plan == Plan::written)
     if (auto held = TRY(held_rows(pool_, token, policy_, stop_))) {
       TRY_VOID(insert(table.target(), *held, token));
@@ -302,6 +303,10 @@ Status Applier::send_truncate(const Part& part, const std::string& token) {
                                  part.truncate_committed_at, part.cut);
   std::vector<std::string> all;
   for (const auto& column : table.source.columns) all.push_back(column.name);
+  std::string older = fmt::format("_version < {}", version);
+  if (part.truncate_own_rows)
+    older += fmt::format(" AND _cut >= {} AND _cut < {}", first_cut_of_stream(part.cut),
+                         first_cut_of_stream(part.cut) + cuts_a_stream);
   std::string columns = clickhouse::quote_list(all);
   std::string key = clickhouse::quote_list(table.key_names());
   clickhouse::QueryOptions options;
@@ -317,22 +322,24 @@ Status Applier::send_truncate(const Part& part, const std::string& token) {
           ErrorKind::unsupported,
           fmt::format("{} was truncated, and it is an append-only log that models add up", table.display()),
           "give the table a primary key, or do not truncate it");
-    return run(fmt::format("ALTER TABLE {} DELETE WHERE _version < {} SETTINGS mutations_sync = 1",
-                           table.target(), version));
+    return run(
+        fmt::format("ALTER TABLE {} DELETE WHERE {} SETTINGS mutations_sync = 1", table.target(), older));
   }
   if (table.has_changes) {
     options.settings = clickhouse::exactly_once_settings(token + ":changes");
     options.settings["max_threads"] = "1";
+    // Blocks are counted off behind the sort, whatever other rows the table has then.
+    options.settings["optimize_read_in_order"] = "0";
     TRY_VOID(run(fmt::format(
         "INSERT INTO {} ({}, _sign, _op, _version, _committed_at, _cut) SELECT {}, -1, 'truncate', {} "
-        "FROM {} FINAL WHERE _deleted = 0 AND _version < {} ORDER BY {}",
-        table.target("__changes"), columns, columns, tail, table.target(), version, key)));
+        "FROM {} FINAL WHERE _deleted = 0 AND {} ORDER BY {}",
+        table.target("__changes"), columns, columns, tail, table.target(), older, key)));
     options.settings.clear();
   }
   return run(fmt::format(
       "INSERT INTO {} ({}, _deleted, _version, _committed_at, _cut) SELECT {}, 1, {} FROM {} FINAL "
-      "WHERE _deleted = 0 AND _version < {}",
-      table.target(), key, key, tail, table.target(), version));
+      "WHERE _deleted = 0 AND {}",
+      table.target(), key, key, tail, table.target(), older));
 }
 
 }  // namespace tidemark::ingest

@@ -232,7 +232,8 @@ Status KafkaPipeline::stream(uint16_t epoch) {
                          .places = TRY(KafkaPlaces::parse(fenced->places)),
                          .planned = planned,
                          .decoder = decoder_options(options_.source),
-                         .slot = options_.slot};
+                         .slot = options_.slot,
+                         .truncates = options_.truncates};
   if (planned) start.planned_places = TRY(KafkaPlaces::parse(planned->places));
   {
     auto consumer = TRY(open());

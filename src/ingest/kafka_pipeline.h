@@ -28,6 +28,7 @@ struct KafkaPipelineOptions {
   std::function<bool()> leased;
   // With slots: asked while others are waited for.
   std::function<bool()> stopped;
+  const KafkaTruncates* truncates = nullptr;  // with slots; must outlive the pipeline
 };
 
 class KafkaPipeline final : public SourcePipeline {
@@ -49,6 +50,8 @@ class KafkaPipeline final : public SourcePipeline {
   Status prepare_change_rows(const std::set<std::string>& tables) override;
   void begin_change_rows(const std::set<std::string>& tables) override;
 
+  // Of prepare(); does not change afterwards but for change rows.
+  const KafkaTables& tables() const { return tables_; }
   // The slot is not ours any more: nothing is finished.
   void stop_at_once();
   // Begins the first life of the source, or a new one, of all its slots, when there is none or it was asked

@@ -16,6 +16,7 @@ KafkaReader::KafkaReader(KafkaReaderStart start, const KafkaTables& tables,
                          ReaderCounters& read, const Clock& clock, const std::atomic<bool>& stop)
     : source_(start.slot.stream(start.source)),
       slot_(start.slot),
+      truncates_(start.truncates),
       epoch_(start.epoch),
       format_(start.decoder.format),
       fenced_(std::move(start.fenced)),
@@ -56,6 +57,7 @@ Status KafkaReader::replay(kafka::Consumer& consumer) {
     if (ends()) return fail(ErrorKind::cancelled, "stopped");
     TRY_VOID(consumer.poll(limits::kafka_wait, handler));
   }
+  replay_truncates();
   replaying_ = false;
   places_.partitions = planned_places_.partitions;
   planned_.reset();
@@ -72,6 +74,7 @@ Status KafkaReader::run(kafka::Consumer& consumer, const std::function<Result<bo
                                    .end = [this](const kafka::Position& position) { take_end(position); }};
   while (!ends()) {
     TRY_VOID(consumer.poll(patience(), handler));
+    TRY_VOID(follow_truncates());
     TRY_VOID(close_if_due());
     commit(consumer);
     if (TRY(look_around())) return {};
@@ -209,11 +212,12 @@ Status KafkaReader::take_rows(Lane& lane, const kafka::Message& message, const D
 // Everything before it is in a cut before, so that the order within the cut does not matter.
 Status KafkaReader::take_truncate(Lane& lane, const kafka::Message& message, const Decoded& decoded,
                                   KafkaPlace& place) {
-  // Its rows come through partitions of other slots, too.
-  if (slot_.shared())
+  bool by_lsn = ordered_by_lsn(format_, decoded, place.marks);
+  if (slot_.shared() && (!by_lsn || decoded.lsn == 0))
     return fail(
         ErrorKind::unsupported,
-        fmt::format("{} was emptied (TRUNCATE), which a source with slots cannot follow",
+        fmt::format("{} was emptied (TRUNCATE), and without LSNs nobody knows which rows of the other slots "
+                    "are older",
                     lane.table->display()),
         "write `slots: 1` and read all again with: tidemark up --recopy; or empty tables with DELETE");
   if (open_rows_ > 0 && !replaying_) {
@@ -221,19 +225,58 @@ Status KafkaReader::take_truncate(Lane& lane, const kafka::Message& message, con
     moved_ = true;
     return take_truncate(lane, message, decoded, place);
   }
-  Version version = version_of(epoch_, decoded, ordered_by_lsn(format_, decoded, place.marks), message.offset,
-                               message.partition, 0, place.marks);
+  begin_truncate(lane, version_of(epoch_, decoded, by_lsn, message.offset, message.partition, 0, place.marks),
+                 decoded.committed_at > 0 ? decoded.committed_at : clock_.wall_micros());
+  place.offset = message.offset + 1;
+  return replaying_ ? Status() : close(Plan::needed);
+}
+
+void KafkaReader::begin_truncate(Lane& lane, Version version, int64_t committed_at) {
   lane.part = std::make_unique<Part>();
   lane.part->table = lane.table;
   lane.part->cut = cut_number_;
   lane.part->truncate = true;
   lane.part->truncate_version = version;
-  lane.part->truncate_committed_at = decoded.committed_at > 0 ? decoded.committed_at : clock_.wall_micros();
-  places_.truncated[lane.table->name] = std::max(places_.truncated[lane.table->name], version);
-  committed_at_ = std::max(committed_at_, lane.part->truncate_committed_at);
+  lane.part->truncate_committed_at = committed_at;
+  lane.part->truncate_own_rows = slot_.shared();
+  Version& known = places_.truncated[lane.table->name];
+  known = std::max(known, version);
+  committed_at_ = std::max(committed_at_, committed_at);
   ++open_rows_;
-  place.offset = message.offset + 1;
-  return replaying_ ? Status() : close(Plan::needed);
+}
+
+bool KafkaReader::reads(const Lane& lane, const KafkaPlaces& places) const {
+  return std::any_of(places.partitions.begin(), places.partitions.end(), [&](const auto& entry) {
+    auto routed = lane_of_.find(entry.first.first);
+    return routed != lane_of_.end() && routed->second == &lane;
+  });
+}
+
+// Those whose messages came through other slots, each in a cut of its own.
+Status KafkaReader::follow_truncates() {
+  if (truncates_ == nullptr || !halves_.empty()) return {};
+  for (const auto& [table, truncate] : truncates_->newest())
+    for (auto& lane : lanes_) {
+      if (lane->table->name != table) continue;
+      auto known = places_.truncated.find(table);
+      if (known != places_.truncated.end() && known->second >= truncate.version) continue;
+      if (!reads(*lane, places_)) continue;
+      if (open_rows_ > 0) TRY_VOID(close(plan_of_open_rows()));
+      begin_truncate(*lane, truncate.version, truncate.committed_at);
+      TRY_VOID(close(Plan::needed));
+    }
+  return {};
+}
+
+// The plan knows of a TRUNCATE that no message of ours told.
+void KafkaReader::replay_truncates() {
+  for (const auto& [table, version] : planned_places_.truncated)
+    for (auto& lane : lanes_) {
+      if (lane->table->name != table || !reads(*lane, planned_places_)) continue;
+      auto known = places_.truncated.find(table);
+      if (known == places_.truncated.end() || known->second < version)
+        begin_truncate(*lane, version, planned_->committed_at);
+    }
 }
 
 Status KafkaReader::refuse(Lane& lane, const kafka::Message& message, const Decoded& decoded) {

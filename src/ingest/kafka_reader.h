@@ -16,6 +16,7 @@
 #include "ingest/kafka_fences.h"
 #include "ingest/kafka_slot.h"
 #include "ingest/kafka_tables.h"
+#include "ingest/kafka_truncates.h"
 #include "ingest/stream_reader.h"
 
 namespace tidemark::ingest {
@@ -29,6 +30,7 @@ struct KafkaReaderStart {
   KafkaPlaces planned_places;
   kafka::DecoderOptions decoder;
   KafkaSlot slot;
+  const KafkaTruncates* truncates = nullptr;  // with slots: of all of them
 };
 
 class KafkaReader {
@@ -66,6 +68,10 @@ class KafkaReader {
                    KafkaPlace& place);
   Status take_truncate(Lane& lane, const kafka::Message& message, const kafka::Decoded& decoded,
                        KafkaPlace& place);
+  void begin_truncate(Lane& lane, Version version, int64_t committed_at);
+  Status follow_truncates();
+  void replay_truncates();
+  bool reads(const Lane& lane, const KafkaPlaces& places) const;
   Status refuse(Lane& lane, const kafka::Message& message, const kafka::Decoded& decoded);
   Status flush_refused();
   Part& part_of(Lane& lane);
@@ -80,6 +86,7 @@ class KafkaReader {
 
   std::string source_;  // with the slot
   KafkaSlot slot_;
+  const KafkaTruncates* truncates_;
   uint16_t epoch_;
   kafka::Format format_;
   CutRecord fenced_;

@@ -197,6 +197,7 @@ KafkaPipelineOptions KafkaSlotsPipeline::slot_options(uint32_t slot) {
   KafkaPipelineOptions options = options_;
   options.recopy = false;
   options.slot.number = slot;
+  options.truncates = &truncates_;
   options.leased = [this, slot] { return lease_->valid(slot); };
   return options;
 }
@@ -288,6 +289,8 @@ Status KafkaSlotsPipeline::watch() {
       bool cut = watched.fence.cut != 0 && watched.fence.cut != fence.cut;
       KafkaPlaces places = TRY(KafkaPlaces::parse(fence.places));
       for (const auto& [partition, place] : places.partitions) all.partitions[partition] = place;
+      for (const auto& [table, version] : places.truncated)
+        truncates_.saw(table, {.version = version, .committed_at = fence.committed_at});
       watched.places = std::move(places);
       watched.fence = std::move(fence);
       if (!cut || pipelines_.contains(slot)) continue;
@@ -302,11 +305,27 @@ Status KafkaSlotsPipeline::watch() {
       for (const auto& table : template_->status().tables) event.tables.push_back(table.table);
       events.push_back(std::move(event));
     }
-    fences_.closed(all);
+    if (emptied_alike()) fences_.closed(all);
   }
   for (const auto& event : events)
     if (on_cut_) on_cut_(event);
   return {};
+}
+
+// Every TRUNCATE that one slot has fenced is fenced by all that read the table. Until then no fence is shown
+// that somebody asked for. Under mutex_.
+bool KafkaSlotsPipeline::emptied_alike() const {
+  const KafkaTables& tables = template_->tables();
+  for (const auto& [table, truncate] : truncates_.newest())
+    for (const auto& [slot, watched] : watched_) {
+      auto known = watched.places.truncated.find(table);
+      if (known != watched.places.truncated.end() && known->second >= truncate.version) continue;
+      for (const auto& [partition, place] : watched.places.partitions) {
+        auto routed = tables.table_of.find(partition.first);
+        if (routed != tables.table_of.end() && tables.tables[routed->second].name == table) return false;
+      }
+    }
+  return true;
 }
 
 // Of slots that others work on; our own know it.

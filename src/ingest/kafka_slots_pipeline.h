@@ -19,7 +19,7 @@
 //      the others need for that many blocks, would be heard again.
 //   5. Old images of changes are read before a cut's own rows are in. An owner before that reads them late
 //      makes change rows that are wrong, and that the token of the right ones keeps out.
-// Keyed models with several writers: models/runtime.h.
+// Keyed models with several writers: models/runtime.h. TRUNCATEs: kafka_truncates.h.
 //
 // One process at a time starts: it holds a lock (a lease of one slot), in which models are deployed and the
 // first epoch begins, until it has joined the others. It learns whether there are others from the group's
@@ -79,6 +79,7 @@ class KafkaSlotsPipeline final : public SourcePipeline {
   Status settle();
   void start_pipelines();
   void take_away(const std::set<uint32_t>& slots, bool lost);
+  bool emptied_alike() const;
   void watch_all();
   Status watch();
   Status look_at_ends(kafka::Consumer& consumer);
@@ -113,6 +114,7 @@ class KafkaSlotsPipeline final : public SourcePipeline {
   uint16_t epoch_ = 0;
   std::map<uint32_t, Watched> watched_;
   mutable KafkaFences fences_;
+  KafkaTruncates truncates_;
   bool joining_ = false;
   int64_t ends_at_ = 0, ends_took_ = 0;
   std::thread thread_, watching_;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "clickhouse/cluster.h"
 #include "clickhouse/schema.h"
 #include "kafka/connect_schema.h"
 #include "kafka/kafka_limits.h"
@@ -110,6 +111,10 @@ Result<std::optional<kafka::TableShape>> from_warehouse(clickhouse::ClientPool& 
   keyed = std::any_of(columns.begin(), columns.end(),
                       [](const auto& column) { return column.name == bookkeeping::deleted; });
   if (!keyed) return shape;
+  if (const auto& cluster = pool.endpoint().cluster) {  // the Distributed table has none
+    shape.key = TRY(cluster->key_of(name));
+    return shape;
+  }
   clickhouse::QueryOptions options;
   options.parameters = {{"table", name}};
   Block keys = TRY(

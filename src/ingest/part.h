@@ -63,6 +63,7 @@ struct Part {
   bool truncate = false;
   Version truncate_version = 0;
   int64_t truncate_committed_at = 0;
+  bool truncate_own_rows = false;  // only what cuts of this stream wrote (kafka_truncates.h)
 
   size_t queued_bytes = 0;  // what it counts for in the cut's queue (cut.h)
 

@@ -13,9 +13,16 @@ namespace {
 // A cut that is this old is not replayed any more: Postgres would have had to keep its log that long.
 constexpr int held_days = 30;
 
-Result<std::vector<uint32_t>> shards_of(clickhouse::ClientPool& pool, const Part& part) {
+Result<std::vector<uint32_t>> shards_of(clickhouse::ClientPool& pool, const Part& part,
+                                        const clickhouse::RetryPolicy& policy,
+                                        const std::atomic<bool>& stop) {
   const auto& cluster = pool.endpoint().cluster;
-  return clickhouse::shards_of_rows(part.rows, TRY(cluster->key_of(part.table->name)), cluster->shards());
+  std::vector<std::string> key;
+  TRY_VOID(clickhouse::retry(policy, stop, [&]() -> Status {
+    key = TRY(cluster->key_of(part.table->name));
+    return {};
+  }));
+  return clickhouse::shards_of_rows(part.rows, key, cluster->shards());
 }
 
 void keep_rows(Part& part, const std::vector<bool>& keep) {
@@ -46,11 +53,7 @@ Result<Arrival> take_out_arrived(clickhouse::ClientPool& pool, Part& part,
                                  const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
   const auto& cluster = pool.endpoint().cluster;
   if (!cluster) return TRY(part_is_in(pool, part, policy, stop)) ? Arrival::all : Arrival::none;
-  std::vector<uint32_t> shard_of_row;
-  TRY_VOID(clickhouse::retry(policy, stop, [&]() -> Status {
-    shard_of_row = TRY(shards_of(pool, part));
-    return {};
-  }));
+  auto shard_of_row = TRY(shards_of(pool, part, policy, stop));
   std::vector<std::vector<size_t>> rows(cluster->shards());
   for (size_t row = 0; row < shard_of_row.size(); ++row) rows[shard_of_row[row]].push_back(row);
   std::vector<bool> keep(shard_of_row.size(), true);
@@ -68,9 +71,10 @@ Result<Arrival> take_out_arrived(clickhouse::ClientPool& pool, Part& part,
   return Arrival::some;
 }
 
-Result<bool> takes_from_other_shard(clickhouse::ClientPool& pool, const Part& part) {
+Result<bool> takes_from_other_shard(clickhouse::ClientPool& pool, const Part& part,
+                                    const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
   if (!pool.endpoint().cluster || part.unchanged.empty() || part.table->log) return false;
-  auto shard_of_row = TRY(shards_of(pool, part));
+  auto shard_of_row = TRY(shards_of(pool, part, policy, stop));
   for (const auto& value : part.unchanged)
     if (part.operations[value.row] == Operation::insert && value.row > 0 &&
         shard_of_row[value.row] != shard_of_row[value.row - 1])

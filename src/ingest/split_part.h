@@ -23,7 +23,8 @@ Result<Arrival> take_out_arrived(clickhouse::ClientPool& pool, Part& part,
                                  const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
 
 // Whether a row of the part takes a large value from another shard.
-Result<bool> takes_from_other_shard(clickhouse::ClientPool& pool, const Part& part);
+Result<bool> takes_from_other_shard(clickhouse::ClientPool& pool, const Part& part,
+                                    const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
 
 // Writes the completed rows down under the part's token.
 Status hold_rows(clickhouse::ClientPool& pool, const Part& part, const std::string& token,

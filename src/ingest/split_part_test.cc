@@ -104,9 +104,9 @@ TEST_F(SplitPartTest, RowsThatTakeValuesFromAnotherShardAreHeld) {
   Part same = make_part(table, {remove(on[0][0]), insert(on[0][1], {unchanged, 1})});
   Part whole = make_part(table, {remove(on[0][0]), insert(on[1][0], {"sent", 1})});
   Part crosses = make_part(table, {remove(on[0][0]), insert(on[1][0], {unchanged, 1})});
-  EXPECT_FALSE(*takes_from_other_shard(pool, same));
-  EXPECT_FALSE(*takes_from_other_shard(pool, whole));
-  EXPECT_TRUE(*takes_from_other_shard(pool, crosses));
+  EXPECT_FALSE(*takes_from_other_shard(pool, same, {}, stop));
+  EXPECT_FALSE(*takes_from_other_shard(pool, whole, {}, stop));
+  EXPECT_TRUE(*takes_from_other_shard(pool, crosses, {}, stop));
 
   auto nothing = held_rows(pool, "s:1:7:things:0", {}, stop);
   ASSERT_OK(nothing);

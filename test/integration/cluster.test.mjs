@@ -152,6 +152,7 @@ test(`a warehouse of two shards (seed ${seed})`, { timeout: 900_000 }, async (t)
     await refused(shards.settings({ cluster: 'other' }), [/knows no cluster other; it knows: main/]);
     await refused(shards.settings({ shards: [shards.list[0]].map(({ http_port }) => `http://127.0.0.1:${http_port}`) }), [/has 1 servers, and cluster main has 2 shards/]);
     await refused(shards.settings({ shards: [...shards.list].reverse().map(({ http_port }) => `http://127.0.0.1:${http_port}`) }), [/is not the server that cluster main has as shard 1/]);
+    await refused(shards.settings().replace(/url: .*/, `url: http://127.0.0.1:${shards.list[1].http_port}`), [/has rows of \w+, and http:\S+ knows nothing of them/]);
     await refused(shards.settings().replace(/ {2}cluster:.*\n {2}shards:.*\n/, ''), [/lies on the 2 shards of cluster main/]);
     await shards.list[1].kill();
     await refused(shards.settings(), [/shard 2 of warehouse.cluster/]);
