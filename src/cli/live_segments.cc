@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cli/output.h"
 #include "cli/project_models.h"
+#include "cli/segment_outbox.h"
 #include "clickhouse/schema.h"
 #include "models/query_settings.h"
 #include "segments/membership_limits.h"
@@ -21,18 +22,32 @@ models::WatchHooks LiveSegments::hooks() {
           }};
 }
 
-Status LiveSegments::start(const config::Project& project) {
+Status LiveSegments::start(const config::Project& project, notify::DeliveryService* deliveries, bool shared) {
   segments::SegmentFiles files = segments::load_segments(project.root, false);
   if (!files.errors.empty()) return fail(ErrorKind::config, config::render(files.errors));
+  if (!files.definitions.empty() && (shared || pool_.endpoint().cluster))
+    return fail(
+        ErrorKind::unsupported,
+        shared ? "segments over a source with slots: each process would keep the same memberships"
+               : "segments on a cluster are not built yet",
+        shared ? "write `slots: 1` and run one process, or take segments/ out" : "take segments/ out");
+  if (auto unknown = unknown_destinations(files.definitions, TRY(config::load_destinations(project.root)));
+      !unknown.empty())
+    return fail(ErrorKind::config, config::render(unknown));
   auto client = pool_.lease();
   bool known = TRY(clickhouse::table_exists(*client, "tidemark", "segment_versions"));
   if (files.definitions.empty() && !known) return {};
   evaluator_ = std::make_unique<segments::Evaluator>(
       pool_, system_clock(),
       segments::EvaluatorHooks{
+          .changed =
+              [deliveries] {
+                if (deliveries != nullptr) deliveries->wake();
+              },
           .while_whole = [this](const std::function<Status()>& action) { return gate_.run(action); }},
       stopping_);
-  TRY_VOID(evaluator_->prepare());
+  TRY_VOID(evaluator_->prepare(deliveries != nullptr ? TRY(deliveries->outbox().newest()) : 0));
+  TRY_VOID(connect_outbox(*client, deliveries != nullptr));
   auto options = segments::compile_options(files, TRY(event_tables(*client, project)), "UTC");
   std::vector<segments::Problem> problems;
   TRY_VOID(evaluator_->replace(files.definitions, options, problems));

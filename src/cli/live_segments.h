@@ -7,6 +7,7 @@
 #include "config/project.h"
 #include "ingest/parts_gate.h"
 #include "models/runtime.h"
+#include "notify/delivery_service.h"
 #include "segments/evaluator.h"
 
 #include <memory>
@@ -22,8 +23,9 @@ class LiveSegments {
 
   // For LiveModels::watch; may be taken before start().
   models::WatchHooks hooks();
-  // Errors: config when definitions are wrong or do not fit the warehouse.
-  Status start(const config::Project& project);
+  // `deliveries`: null when there are no destinations. `shared`: other processes work on the same sources.
+  // Errors: config when definitions are wrong or do not fit the warehouse; unsupported.
+  Status start(const config::Project& project, notify::DeliveryService* deliveries, bool shared);
   void begin_clock();
   void stop();
 

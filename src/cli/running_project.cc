@@ -297,6 +297,10 @@ struct RunningProject::State {
     models.watch(segments->hooks());
   }
 
+  Status start_segments() {
+    return segments->start(project, deliveries.get(), SourcePipelines::shared(project));
+  }
+
   void make_refreshes() {
     refreshes = std::make_unique<models::RefreshService>(
         *pool, system_clock(),
@@ -516,9 +520,9 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
   if (SourcePipelines::shared(state.project))
     TRY_VOID(state.with_servers([&] { return state.widen_windows(); }));
-  TRY_VOID(state.with_servers([&] { return state.segments->start(state.project); }));
-  state.make_desk();
   TRY_VOID(state.with_servers([&] { return state.prepare_deliveries(); }));
+  TRY_VOID(state.with_servers([&] { return state.start_segments(); }));
+  state.make_desk();
   TRY_VOID(state.start_page());
   state.pipelines.start();
   state.watch->start();

@@ -90,9 +90,9 @@ Evaluator::Evaluator(clickhouse::ClientPool& pool, const Clock& clock, Evaluator
       store_(pool, evaluation_policy(), stop) {}
 Evaluator::~Evaluator() = default;
 
-Status Evaluator::prepare() {
+Status Evaluator::prepare(uint64_t seq) {
   TRY_VOID(store_.prepare());
-  seq_ = TRY(store_.newest_seq());
+  seq_ = std::max(seq, TRY(store_.newest_seq()));
   return {};
 }
 

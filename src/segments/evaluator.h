@@ -46,8 +46,9 @@ class Evaluator {
             const std::atomic<bool>& stop);
   ~Evaluator();
 
-  // Once, before anything else.
-  Status prepare();
+  // Once, before anything else. Changes are numbered above `seq`: the newest of what else is announced beside
+  // them.
+  Status prepare(uint64_t seq = 0);
 
   // What the project says now. `problems`: definitions that do not fit the warehouse; then nothing is
   // changed.

@@ -1,0 +1,50 @@
+#include "cli/segment_outbox.h"
+
+#include "config/diagnostic.h"
+
+#include <algorithm>
+
+namespace tidemark::cli {
+namespace {
+
+constexpr const char* view = "tidemark.outbox_of_segments";
+constexpr std::string_view select =
+    "SELECT seq, if(entered = 1, 'segment.entered', 'segment.exited') AS kind, toString(segment) AS subject, "
+    "toString(version) AS subject_version, entity, previous_seq AS prev_seq, toString(cause) AS cause, "
+    "toDateTime64(happened_at, 3, 'UTC') AS happened_at, destinations, data FROM tidemark.segment_changes "
+    "WHERE "
+    "notEmpty(destinations)";
+
+}  // namespace
+
+Status connect_outbox(clickhouse::Client& client, bool wanted) {
+  if (!wanted) return client.execute(fmt::format("DROP VIEW IF EXISTS {} SYNC", view));
+  TRY_VOID(client.execute(
+      fmt::format("CREATE MATERIALIZED VIEW IF NOT EXISTS {} TO tidemark.outbox AS {}", view, select)));
+  // Of the moments before now only: what was for nobody then is not told today.
+  return client.execute(fmt::format(
+      "INSERT INTO tidemark.outbox (seq, kind, subject, subject_version, entity, prev_seq, cause, "
+      "happened_at, "
+      "destinations, data) {} AND seq > (SELECT max(seq) FROM tidemark.outbox) AND (SELECT count() FROM "
+      "tidemark.outbox) > 0",
+      select));
+}
+
+std::vector<config::Diagnostic> unknown_destinations(const std::vector<segments::Definition>& definitions,
+                                                     const std::vector<config::Destination>& destinations) {
+  std::vector<std::string> names;
+  for (const auto& destination : destinations) names.push_back(destination.name);
+  std::vector<config::Diagnostic> errors;
+  for (const auto& definition : definitions)
+    for (const auto& name : definition.notify)
+      if (std::find(names.begin(), names.end(), name) == names.end())
+        errors.push_back(
+            {.where = definition.where,
+             .message = fmt::format("segment {} notifies `{}`, and there is no such destination{}",
+                                    definition.name, name, config::did_you_mean(name, names)),
+             .remedy = "Add destinations/" + name + ".yaml, or take the name out of `notify`.",
+             .source_line = {}});
+  return errors;
+}
+
+}  // namespace tidemark::cli

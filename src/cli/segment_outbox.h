@@ -1,0 +1,21 @@
+// What ties segments to notifications: a materialized view that puts the changes of memberships which are for
+// somebody into the outbox, so that both are one INSERT. The two rooms do not know of each other.
+#pragma once
+
+#include "clickhouse/client.h"
+#include "config/destination.h"
+#include "segments/definition.h"
+
+#include <vector>
+
+namespace tidemark::cli {
+
+// Once both tables are there and before memberships change. Sends what a server that died between the two
+// left out. `wanted`: there are destinations; else the view goes, and nothing gathers that nobody reads.
+Status connect_outbox(clickhouse::Client& client, bool wanted);
+
+// Names in `notify` that no file in destinations/ has.
+std::vector<config::Diagnostic> unknown_destinations(const std::vector<segments::Definition>& definitions,
+                                                     const std::vector<config::Destination>& destinations);
+
+}  // namespace tidemark::cli
