@@ -42,7 +42,17 @@ Result<models::Compilation> compile_project(clickhouse::Client& client, const co
 std::set<std::string> tables_with_changes(const config::Project& project) {
   std::vector<config::ModelFile> files = project.models;
   segments::SegmentFiles segments = segments::load_segments(project.root, false);
-  for (const auto& table : segments::tables_read(segments.definitions, {})) {
+  std::vector<segments::EventTable> events;
+  for (const auto& source : project.event_sources)
+    events.push_back({.table = "bronze." + source.table,
+                      .key = {},
+                      .name = {},
+                      .constant_name = {},
+                      .time = {},
+                      .properties = {},
+                      .id = {},
+                      .where = {}});
+  for (const auto& table : segments::tables_read(segments.definitions, events)) {
     // Models it reads are followed to the tables they read.
     config::ModelFile file;
     file.database = segments::watch_database;

@@ -46,7 +46,7 @@ TEST(CapturedTableTest, WithoutAKeyOrDeclaredAppendOnlyItIsALog) {
     auto statements = create_statements(table);
     ASSERT_EQ(statements.size(), 2u);
     EXPECT_EQ(statements[0].find("_deleted"), std::string::npos);
-    EXPECT_NE(statements[0].find("ENGINE = MergeTree ORDER BY _version"), std::string::npos);
+    EXPECT_NE(statements[0].find("ENGINE = MergeTree ORDER BY (_version)"), std::string::npos);
   }
 }
 

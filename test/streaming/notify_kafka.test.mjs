@@ -13,10 +13,12 @@ const rows_of = (first, count) =>
   `now64(3), ['topic', 'members'], concat('{"seq":', toString(seq), '}') FROM numbers(${count})`;
 
 test('notifications to Kafka and Postgres', { timeout: 600_000 }, async (t) => {
+  let kafka;
+  // Registered first, so that it runs before the world looks whether everything is gone.
+  t.after(() => kafka?.stop('SIGKILL'));
   const world = await make_world(t, 'notify_kafka', { pack: null });
   const { project, postgres } = world;
-  const kafka = await Kafka.start(world.directory);
-  t.after(() => kafka.stop('SIGKILL'));
+  kafka = await Kafka.start(world.directory);
   project.write('destinations/topic.yaml', `destination: topic\nkafka: { brokers: "${kafka.brokers}", topic: segments, settings: { message.timeout.ms: "3000" } }\n`);
   project.write('destinations/members.yaml', `destination: members\npostgres: { url: "${world.url}", table: crm_members }\n`);
   const write = async (text) => {

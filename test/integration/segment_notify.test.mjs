@@ -1,0 +1,135 @@
+// From an event to a webhook: what an SDK posts and what a transaction changes moves memberships, and a receiver is told, signed, in order, and
+// in the end of exactly what the definitions say, also over kill -9 of tidemark and of ClickHouse.
+//   TIDEMARK_SEED=42 node --test test/integration/segment_notify.test.mjs
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import test from 'node:test';
+import { Webhook } from 'standardwebhooks';
+import { eventually } from '../harness/process.mjs';
+import { random_numbers } from '../harness/random.mjs';
+import { make_world } from '../harness/world.mjs';
+
+const seed = Number(process.env.TIDEMARK_SEED ?? 7);
+const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+
+test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
+  const world = await make_world(t, 'segment-notify', { pack: null, database: 'shop' });
+  const { project, postgres, database } = world;
+  const sql = (text) => postgres.sql(database, text);
+  // By webhook-id once, in the order of arrival.
+  const taken = [];
+  const ids = new Set();
+  let failing = () => false;
+  const receiver = http.createServer((request, response) => {
+    const pieces = [];
+    request.on('data', (piece) => pieces.push(piece));
+    request.on('end', () => {
+      if (failing()) return void response.writeHead(503).end();
+      const body = Buffer.concat(pieces).toString();
+      new Webhook(secret).verify(body, request.headers);
+      const id = request.headers['webhook-id'];
+      if (!ids.has(id)) taken.push({ ...JSON.parse(body), received_at: Date.now() });
+      ids.add(id);
+      response.writeHead(204).end();
+    });
+  });
+  await new Promise((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    receiver.closeAllConnections();
+    receiver.close();
+  });
+
+  await sql("CREATE TABLE customers (id int PRIMARY KEY, plan text, name text); INSERT INTO customers SELECT g, 'free', 'customer ' || g FROM generate_series(1, 30) g");
+  project.environment = { SHOP_DATABASE_URL: world.url, HOOK_SECRET: secret };
+  project.write('sources/shop.yaml', 'source: shop\npostgres:\n  url: ${env:SHOP_DATABASE_URL}\n  mode: cdc\n  tables: [customers]\n');
+  project.write('sources/app.yaml', 'source: app\nevents:\n  write_keys: a-write-key\n');
+  project.write('destinations/crm.yaml', `destination: crm\nwebhook:\n  url: http://127.0.0.1:${receiver.address().port}/hook\n  secrets: [\${env:HOOK_SECRET}]\n  allow_private: true\n`);
+  const segment = (name, where, more = '') => project.write(`segments/${name}.yaml`, `segment: ${name}\nentity: bronze.customers\nkey: [id]\nnotify: [crm]\nproperties: [name]\n${more}where: ${where}\n`);
+  segment('pro', '{ property: plan, eq: pro }');
+  segment('active', '{ event: order, count: { gte: 2 }, within: 1h }');
+  segment('short', '{ event: ping, within: 2s }');
+  const checked = await project.run('check');
+  assert.equal(checked.code, 0, checked.stderr);
+  await project.up();
+  await project.caught_up(postgres);
+
+  let messages = 0;
+  const post = async (batch, { until_taken = false } = {}) => {
+    const body = JSON.stringify({ writeKey: 'a-write-key', batch: batch.map((event) => ({ type: 'track', messageId: `m${++messages}`, ...event })) });
+    await eventually('the events are taken', async () => {
+      const answer = await project.fetch('/v1/batch', { method: 'POST', headers: { 'content-type': 'application/json' }, body }).catch(() => null);
+      if (!until_taken) assert.equal(answer?.status, 200);
+      return answer?.status === 200;
+    }, { deadline_ms: 60_000, every_ms: 50 });
+  };
+  const oracle = async (name) => (await project.clickhouse(`SELECT entity FROM tidemark.segment_members FINAL WHERE segment = '${name}' AND member = 1 ORDER BY entity`, { account: 'admin' })).trim().split('\n').filter(Boolean);
+  const told = (name) => {
+    const members = new Set();
+    for (const { type, data } of taken) if (data.segment === name) (type === 'segment.entered' ? members.add(data.ids.id) : members.delete(data.ids.id));
+    return [...members].sort();
+  };
+
+  await t.test('an event is a webhook soon after', async () => {
+    await post([{ userId: '1', event: 'order' }]);
+    const sent = Date.now();
+    await post([{ userId: '1', event: 'order' }]);
+    await eventually('entered', () => taken.some(({ type, data }) => type === 'segment.entered' && data.segment === 'active' && data.ids.id === '1'), { every_ms: 5 });
+    const { data, timestamp, received_at } = taken.find(({ data }) => data.segment === 'active');
+    t.diagnostic(`posted to received: ${received_at - sent} ms`);
+    assert.equal(data.cause, 'event');
+    assert.deepEqual(data.properties, { name: 'customer 1' });
+    assert.ok(!Number.isNaN(Date.parse(timestamp)));
+    await sql("UPDATE customers SET plan = 'pro' WHERE id = 2");
+    await eventually('a transaction, too', () => taken.some(({ data }) => data.segment === 'pro' && data.ids.id === '2'));
+    // A duplicate changes nothing.
+    messages -= 1;
+    await post([{ userId: '1', event: 'order' }]);
+    await post([{ userId: '3', event: 'ping' }]);
+    await eventually('in, and out by the clock', () => taken.filter(({ data }) => data.segment === 'short' && data.ids.id === '3').map(({ type, data }) => `${type} ${data.cause}`).join() === 'segment.entered event,segment.exited time');
+  });
+
+  await t.test('kills everywhere, and a receiver that fails', async () => {
+    const next = random_numbers(seed);
+    const integer = (least, most) => least + Math.floor(next() * (most - least + 1));
+    failing = () => next() < 0.05;
+    let working = true;
+    const events = (async () => {
+      for (let number = 0; number < 120; ++number)
+        await post(Array.from({ length: integer(1, 5) }, () => ({ userId: String(integer(1, 30)), event: ['order', 'ping', 'view'][integer(0, 2)] })), { until_taken: true });
+    })();
+    const rows = (async () => {
+      for (let number = 0; number < 120; ++number) await sql(`UPDATE customers SET plan = '${['pro', 'free'][integer(0, 1)]}' WHERE id IN (${integer(1, 30)}, ${integer(1, 30)})`);
+    })();
+    const kills = (async () => {
+      for (let round = 0; round < 3; ++round) {
+        project.up_child.kill('SIGKILL');
+        await project.up_child.ended;
+        await project.up();
+        process.kill(project.clickhouse_pid(), 'SIGKILL');
+        await project.ready();
+      }
+    })();
+    await Promise.all([events, rows, kills]);
+    working = false;
+    failing = () => working;
+    await project.caught_up(postgres);
+    for (const name of ['pro', 'active', 'short'])
+      await eventually(`the receiver's view of ${name}`, async (seen) => {
+        const [expected, found] = [await oracle(name), told(name)];
+        seen(`${found} instead of ${expected}`);
+        return String(found) === String(expected.sort());
+      }, { deadline_ms: 90_000, every_ms: 200 });
+    const expected = (await sql("SELECT id FROM customers WHERE plan = 'pro'")).split('\n').filter(Boolean).sort();
+    assert.deepEqual(told('pro'), expected);
+    // In order, and none left out: each names the one before.
+    const last = new Map();
+    for (const { data } of taken) {
+      const key = `${data.segment} ${data.ids.id}`;
+      assert.equal(data.prev_seq, last.get(key) ?? data.prev_seq, `${key} is told in order`);
+      last.set(key, data.seq);
+    }
+    const verified = await project.assert_verified();
+    assert.equal(verified.segments.length, 3);
+    t.diagnostic(`${messages} events, ${taken.length} notifications, seed ${seed}`);
+  });
+});
