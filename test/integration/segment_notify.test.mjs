@@ -43,15 +43,26 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   project.environment = { SHOP_DATABASE_URL: world.url, HOOK_SECRET: secret };
   project.write('sources/shop.yaml', 'source: shop\npostgres:\n  url: ${env:SHOP_DATABASE_URL}\n  mode: cdc\n  tables: [customers]\n');
   project.write('sources/app.yaml', 'source: app\nevents:\n  write_keys: a-write-key\n');
-  project.write('destinations/crm.yaml', `destination: crm\nwebhook:\n  url: http://127.0.0.1:${receiver.address().port}/hook\n  secrets: [\${env:HOOK_SECRET}]\n  allow_private: true\n`);
+  project.write('destinations/crm.yaml', `destination: crm\nwebhook:\n  url: http://127.0.0.1:${receiver.address().port}/hook\n  secrets:\n    - \${env:HOOK_SECRET}\n  allow_private: true\n`);
   const segment = (name, where, more = '') => project.write(`segments/${name}.yaml`, `segment: ${name}\nentity: bronze.customers\nkey: [id]\nnotify: [crm]\nproperties: [name]\n${more}where: ${where}\n`);
   segment('pro', '{ property: plan, eq: pro }');
   segment('active', '{ event: order, count: { gte: 2 }, within: 1h }');
   segment('short', '{ event: ping, within: 2s }');
   const checked = await project.run('check');
   assert.equal(checked.code, 0, checked.stderr);
+  const number = (lsn) => lsn.split('/').reduce((sum, half) => sum * 2 ** 32 + parseInt(half, 16), 0);
+  // Both sources: what is committed, and what was posted.
+  const caught_up = async () => {
+    const committed = number((await sql('SELECT pg_current_wal_lsn()')).trim());
+    await eventually('all is in', async (seen) => {
+      const { sources } = await project.status();
+      seen(JSON.stringify(sources));
+      const [shop, app] = ['shop', 'app'].map((name) => sources.find(({ source }) => source === name));
+      return shop.state === 'streaming' && number(shop.ladder.fenced) >= committed && app.state === 'streaming' && app.intake.spool_age_ms === 0;
+    }, { deadline_ms: 60_000, every_ms: 50 });
+  };
   await project.up();
-  await project.caught_up(postgres);
+  await caught_up();
 
   let messages = 0;
   const post = async (batch, { until_taken = false } = {}) => {
@@ -112,7 +123,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
     await Promise.all([events, rows, kills]);
     working = false;
     failing = () => working;
-    await project.caught_up(postgres);
+    await caught_up();
     for (const name of ['pro', 'active', 'short'])
       await eventually(`the receiver's view of ${name}`, async (seen) => {
         const [expected, found] = [await oracle(name), told(name)];
