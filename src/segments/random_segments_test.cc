@@ -258,7 +258,9 @@ class RandomSegments : public SegmentsTest {
           fmt::format(", member_{0}, ifNull(toUnixTimestamp64Micro(next_change_at_{0}), toInt64(0))", index);
     auto block =
         client_.query(fmt::format("SELECT {} FROM ({})", columns, query.sql), query_options(query, as_of));
-    ASSERT_TRUE(block) << block.error().describe();
+    std::string all;
+    for (const auto& one : written) all += "\n" + one;
+    ASSERT_TRUE(block) << block.error().describe() << all;
     ASSERT_EQ(block->rows(), world_.size());
     for (size_t row = 0; row < block->rows(); ++row) {
       const ReferenceEntity* entity = nullptr;

@@ -128,6 +128,31 @@ test(`segments over mirrored tables (seed ${seed})`, { timeout: 600_000 }, async
     project.write('segments/pro.yaml', definition('pro', segments.pro));
   });
 
+  await t.test('list, show and preview', async () => {
+    const json = async (...args) => JSON.parse((await project.run('segment', ...args, '--json')).stdout);
+    const listed = (await json('list')).segments;
+    assert.deepEqual(listed.map((one) => one.segment).sort(), Object.keys(segments).sort());
+    assert.equal((await json('show', 'pro')).version, listed.find((one) => one.segment === 'pro').version);
+    const seen = await json('preview', 'pro', '--sample', '100');
+    assert.deepEqual(seen.sample.map(Number).sort((a, b) => a - b), (await members('pro')).map(Number));
+    assert.equal(seen.members, seen.sample.length);
+    assert.equal(seen.difference, undefined);
+    project.write('drafts/pro.yaml', definition('pro', 'where: { property: plan, neq: free }\n'));
+    const draft = await json('preview', '--file', 'drafts/pro.yaml', '--sample', '100');
+    const sorted = async (query) => (await sql(`SELECT id FROM customers WHERE ${query} ORDER BY id`)).split('\n').filter(Boolean);
+    assert.deepEqual(draft.difference.entering.map(Number).sort((a, b) => a - b), (await sorted("plan IS DISTINCT FROM 'free' AND (plan IS NULL OR plan NOT IN ('pro', 'free'))")).map(Number));
+    assert.deepEqual(draft.difference.leaving.map(Number).sort((a, b) => a - b), (await sorted("plan = 'free'")).map(Number));
+    assert.deepEqual(await members('pro'), await sorted("plan IN ('pro', 'free')"), 'a preview changes nothing');
+    assert.match((await project.run('segment', 'preview', 'proo')).stderr, /did you mean `pro`/);
+    const checked = await project.run('check', '--connect');
+    assert.match(checked.stdout, /pass {2}segments {2}warehouse: 5 segments/);
+    project.write('segments/wrong.yaml', definition('wrong', "where: { property: plan, matches: '(' }\n"));
+    const wrong = await project.run('check', '--connect');
+    assert.equal(wrong.code, 78, wrong.stdout);
+    assert.match(wrong.stdout, /fail {2}segments {2}segments\/wrong\.yaml:4:\d+: `\(` is no pattern/);
+    (await import('node:fs')).rmSync(`${project.directory}/segments/wrong.yaml`);
+  });
+
   await t.test('verify finds a membership that is wrong', async () => {
     await project.clickhouse("INSERT INTO tidemark.segment_members SELECT segment, '4711', seq + 1000000, 1, version, since, cause FROM tidemark.segment_members WHERE segment = 'pro' LIMIT 1", { account: 'admin' });
     const verified = await project.run('verify', '--json');
