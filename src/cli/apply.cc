@@ -1,7 +1,7 @@
 // tidemark apply: makes the warehouse's models those of the project, while it runs or when it does not.
 #include "cli/model_change.h"
-#include "cli/project_models.h"
 #include "cli/output.h"
+#include "cli/project_models.h"
 #include "cli/warehouse_access.h"
 #include "models/audits.h"
 #include "models/compiler.h"

@@ -2,8 +2,8 @@
 // project and without one.
 #include "base/limits.h"
 #include "cli/output.h"
-#include "cli/project_models.h"
 #include "cli/progress.h"
+#include "cli/project_models.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"

@@ -3,8 +3,8 @@
 // --row or --where, the mirrored rows that output rows came from. Works beside a running project and without
 // one.
 #include "cli/output.h"
-#include "cli/project_models.h"
 #include "cli/progress.h"
+#include "cli/project_models.h"
 #include "cli/running_instance.h"
 #include "cli/table.h"
 #include "cli/verb.h"

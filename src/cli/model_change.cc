@@ -1,9 +1,9 @@
 #include "cli/model_change.h"
-#include "cli/project_models.h"
 
 #include "cli/online_request.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/project_models.h"
 #include "cli/running_instance.h"
 #include "cli/warehouse_access.h"
 #include "ingest/state_store.h"

@@ -1,8 +1,8 @@
 // tidemark refresh: runs refresh models now. Through the process that runs the project, when one does, so
 // that a run never meets another one; otherwise here.
 #include "cli/output.h"
-#include "cli/project_models.h"
 #include "cli/progress.h"
+#include "cli/project_models.h"
 #include "cli/refresh_request.h"
 #include "cli/running_instance.h"
 #include "cli/table.h"

@@ -32,7 +32,8 @@ TEST_F(KafkaSourceTest, ReadsEverything) {
   write("sources/shop.yaml",
         "source: shop\nkafka:\n  brokers: a:9092,b:9092\n  pattern: \"shop\\\\.public\\\\..*\"\n  start: "
         "latest\n"
-        "  slots: 8\n  gaps: accept\n  unknown_fields: ignore\n  settings: { security.protocol: sasl_ssl }\n  tables:\n"
+        "  slots: 8\n  gaps: accept\n  unknown_fields: ignore\n  settings: { security.protocol: sasl_ssl }\n "
+        " tables:\n"
         "    - table: prices\n      topics: [prices]\n      key: id\n      columns: { id: Int64, at: "
         "Nullable(DateTime64(3)) }\n      forms: { at: ms }\n");
   LoadedProject loaded = load_project(root_);
@@ -56,7 +57,8 @@ TEST_F(KafkaSourceTest, ReadsEverything) {
 
 TEST_F(KafkaSourceTest, EveryMistakeIsReported) {
   write("sources/a.yaml",
-        "source: a\nkafka:\n  slots: 0\n  format: avro\n  topcs: [x]\n  pattern: \"(\"\n  settings: { group.id: x }\n  "
+        "source: a\nkafka:\n  slots: 0\n  format: avro\n  topcs: [x]\n  pattern: \"(\"\n  settings: { "
+        "group.id: x }\n  "
         "tables:\n"
         "    - table: t\n      columns: { id: Integer, _x: String }\n      key: [nothing]\n      forms: { "
         "id: msec }\n"
