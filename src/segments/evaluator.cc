@@ -164,6 +164,8 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
     group->causes.clear();
     auto until = TRY(store_.looked_until(group->name));
     group->looked_until = until.value_or(clock_.wall_micros());
+    // From here on timers are made: whoever starts next must know from when on to look.
+    if (!until) TRY_VOID(store_.save_looked_until(group->name, group->looked_until));
     group->next_due = TRY(store_.next_due(group->name, group->looked_until)).value_or(no_timer);
   }
   auto bring = [&]() -> Status {
@@ -399,17 +401,20 @@ Status Evaluator::settle() {
     std::lock_guard lock(mutex_);
     groups = groups_;
   }
-  for (const auto& group : groups) TRY_VOID(look_at_timers(*group, clock_.wall_micros()));
+  for (const auto& group : groups) TRY_VOID(look_at_timers(*group));
   return {};
 }
 
-Status Evaluator::look_at_timers(Group& group, int64_t now) {
-  int64_t from;
+Status Evaluator::look_at_timers(Group& group) {
+  int64_t from, now;
+  std::vector<Timer> timers;
   {
+    // Whoever evaluates writes timers behind its own instant before its turn ends, so none is missing here.
     Turn turn(*this, false);
     from = group.looked_until;
+    now = clock_.wall_micros();
+    timers = TRY(store_.due(group.name, from, now, limits::entities_by_key_max));
   }
-  std::vector<Timer> timers = TRY(store_.due(group.name, from, now, limits::entities_by_key_max));
   // Timers this old are gone.
   bool lost = now - from > static_cast<int64_t>(limits::timer_days_kept - 1) * 86'400'000'000;
   if (lost || timers.size() > limits::entities_by_key_max) {
@@ -454,7 +459,7 @@ void Evaluator::run_timers() {
       continue;
     }
     lock.unlock();
-    if (Status looked = look_at_timers(*ready, now); !looked && !stop_) {
+    if (Status looked = look_at_timers(*ready); !looked && !stop_) {
       log::warn("segments: the clock's turn failed, trying again: {}", looked.error().message);
       std::this_thread::sleep_for(std::chrono::microseconds(limits::timer_sleep_us_max));
     }

@@ -91,7 +91,7 @@ class Evaluator {
   Result<std::map<std::pair<size_t, std::string>, std::string>> values(const Group& group,
                                                                        std::span<const Flip> flips);
   Status drop(SegmentVersion version);
-  Status look_at_timers(Group& group, int64_t now);
+  Status look_at_timers(Group& group);
   std::shared_ptr<Group> find(const std::string& group) const;
 
   clickhouse::ClientPool& pool_;

@@ -176,6 +176,23 @@ TEST_F(EvaluatorTest, TheClockMovesPeopleBothWays) {
   proven("at the end");
 }
 
+TEST_F(EvaluatorTest, TimersOfALifeThatNeverLookedAreNotLost) {
+  person("ann");
+  auto quiet = named("quiet", "{event: order, count: 0, within: 4s}", "initial: all\n");
+  replace({quiet});
+  EXPECT_THAT(news(), ElementsAre("quiet+ann backfill"));
+  event("ann", "order", clock_.wall_micros());
+  touched({"ann"});
+  EXPECT_THAT(news(), ElementsAre("quiet-ann event"));
+  // Killed here; nobody has looked at a timer yet.
+  advance(60 * second_us);
+  begin();
+  replace({quiet});
+  auto settled = evaluator_->settle();
+  ASSERT_TRUE(settled) << settled.error().describe();
+  EXPECT_THAT(news(), ElementsAre("quiet+ann time"));
+}
+
 TEST_F(EvaluatorTest, NotificationsSayWhoAndSendPropertiesAlong) {
   person("ann", R"({"city": "Oslo", "address": {"zip": "0150"}, "gone": null})");
   auto oslo = named("oslo", "{property: city, eq: Oslo}",
