@@ -15,7 +15,7 @@ namespace tidemark::limits {
 
 // A server that its supervisor starts again is back after some seconds; who wrote a wrong address is told at
 // once, and not kept for long.
-constexpr int64_t start_patience_us = 20'000'000;
+constexpr int64_t start_patience_us = 6'000'000;
 constexpr std::chrono::milliseconds start_again_after{250};
 
 }  // namespace tidemark::limits

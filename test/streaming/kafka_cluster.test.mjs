@@ -194,7 +194,8 @@ test('two sinks on a warehouse of two shards', { timeout: 900_000 }, async (t) =
     await with_logs(eventually(`changes arrive after ${what}`, arrived, { deadline_ms: 90_000, every_ms: 100 }));
   };
   for (let round = 0; round < rounds_of_kills; ++round) {
-    const order = Object.keys(events);
+    // In continuous integration one of each kind: the broker, a sink and a shard together, the offsets.
+    const order = Object.keys(events).filter((name) => !process.env.CI || process.env.ROUNDS || /broker|a sink and a shard|offsets/.test(name));
     for (let index = order.length - 1; index > 0; --index) {
       const other = integer(0, index);
       [order[index], order[other]] = [order[other], order[index]];
