@@ -7,7 +7,7 @@
 
 #include "cli/deploy_request.h"
 #include "clickhouse/client_pool.h"
-#include "config/project.h"
+#include "config/model_file.h"
 #include "models/plan.h"
 
 #include <atomic>

@@ -4,6 +4,13 @@
 
 #include <fmt/format.h>
 
+namespace tidemark::limits {
+
+// A child that died is started again after 0.1 s at first and answers about a second later.
+constexpr std::chrono::milliseconds restart_patience{15'000};
+
+}  // namespace tidemark::limits
+
 namespace tidemark::cli {
 
 using clickhouse::Account;
@@ -33,7 +40,7 @@ Result<WarehouseAccess> WarehouseAccess::open(const config::Project& project, St
   }
   const config::EmbeddedWarehouse& embedded = *project.warehouse.embedded();
   access.embedded_ = true;
-  if (auto running = clickhouse::EmbeddedServer::find_running(embedded.data)) {
+  if (auto running = clickhouse::EmbeddedServer::find_running(embedded.data, limits::restart_patience)) {
     access.tidemark_ = running->of(Account::tidemark);
     access.reader_ = running->of(Account::reader);
     access.admin_ = running->of(Account::admin);

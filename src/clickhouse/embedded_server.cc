@@ -390,22 +390,28 @@ void EmbeddedServer::stop() {
   state_->lock.clear();
 }
 
-std::optional<EmbeddedEndpoints> EmbeddedServer::find_running(const files::path& data_directory) {
-  auto held = DirectoryLock::held_by_another(data_directory);
-  if (!held || held->http_port == 0) return std::nullopt;
-  EmbeddedEndpoints endpoints;
-  endpoints.tcp_port = held->tcp_port;
-  endpoints.owner_pid = held->pid;
-  for (auto [account, place] :
-       {std::pair{Account::tidemark, &endpoints.tidemark}, std::pair{Account::reader, &endpoints.reader},
-        std::pair{Account::admin, &endpoints.admin}}) {
-    place->url_host = url_host(held->listen);
-    place->port = held->http_port;
-    place->user = name(account);
-    if (auto password = existing_password(data_directory, name(account))) place->password = *password;
+std::optional<EmbeddedEndpoints> EmbeddedServer::find_running(const files::path& data_directory,
+                                                              milliseconds patience) {
+  for (int64_t until = now_ms() + patience.count();;) {
+    auto held = DirectoryLock::held_by_another(data_directory);
+    if (!held) return std::nullopt;
+    if (held->http_port != 0) {
+      EmbeddedEndpoints endpoints;
+      endpoints.tcp_port = held->tcp_port;
+      endpoints.owner_pid = held->pid;
+      for (auto [account, place] :
+           {std::pair{Account::tidemark, &endpoints.tidemark}, std::pair{Account::reader, &endpoints.reader},
+            std::pair{Account::admin, &endpoints.admin}}) {
+        place->url_host = url_host(held->listen);
+        place->port = held->http_port;
+        place->user = name(account);
+        if (auto password = existing_password(data_directory, name(account))) place->password = *password;
+      }
+      if (Client(endpoints.tidemark).ping(ping_timeout)) return endpoints;
+    }
+    if (now_ms() >= until) return std::nullopt;
+    std::this_thread::sleep_for(readiness_poll);
   }
-  if (!Client(endpoints.tidemark).ping(ping_timeout)) return std::nullopt;
-  return endpoints;
 }
 
 Result<files::path> EmbeddedServer::find_library(const files::path& program) {

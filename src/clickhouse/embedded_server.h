@@ -75,8 +75,11 @@ class EmbeddedServer {
   // SIGTERM, a grace of 10 s, SIGKILL. Idempotent.
   void stop();
 
-  // The instance that another process runs on this directory, when there is one and it answers.
-  static std::optional<EmbeddedEndpoints> find_running(const std::filesystem::path& data_directory);
+  // The instance that another process runs on this directory, when there is one and it answers. Between two
+  // lives of its child, and while it starts, it is waited for; not when nobody holds the directory.
+  static std::optional<EmbeddedEndpoints> find_running(
+      const std::filesystem::path& data_directory,
+      std::chrono::milliseconds patience = std::chrono::milliseconds(0));
 
   // $TIDEMARK_LIBCHDB; libchdb.so beside the binary; ../lib/tidemark; node_modules/@chdb/lib-linux-x64-gnu
   // here or in any directory above the binary. Errors: config, with the places looked at.

@@ -66,7 +66,7 @@ TEST(EmbeddedServer, OthersFindARunningInstance) {
     EXPECT_EQ(user->columns[0].text(0), name(account));
   }
   TestDirectory empty;
-  EXPECT_FALSE(EmbeddedServer::find_running(empty.path()));
+  EXPECT_FALSE(EmbeddedServer::find_running(empty.path(), seconds(3600)));
 }
 
 TEST(EmbeddedServer, AnIdleServerStaysSmall) {
@@ -141,6 +141,7 @@ TEST(EmbeddedServer, AChildThatDiesComesBackOnTheSamePortsWithItsData) {
   });
   int first = server.server().child_pid();
   ASSERT_EQ(kill(first, SIGKILL), 0);
+  EXPECT_TRUE(EmbeddedServer::find_running(server.directory(), seconds(30))) << "between two lives";
   {
     std::unique_lock lock(mutex);
     ASSERT_TRUE(changed.wait_for(lock, seconds(30), [&] { return seen.size() == 2; }));

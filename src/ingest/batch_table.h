@@ -1,7 +1,7 @@
 // A table of a batch source: what it is in the warehouse, how it is walked, and reading a range of it.
 #pragma once
 
-#include "config/project.h"
+#include "config/postgres_source.h"
 #include "ingest/applier.h"
 #include "postgres/key_pages.h"
 

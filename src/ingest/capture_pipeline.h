@@ -10,7 +10,7 @@
 #pragma once
 
 #include "config/kafka_output.h"
-#include "config/project.h"
+#include "config/postgres_source.h"
 #include "ingest/kafka_publisher.h"
 #include "ingest/source_life.h"
 #include "postgres/preflight.h"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/clock.h"
-#include "config/project.h"
+#include "config/postgres_source.h"
 #include "ingest/stream_reader.h"
 #include "postgres/preflight.h"
 

@@ -13,7 +13,7 @@
 // as a multiset.
 #pragma once
 
-#include "config/project.h"
+#include "config/postgres_source.h"
 #include "ingest/captured_table.h"
 #include "ingest/state_store.h"
 #include "postgres/connection.h"

@@ -6,7 +6,7 @@
 // the pipeline stops and says so; `tidemark up --recopy` starts a new epoch. Thread-safe.
 #pragma once
 
-#include "config/project.h"
+#include "config/postgres_source.h"
 #include "ingest/initial_copy.h"
 #include "ingest/source_life.h"
 #include "ingest/source_pipeline.h"

@@ -2,7 +2,7 @@
 // warehouse.
 #pragma once
 
-#include "config/project.h"
+#include "config/model_file.h"
 
 #include <set>
 #include <string>

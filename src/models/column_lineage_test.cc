@@ -1,5 +1,6 @@
 #include "models/column_lineage.h"
 
+#include "config/project.h"
 #include "models/model_explanation.h"
 #include "models/query_tree.h"
 #include "models/row_origin.h"

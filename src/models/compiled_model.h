@@ -16,7 +16,7 @@
 
 #include "clickhouse/schema.h"
 #include "config/diagnostic.h"
-#include "config/project.h"
+#include "config/model_file.h"
 
 #include <set>
 #include <string>

@@ -15,7 +15,7 @@
 
 #include "clickhouse/client.h"
 #include "config/diagnostic.h"
-#include "config/project.h"
+#include "config/model_file.h"
 #include "models/compiled_model.h"
 
 #include <set>

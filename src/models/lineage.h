@@ -2,7 +2,7 @@
 // when a cut brought rows of one of them. Pure; needs no warehouse. Thread-safe after construction.
 #pragma once
 
-#include "config/project.h"
+#include "config/model_file.h"
 #include "models/compiled_model.h"
 
 #include <map>

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "clickhouse/schema.h"
+#include "config/project.h"
 #include "models/compiler.h"
 #include "models/model_source.h"
 #include "models/references.h"

@@ -17,7 +17,7 @@
 
 #include "clickhouse/client.h"
 #include "config/diagnostic.h"
-#include "config/project.h"
+#include "config/model_file.h"
 
 #include <functional>
 #include <map>
@@ -25,6 +25,10 @@
 #include <set>
 #include <string>
 #include <vector>
+
+namespace tidemark::config {
+struct Project;
+}
 
 namespace tidemark::models {
 

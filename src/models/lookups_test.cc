@@ -1,5 +1,6 @@
 #include "models/lookups.h"
 
+#include "config/project.h"
 #include "models/test_warehouse.h"
 
 #include <gmock/gmock.h>

@@ -4,7 +4,7 @@
 
 #include "clickhouse/schema.h"
 #include "config/diagnostic.h"
-#include "config/project.h"
+#include "config/model_file.h"
 #include "models/function_catalog.h"
 #include "models/select_shape.h"
 

@@ -1,3 +1,4 @@
+#include "config/project.h"
 #include "models/audits.h"
 #include "models/change_tables.h"
 #include "models/lineage.h"

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "clickhouse/client_pool.h"
+#include "config/project.h"
 #include "models/compiler.h"
 #include "models/lookups.h"
 #include "models/plan.h"

@@ -2,7 +2,7 @@
 // them all. Most are seen in the text; the generator names the others (ModelGenerator::constructs).
 #pragma once
 
-#include "config/project.h"
+#include "config/model_file.h"
 
 #include <map>
 #include <set>

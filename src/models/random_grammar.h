@@ -2,7 +2,7 @@
 // reads, SELECTs with GROUP BY in the ways people write them, joins with dimensions.
 #pragma once
 
-#include "config/project.h"
+#include "config/model_file.h"
 #include "models/random_expression.h"
 
 #include <functional>

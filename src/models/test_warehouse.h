@@ -5,7 +5,7 @@
 
 #include "base/version.h"
 #include "clickhouse/test_server.h"
-#include "config/project.h"
+#include "config/model_file.h"
 #include "models/compiler.h"
 #include "models/plan.h"
 #include "models/runtime.h"

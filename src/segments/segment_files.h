@@ -4,7 +4,7 @@
 #pragma once
 
 #include "clickhouse/client.h"
-#include "config/project.h"
+#include "config/diagnostic.h"
 #include "segments/compile.h"
 
 #include <string>

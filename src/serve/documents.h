@@ -2,7 +2,7 @@
 // never disagree. Shapes are part of the interface (docs: /openapi.json); fields are added, never renamed.
 #pragma once
 
-#include "config/project.h"
+#include "config/dashboard.h"
 #include "ingest/pipeline_status.h"
 #include "segments/segment_counts.h"
 #include "serve/live_server.h"

@@ -24,7 +24,7 @@
 #pragma once
 
 #include "clickhouse/endpoint.h"
-#include "config/project.h"
+#include "config/dashboard.h"
 #include "http/server.h"
 #include "ingest/pipeline_status.h"
 

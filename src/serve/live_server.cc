@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "clickhouse/client_pool.h"
+#include "config/project.h"
 #include "http/server.h"
 #include "serve/documents.h"
 #include "serve/intake_metrics.h"

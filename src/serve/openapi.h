@@ -1,7 +1,7 @@
 // /openapi.json: what the API is, for machines. Written from the project, so its endpoints are in it.
 #pragma once
 
-#include "config/project.h"
+#include "config/dashboard.h"
 
 #include <string>
 

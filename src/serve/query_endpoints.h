@@ -5,7 +5,7 @@
 #pragma once
 
 #include "clickhouse/client_pool.h"
-#include "config/project.h"
+#include "config/dashboard.h"
 #include "http/server.h"
 
 namespace tidemark::serve {

@@ -1,0 +1,107 @@
+// What a project shows: dashboards with their tiles, and query endpoints. Plain values, checked by the
+// loader.
+#pragma once
+
+#include "config/diagnostic.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::config {
+
+enum class Chart { number, line, area, bar, table, top };
+const char* name(Chart chart);
+
+// How values are written. `number` is compact (1.2 M), `integer` is not; `percent` takes a ratio (0.031
+// -> 3.1 %); `money` uses `unit` as the currency code or sign; `duration` takes seconds; `bytes` takes bytes.
+enum class ValueFormat {
+  automatic,
+  number,
+  integer,
+  decimal,
+  percent,
+  money,
+  duration,
+  bytes,
+  date,
+  time,
+  text
+};
+const char* name(ValueFormat format);
+
+// A column of a table or top list.
+struct TileColumn {
+  std::string column;  // in the query's result
+  std::string title;   // default: the column's name
+  ValueFormat format = ValueFormat::automatic;
+  std::string unit;
+  std::optional<int> decimals;
+  bool bar = false;  // an inline bar behind the number, as a share of the largest
+};
+
+struct Tile {
+  std::string title;
+  Chart chart = Chart::number;
+  std::string description;
+  std::string sql;             // exactly one of sql and model is given
+  std::string model;           // database.name of a model or mirrored table
+  std::string query;           // what to run: sql, or a SELECT made from model, x, y, series, sort and limit
+  std::string x;               // line, area, bar: the horizontal axis; top: the label
+  std::vector<std::string> y;  // the values; number: the one shown (default: the first column)
+  std::string series;          // one line (area, stack of bars) per value of this column
+  bool stacked = false;        // area, bar
+  ValueFormat format = ValueFormat::automatic;
+  std::string unit;                 // shown after the number, or the currency for money
+  std::optional<int> decimals;      // digits after the point
+  int width = 0;                    // of 12 columns; 0: the page chooses by chart (number 3, others 6)
+  int height = 0;                   // rows of the page's grid, 1..6; 0: by chart
+  std::string compare;              // number: column with the earlier value, shown as a difference
+  std::string trend;                // number: column with an array of numbers, drawn as a sparkline
+  std::string good = "up";          // up | down | none: which direction of `compare` is good news
+  std::vector<TileColumn> columns;  // table, top: empty shows all as they come
+  std::string sort;  // "column" or "-column" (descending); model tiles: in SQL; tables: initial order
+  int limit = 0;     // rows; 0: the page's own bound
+  Location where;
+};
+
+// What the page starts with: the last `seconds` seconds by `column`; 0 seconds: everything.
+struct DashboardTime {
+  std::string text = "all";  // as written: "last 24 hours"
+  int64_t seconds = 0;
+  std::string column;
+};
+
+struct Dashboard {
+  std::string name;  // identifier
+  std::string title;
+  std::string description;
+  DashboardTime time;
+  std::vector<Tile> tiles;
+  Location where;
+};
+
+struct EndpointParameter {
+  std::string name;
+  std::string type;  // of ClickHouse: "UInt32"
+  bool required = false;
+  std::optional<std::string> default_value;
+  std::optional<double> minimum;
+  std::optional<double> maximum;
+  std::string description;
+  Location where;
+};
+
+// endpoints/<name>.sql
+struct EndpointFile {
+  std::string name;
+  std::filesystem::path file;  // relative to the project
+  std::string description;
+  std::vector<EndpointParameter> parameters;  // exactly those the SQL names as {name:Type}
+  std::string sql;
+  int sql_first_line = 1;
+};
+
+}  // namespace tidemark::config
