@@ -180,7 +180,8 @@ Run add_check(CLI::App& command) {
     const config::Project& project = loaded.project;
     print_out(fmt::format(
         "{}: {}, {}, {}, {}{}: {}\n", project.name,
-        counted(project.sources.size() + project.kafka_sources.size() + project.event_sources.size(),
+        counted(project.sources.size() + project.kafka_sources.size() + project.event_sources.size() +
+                    project.insert_tables.size(),
                 "source"),
         counted(project.models.size(), "model"), counted(project.dashboards.size(), "dashboard"),
         counted(project.endpoints.size(), "endpoint"),

@@ -4,6 +4,7 @@
 #include "cli/output.h"
 #include "cli/project_models.h"
 #include "cli/table.h"
+#include "ingest/inbox_parity.h"
 #include "ingest/kafka_parity.h"
 #include "models/compiler.h"
 #include "models/model_state.h"
@@ -286,6 +287,10 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
             place.offset;
       for (auto& entry : report.tables) parity.tables.push_back(std::move(entry));
     }
+    for (const auto& table : project.insert_tables)
+      if (wanted(tables_only, table.full_name()) || wanted(tables_only, "bronze." + table.mirrored_name()))
+        parity.tables.push_back(
+            TRY_IN(ingest::verify_insert_table(table, pool, never_stop), "table " + table.full_name()));
   }
   if (!compilation.ok()) return fail(ErrorKind::config, compilation.errors.front().render());
   Progress progress("verify models", "models", compilation.models.models.size(), options.progress);

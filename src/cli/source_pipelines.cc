@@ -5,6 +5,7 @@
 #include "cli/signals.h"
 #include "ingest/batch_pipeline.h"
 #include "ingest/event_pipeline.h"
+#include "ingest/insert_pipeline.h"
 #include "ingest/kafka_pipeline.h"
 #include "ingest/postgres_pipeline.h"
 
@@ -60,6 +61,12 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
     TRY_VOID(add(source.name, std::move(pipeline)));
     doors_.push_back(events->door());
   }
+  for (const auto& table : project.insert_tables)
+    TRY_VOID(add(
+        table.full_name(),
+        std::make_unique<ingest::InsertPipeline>(
+            ingest::InsertPipelineOptions{.table = table, .tables_with_changes = options.tables_with_changes},
+            pool, hooks, system_clock(), options.on_cut)));
   return {};
 }
 

@@ -87,6 +87,10 @@ Status refuse_on_cluster(const config::Project& project) {
     return refuse(
         fmt::format("source {} takes events, which is not supported", project.event_sources.front().name),
         "let it write to a topic that a Kafka source reads, or leave warehouse.cluster out");
+  if (!project.insert_tables.empty())
+    return refuse(
+        fmt::format("the table {} to write to is not supported", project.insert_tables.front().full_name()),
+        "write to a table of a Postgres source, or leave warehouse.cluster out");
   if (!project.dictionaries.empty())
     return refuse(fmt::format("dictionary {} is not supported", project.dictionaries.front().full_name()),
                   "join the table instead, or leave warehouse.cluster out");

@@ -57,6 +57,22 @@ void check_event_sources(Report& report, const Project& project, Names& names,
   }
 }
 
+void check_insert_tables(Report& report, const Project& project, Names& names,
+                         std::map<std::string, std::string>& owners) {
+  Names tables(report, "table");
+  std::map<std::string, std::string> files;
+  for (const InsertTable& table : project.insert_tables) {
+    if (files.emplace(table.source, table.full_name()).second) names.add(table.source, table.where);
+    tables.add(table.full_name(), table.where);
+    auto [owner, first] = owners.emplace(table.mirrored_name(), table.source);
+    if (!first && owner->second != table.source)
+      report.error(table.where,
+                   fmt::format("{} is mirrored as bronze.{}, which belongs to the source `{}` already",
+                               table.full_name(), table.mirrored_name(), owner->second),
+                   "Give it another name.");
+  }
+}
+
 void check_sources(Report& report, const Project& project) {
   Names names(report, "source");
   Names slots(report, "replication slot");
@@ -87,6 +103,7 @@ void check_sources(Report& report, const Project& project) {
     }
   }
   check_event_sources(report, project, names, owners);
+  check_insert_tables(report, project, names, owners);
 }
 
 void check_tiles(Report& report, const Project& project) {

@@ -66,36 +66,7 @@ PostedTable read_table(Reader reader, const YamlNode& node) {
   table.where = node.where;
   table.table = mapping.required_text("table");
   if (!table.table.empty()) check_identifier(reader.report, node.where, "a table", table.table);
-  const YamlNode* columns = mapping.required_child("columns");
-  if (columns != nullptr && (columns->kind != YamlNode::Kind::mapping || columns->pairs.empty()))
-    mapping.error("columns", "`columns` takes a mapping of names to types",
-                  "columns: { id: Int64, name: Nullable(String) }");
-  std::set<std::string> names;
-  if (columns != nullptr)
-    for (const auto& pair : columns->pairs) {
-      auto type = parse_column_type(pair.value.text);
-      if (!type) {
-        reader.report.error(
-            pair.value.where,
-            fmt::format("`{}` is no type of a column: {}", pair.value.text, type.error().message),
-            "A ClickHouse type, for example Int64, Decimal(12, 2), Nullable(String).");
-        continue;
-      }
-      if (pair.key.starts_with("_"))
-        reader.report.error(pair.key_where,
-                            fmt::format("the column `{}` begins with _, as bookkeeping columns do", pair.key),
-                            "Give it another name.");
-      names.insert(pair.key);
-      table.columns.emplace_back(pair.key, *type);
-    }
-  table.key = mapping.texts("key");
-  for (const auto& key : table.key) {
-    if (!names.contains(key)) mapping.error("key", fmt::format("`{}` is not among `columns`", key));
-    for (const auto& [name, type] : table.columns)
-      if (name == key && (type.nullable || type.kind == TypeKind::array))
-        mapping.error("key", fmt::format("`{}` is part of the key, and its type is {}", key, type.name()),
-                      "A key has no NULL and no arrays.");
-  }
+  read_declared_columns(mapping, table.columns, table.key);
   mapping.finish();
   return table;
 }
@@ -106,6 +77,40 @@ std::filesystem::path default_spool(const Project& project, const std::string& n
 }
 
 }  // namespace
+
+void read_declared_columns(MappingReader& mapping, std::vector<std::pair<std::string, ColumnType>>& into,
+                           std::vector<std::string>& keys) {
+  const YamlNode* columns = mapping.required_child("columns");
+  if (columns != nullptr && (columns->kind != YamlNode::Kind::mapping || columns->pairs.empty()))
+    mapping.error("columns", "`columns` takes a mapping of names to types",
+                  "columns: { id: Int64, name: Nullable(String) }");
+  std::set<std::string> names;
+  if (columns != nullptr)
+    for (const auto& pair : columns->pairs) {
+      auto type = parse_column_type(pair.value.text);
+      if (!type) {
+        mapping.reader().report.error(
+            pair.value.where,
+            fmt::format("`{}` is no type of a column: {}", pair.value.text, type.error().message),
+            "A ClickHouse type, for example Int64, Decimal(12, 2), Nullable(String).");
+        continue;
+      }
+      if (pair.key.starts_with("_"))
+        mapping.reader().report.error(
+            pair.key_where, fmt::format("the column `{}` begins with _, as bookkeeping columns do", pair.key),
+            "Give it another name.");
+      names.insert(pair.key);
+      into.emplace_back(pair.key, *type);
+    }
+  keys = mapping.texts("key");
+  for (const auto& key : keys) {
+    if (!names.contains(key)) mapping.error("key", fmt::format("`{}` is not among `columns`", key));
+    for (const auto& [name, type] : into)
+      if (name == key && (type.nullable || type.kind == TypeKind::array))
+        mapping.error("key", fmt::format("`{}` is part of the key, and its type is {}", key, type.name()),
+                      "A key has no NULL and no arrays.");
+  }
+}
 
 void load_event_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
                        Project& project) {

@@ -95,6 +95,7 @@ void load_settings(Reader reader, const std::filesystem::path& file, Project& pr
     }
     mapping.finish();
   }
+  if (const YamlNode* tokens = settings.child("tokens")) read_tokens(reader, *tokens, project);
   if (const YamlNode* kafka = settings.child("kafka")) read_kafka_output(reader, *kafka, project.name);
   settings.finish();
 }

@@ -182,7 +182,7 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
       mapping.has(kind);
       other_kind = true;
       mapping.error(kind, fmt::format("sources of kind `{}` are not yet supported in this version", kind),
-                    "`postgres`, `kafka` and `events` are; remove the file.");
+                    "`postgres`, `kafka`, `events` and `inserts` are; remove the file.");
     }
   if (const YamlNode* kafka = node->find("kafka"); kafka != nullptr && node->find("postgres") == nullptr) {
     mapping.has("kafka");
@@ -192,6 +192,12 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
   if (const YamlNode* events = node->find("events"); events != nullptr && node->find("postgres") == nullptr) {
     mapping.has("events");
     load_event_source(reader, *events, source.name, source.where, project);
+    return mapping.finish();
+  }
+  if (const YamlNode* inserts = node->find("inserts");
+      inserts != nullptr && node->find("postgres") == nullptr) {
+    mapping.has("inserts");
+    load_insert_source(reader, *inserts, source.name, source.where, project);
     return mapping.finish();
   }
   const YamlNode* postgres = other_kind ? mapping.child("postgres") : mapping.required_child("postgres");

@@ -20,6 +20,14 @@ void load_kafka_source(Reader reader, const YamlNode& node, const std::string& n
 // `node`: the value of `events` in a source's file.
 void load_event_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
                        Project& project);
+// `node`: the value of `inserts` in a source's file.
+void load_insert_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
+                        Project& project);
+// `columns` and `key` of a table that is declared instead of found somewhere.
+void read_declared_columns(MappingReader& mapping, std::vector<std::pair<std::string, ColumnType>>& columns,
+                           std::vector<std::string>& key);
+// The value of `tokens` in tidemark.yaml.
+void read_tokens(Reader reader, const YamlNode& node, Project& project);
 void load_model(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dictionary(Reader reader, const std::filesystem::path& file, Project& project);
 void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project);

@@ -7,8 +7,10 @@
 #pragma once
 
 #include "base/secret.h"
+#include "config/access_token.h"
 #include "config/dashboard.h"
 #include "config/event_source.h"
+#include "config/insert_source.h"
 #include "config/kafka_source.h"
 #include "config/model_file.h"
 #include "config/postgres_source.h"
@@ -52,9 +54,12 @@ struct Project {
   std::string name;
   Warehouse warehouse;
   Http http;
+  std::vector<AccessToken> tokens;
   std::vector<PostgresSource> sources;  // by file name, as all of these
   std::vector<KafkaSource> kafka_sources;
   std::vector<EventSource> event_sources;
+  std::vector<InsertTable> insert_tables;
+  std::vector<CriteriaTable> criteria_tables;
   std::vector<ModelFile> models;
   std::vector<AuditFile> audits;
   std::vector<DictionaryFile> dictionaries;

@@ -6,6 +6,7 @@
 #include "ingest/bronze_tables.h"
 #include "ingest/posted_rows.h"
 #include "ingest/spool_limits.h"
+#include "ingest/table_statuses.h"
 
 namespace tidemark::ingest {
 namespace {
@@ -278,18 +279,9 @@ SourceStatus EventPipeline::status() const {
   std::lock_guard lock(mutex_);
   status.epoch = epoch_;
   if (door_) status.intake = door_->status();
-  for (const auto& table : tables_) {
-    const TableCounters& counters = *counters_.at(&table);
-    TableStatus entry{.table = table.display(), .state = "live"};
-    if (status.state == "failed")
-      entry.state = "failed";
-    else if (status.state != "streaming")
-      entry.state = "waiting";
-    entry.rows_applied = counters.applied;
-    entry.quarantined = counters.quarantined;
-    if (status.intake) status.intake->duplicates += counters.duplicates;
-    status.tables.push_back(std::move(entry));
-  }
+  status.tables = table_statuses(status.state, tables_, counters_);
+  if (status.intake)
+    for (const auto& [table, counters] : counters_) status.intake->duplicates += counters->duplicates;
   if (status.intake) status.intake->spool_age_ms = status.lag_ms;
   return status;
 }

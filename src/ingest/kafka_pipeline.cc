@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "clickhouse/schema.h"
 #include "ingest/kafka_limits.h"
+#include "ingest/table_statuses.h"
 
 namespace tidemark::ingest {
 
@@ -403,17 +404,7 @@ SourceStatus KafkaPipeline::status() const {
     std::lock_guard lock(mutex_);
     status.epoch = epoch_;
   }
-  for (const auto& table : tables_.tables) {
-    const TableCounters& counters = *counters_.at(&table);
-    TableStatus entry{.table = table.display(), .state = "live"};
-    if (status.state == "failed")
-      entry.state = "failed";
-    else if (status.state != "streaming")
-      entry.state = "waiting";
-    entry.rows_applied = counters.applied;
-    entry.quarantined = counters.quarantined;
-    status.tables.push_back(std::move(entry));
-  }
+  status.tables = table_statuses(status.state, tables_.tables, counters_);
   return status;
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "ingest/bronze_tables.h"
 #include "ingest/log_follower.h"
+#include "ingest/table_statuses.h"
 #include "postgres/replication_setup.h"
 
 namespace tidemark::ingest {
@@ -328,19 +329,7 @@ SourceStatus PostgresPipeline::status() const {
     std::lock_guard lock(mutex_);
     status.epoch = epoch_;
   }
-  for (const auto& table : tables_) {
-    const TableCounters& counters = *counters_.at(&table);
-    TableStatus entry{.table = table.display(), .state = "live"};
-    if (status.state == "copying" || status.state == "failed")
-      entry.state = status.state;
-    else if (status.state != "streaming")
-      entry.state = "waiting";
-    entry.rows_applied = counters.applied + counters.copied;
-    entry.quarantined = counters.quarantined;
-    entry.copy_rows = counters.copied;
-    entry.copy_rows_estimate = static_cast<uint64_t>(std::max(0.0, table.source.estimated_rows));
-    status.tables.push_back(std::move(entry));
-  }
+  status.tables = table_statuses(status.state, tables_, counters_);
   return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 
 namespace tidemark::segments {
 namespace {
@@ -50,6 +51,33 @@ void patterns_of(const std::vector<Node>& nodes, std::vector<std::pair<std::stri
   }
 }
 
+void name_mirrors(const std::map<std::string, std::string>& mirrors, std::vector<Node>& nodes);
+
+void name_mirror(const std::map<std::string, std::string>& mirrors, std::string& table) {
+  if (auto found = mirrors.find(table); found != mirrors.end()) table = found->second;
+}
+
+void name_mirrors(const std::map<std::string, std::string>& mirrors, std::vector<Node>& nodes) {
+  for (Node& node : nodes) {
+    if (auto* all = std::get_if<All>(&node.condition)) name_mirrors(mirrors, all->children);
+    if (auto* any = std::get_if<Any>(&node.condition)) name_mirrors(mirrors, any->children);
+    if (auto* negation = std::get_if<Not>(&node.condition)) name_mirrors(mirrors, negation->child);
+    if (auto* event = std::get_if<EventCondition>(&node.condition)) name_mirror(mirrors, event->events.table);
+    if (auto* sequence = std::get_if<Sequence>(&node.condition)) {
+      name_mirror(mirrors, sequence->first.table);
+      name_mirror(mirrors, sequence->then.table);
+    }
+    if (auto* related = std::get_if<Related>(&node.condition)) {
+      name_mirror(mirrors, related->table);
+      name_mirrors(mirrors, related->where);
+    }
+    if (auto* users = std::get_if<OfUsers>(&node.condition)) {
+      name_mirror(mirrors, users->entity);
+      name_mirrors(mirrors, users->where);
+    }
+  }
+}
+
 // What the server says no to is a problem of the definition; that it cannot be asked is an error.
 Result<std::string> refusal(Result<std::string> answer) {
   if (answer) return std::string();
@@ -59,6 +87,18 @@ Result<std::string> refusal(Result<std::string> answer) {
 }
 
 }  // namespace
+
+void name_mirrors(const config::Project& project, Definition& definition) {
+  std::map<std::string, std::string> mirrors;
+  for (const auto& table : project.insert_tables)
+    mirrors[table.full_name()] = "bronze." + table.mirrored_name();
+  if (mirrors.empty()) return;
+  name_mirror(mirrors, definition.entity);
+  for (auto& events : definition.events) name_mirror(mirrors, events.table);
+  std::vector<Node> nodes{std::move(definition.condition)};
+  name_mirrors(mirrors, nodes);
+  definition.condition = std::move(nodes.front());
+}
 
 const Definition* SegmentFiles::find(const std::string& name) const {
   for (const Definition& definition : definitions)
@@ -90,6 +130,11 @@ SegmentFiles load_segments(const path& project, bool offline) {
                    "Give one of them another name.");
     else
       loaded.definitions.push_back(std::move(*definition));
+  }
+  if (!loaded.definitions.empty()) {
+    // Its own mistakes are told by whoever asks for the project.
+    config::Project sources = config::load_project(project, {.offline = true}).project;
+    for (Definition& definition : loaded.definitions) name_mirrors(sources, definition);
   }
   if (loaded.definitions.size() > limits::segments_max)
     report.error({"segments"}, fmt::format("more than {} segments", limits::segments_max));

@@ -5,6 +5,7 @@
 
 #include "clickhouse/client.h"
 #include "config/diagnostic.h"
+#include "config/project.h"
 #include "segments/compile.h"
 
 #include <string>
@@ -22,6 +23,10 @@ struct SegmentFiles {
 
 // `offline`: variables that are not set are passed over, as when the rest of the project is loaded offline.
 SegmentFiles load_segments(const std::filesystem::path& project, bool offline);
+
+// Tables that people write to (config/insert_source.h) by the names of their mirrors: cdp.entities is
+// bronze.cdp_entities to everything that reads.
+void name_mirrors(const config::Project& project, Definition& definition);
 
 // How the project's segments are compiled: lookup and names refer to `files`, which must outlive the options.
 CompileOptions compile_options(const SegmentFiles& files, std::vector<EventTable> events,
