@@ -5,6 +5,8 @@
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/cluster.h"
+#include "experiments/experiment_check.h"
+#include "experiments/experiment_files.h"
 #include "postgres/connection.h"
 #include "postgres/preflight.h"
 #include "segments/segment_files.h"
@@ -96,6 +98,28 @@ void probe_segments(const config::Project& project, const segments::SegmentFiles
                        {}}});
 }
 
+void probe_experiments(const config::Project& project, const experiments::ExperimentFiles& files,
+                       std::vector<Probe>& probes) {
+  if (files.experiments.empty()) return;
+  auto asked = [&]() -> Result<std::vector<config::Diagnostic>> {
+    auto warehouse = TRY(WarehouseAccess::open(project));
+    clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
+    return experiments::check_experiments(client, files);
+  }();
+  if (!asked) return probes.push_back({"experiments", failed("warehouse", asked.error())});
+  for (const config::Diagnostic& wrong : *asked)
+    probes.push_back({"experiments",
+                      {postgres::Finding::Level::fail, wrong.where.describe(), wrong.message, wrong.remedy,
+                       ErrorKind::config}});
+  if (asked->empty())
+    probes.push_back({"experiments",
+                      {postgres::Finding::Level::pass,
+                       "warehouse",
+                       counted(files.experiments.size(), "experiment"),
+                       "",
+                       {}}});
+}
+
 const char* word(postgres::Finding::Level level) {
   switch (level) {
     case postgres::Finding::Level::pass:
@@ -154,6 +178,8 @@ Run add_check(CLI::App& command) {
         config::load_project(TRY(invocation.project_directory()), {.offline = !*connect});
     auto segment_files = segments::load_segments(loaded.project.root, !*connect);
     loaded.errors.insert(loaded.errors.end(), segment_files.errors.begin(), segment_files.errors.end());
+    auto experiment_files = experiments::load_experiments(loaded.project.root, !*connect);
+    loaded.errors.insert(loaded.errors.end(), experiment_files.errors.begin(), experiment_files.errors.end());
     std::vector<Probe> probes;
     if (*connect && loaded.ok()) {
       for (const config::PostgresSource& source : loaded.project.sources) probe_source(source, probes);
@@ -162,6 +188,7 @@ Run add_check(CLI::App& command) {
           probes.push_back({"source " + source.name, std::move(finding)});
       probe_warehouse(loaded.project, probes);
       probe_segments(loaded.project, segment_files, probes);
+      probe_experiments(loaded.project, experiment_files, probes);
     }
     ExitCode code = outcome(loaded, probes);
     if (invocation.json) {
@@ -179,13 +206,16 @@ Run add_check(CLI::App& command) {
     print_probes(probes);
     const config::Project& project = loaded.project;
     print_out(fmt::format(
-        "{}: {}, {}, {}, {}{}: {}\n", project.name,
+        "{}: {}, {}, {}, {}{}{}: {}\n", project.name,
         counted(project.sources.size() + project.kafka_sources.size() + project.event_sources.size() +
                     project.insert_tables.size(),
                 "source"),
         counted(project.models.size(), "model"), counted(project.dashboards.size(), "dashboard"),
         counted(project.endpoints.size(), "endpoint"),
         segment_files.definitions.empty() ? "" : ", " + counted(segment_files.definitions.size(), "segment"),
+        experiment_files.experiments.empty()
+            ? ""
+            : ", " + counted(experiment_files.experiments.size(), "experiment"),
         code == ExitCode::ok ? "no errors" : "the files are right, a server is not ready"));
     return code;
   };

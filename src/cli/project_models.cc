@@ -1,5 +1,7 @@
 #include "cli/project_models.h"
 
+#include "experiments/experiment_files.h"
+#include "experiments/exposure_model.h"
 #include "models/change_tables.h"
 #include "segments/watched_query.h"
 
@@ -33,14 +35,31 @@ Result<std::vector<config::ModelFile>> watched_models(clickhouse::Client& client
   return models;
 }
 
+std::vector<config::ModelFile> experiment_models(const config::Project& project) {
+  auto files = experiments::load_experiments(project.root, false);
+  if (!files.errors.empty()) return {};
+  return experiments::exposure_models(files.experiments, experiments::declared_logs(project));
+}
+
+Result<std::vector<config::ModelFile>> added_models(clickhouse::Client& client,
+                                                    const config::Project& project) {
+  std::vector<config::ModelFile> models = TRY(watched_models(client, project));
+  for (auto& file : experiment_models(project)) models.push_back(std::move(file));
+  return models;
+}
+
 Result<models::Compilation> compile_project(clickhouse::Client& client, const config::Project& project) {
   std::vector<config::ModelFile> files = project.models;
-  for (auto& file : TRY(watched_models(client, project))) files.push_back(std::move(file));
-  return models::compile(client, files);
+  for (auto& file : TRY(added_models(client, project))) files.push_back(std::move(file));
+  auto compilation = TRY(models::compile(client, files));
+  for (auto& mistake : experiments::load_experiments(project.root, false).errors)
+    compilation.errors.push_back(std::move(mistake));
+  return compilation;
 }
 
 std::set<std::string> tables_with_changes(const config::Project& project) {
   std::vector<config::ModelFile> files = project.models;
+  for (auto& file : experiment_models(project)) files.push_back(std::move(file));
   segments::SegmentFiles segments = segments::load_segments(project.root, false);
   std::vector<segments::EventTable> events;
   for (const auto& source : project.event_sources)

@@ -1,6 +1,6 @@
-// The models of a project: those that its files say, and those that are only watched, because segments want
-// to know which entities a cut touches. Whoever compiles models compiles these, or a plan would drop what
-// segments watch.
+// The models of a project: those that its files say, those that are only watched, because segments want to
+// know which entities a cut touches, and the exposures of experiments. Whoever compiles models compiles all
+// of these, or a plan would drop what segments watch and experiments read.
 #pragma once
 
 #include "config/project.h"
@@ -20,6 +20,13 @@ Result<std::vector<segments::EventTable>> event_tables(clickhouse::Client& clien
 // Empty when there are mistakes in segments/ (segments::load_segments tells them).
 Result<std::vector<config::ModelFile>> watched_models(clickhouse::Client& client,
                                                       const config::Project& project);
+
+// Empty when there are mistakes in metrics/ or experiments/ (compile_project tells them).
+std::vector<config::ModelFile> experiment_models(const config::Project& project);
+
+// All that are not files of models/: watched ones and those of experiments.
+Result<std::vector<config::ModelFile>> added_models(clickhouse::Client& client,
+                                                    const config::Project& project);
 
 Result<models::Compilation> compile_project(clickhouse::Client& client, const config::Project& project);
 

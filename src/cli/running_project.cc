@@ -221,7 +221,7 @@ struct RunningProject::State {
         TRY(models::prepare_lookups(*pool->lease(), loaded.project, models::LookupChanges::missing));
     if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
     std::vector<config::ModelFile> files = std::move(loaded.project.models);
-    for (auto& file : TRY(watched_models(*pool->lease(), project))) files.push_back(std::move(file));
+    for (auto& file : TRY(added_models(*pool->lease(), project))) files.push_back(std::move(file));
     return files;
   }
 

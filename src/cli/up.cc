@@ -4,6 +4,7 @@
 #include "cli/running_project.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
+#include "experiments/experiment_files.h"
 #include "segments/segment_files.h"
 
 #include <CLI/CLI.hpp>
@@ -27,6 +28,10 @@ Status reload(const Invocation& invocation, const RunOptions& options,
     return {};
   }
   if (auto mistakes = segments::load_segments(project->root, false).errors; !mistakes.empty()) {
+    log::error("not reloaded, the project as it was goes on:\n{}", config::render(mistakes));
+    return {};
+  }
+  if (auto mistakes = experiments::load_experiments(project->root, false).errors; !mistakes.empty()) {
     log::error("not reloaded, the project as it was goes on:\n{}", config::render(mistakes));
     return {};
   }

@@ -1,0 +1,329 @@
+#include "experiments/experiment_sums.h"
+
+#include "base/clock.h"
+#include "clickhouse/schema.h"
+#include "experiments/experiments_limits.h"
+#include "experiments/exposure_model.h"
+
+#include <atomic>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+namespace tidemark::experiments {
+namespace {
+
+constexpr int64_t day_us = 86'400'000'000;
+constexpr int64_t recent_days = 7;
+
+clickhouse::QueryOptions query_options() {
+  clickhouse::QueryOptions options;
+  options.timeout = limits::query_time;
+  // Spills instead of failing: a read-out may be slow, it may not take the warehouse down.
+  // Every query is another text: compiling its expressions takes longer than it gives.
+  options.settings = {{"max_bytes_before_external_group_by", "1500000000"},
+                      {"compile_expressions", "0"},
+                      {"compile_aggregate_expressions", "0"},
+                      {"compile_sort_description", "0"}};
+  return options;
+}
+
+std::string exposures_of(const Experiment& experiment, const SumsOptions& options) {
+  return options.exposures.empty() ? readable_table(exposures_table(experiment)) : options.exposures;
+}
+
+// The table of units, as long as this lives.
+class UnitTable {
+ public:
+  UnitTable(clickhouse::Client& client, const Experiment& experiment) : client_(client) {
+    static std::atomic<uint64_t> made{0};
+    name_ = clickhouse::quote_table(exposures_database,
+                                    fmt::format("units_of_{}_{}_{}", experiment.name, getpid(), ++made));
+  }
+  UnitTable(const UnitTable&) = delete;
+  UnitTable& operator=(const UnitTable&) = delete;
+  ~UnitTable() { (void)client_.execute("DROP TABLE IF EXISTS " + name_ + " SYNC"); }
+
+  Status fill(const std::string& sql) {
+    TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
+    return client_.execute(
+        fmt::format("CREATE TABLE {} ENGINE = MergeTree ORDER BY tuple() AS\n{}", name_, sql),
+        query_options());
+  }
+  const std::string& name() const { return name_; }
+
+ private:
+  clickhouse::Client& client_;
+  std::string name_;
+};
+
+std::string with_if(const char* function, const std::string& argument, const std::string& condition) {
+  return condition.empty() ? fmt::format("{}({})", function, argument)
+                           : fmt::format("{}If({}, {})", function, argument, condition);
+}
+
+// The columns of a metric's sums in a query, and back.
+class SumColumns {
+ public:
+  SumColumns(const UnitValues& values, size_t index, std::optional<double> cap)
+      : variables_(variables_of(values.shape)), counted_(values.counted), index_(index) {
+    for (size_t place = 0; place < variables_.size(); ++place) {
+      bool capped = cap && (variables_[place] == value || variables_[place] == value_before);
+      columns_.push_back(capped ? fmt::format("least({}, {:.17g})", values.columns[place], *cap)
+                                : values.columns[place]);
+    }
+    if (values.metric->kind == MetricKind::quantile && values.metric->ignore_zeros)
+      counted_ += (counted_.empty() ? "" : " AND ") + values.columns[0] + " != 0";
+  }
+
+  void add_to(std::vector<std::string>& outputs) const {
+    outputs.push_back(counted_.empty() ? fmt::format("toInt64(count()) AS n{}", index_)
+                                       : fmt::format("toInt64(countIf({})) AS n{}", counted_, index_));
+    for (size_t left = 0; left < columns_.size(); ++left) {
+      outputs.push_back(fmt::format("{} AS s{}_{}", with_if("sum", columns_[left], counted_), index_, left));
+      for (size_t right = left; right < columns_.size(); ++right)
+        outputs.push_back(fmt::format("{} AS p{}_{}_{}",
+                                      with_if("sum", columns_[left] + " * " + columns_[right], counted_),
+                                      index_, left, right));
+    }
+  }
+
+  ArmSums read(const Block& block, size_t row, size_t& column) const {
+    ArmSums sums;
+    sums.units = block.columns[column++].get<int64_t>(row);
+    for (size_t left = 0; left < columns_.size(); ++left) {
+      sums.sum[variables_[left]] = block.columns[column++].get<double>(row);
+      for (size_t right = left; right < columns_.size(); ++right) {
+        double product = block.columns[column++].get<double>(row);
+        sums.products[variables_[left]][variables_[right]] = product;
+        sums.products[variables_[right]][variables_[left]] = product;
+      }
+    }
+    return sums;
+  }
+
+  const std::string& counted() const { return counted_; }
+
+ private:
+  std::vector<Variable> variables_;
+  std::vector<std::string> columns_;
+  std::string counted_;
+  size_t index_;
+};
+
+class Reading {
+ public:
+  Reading(clickhouse::Client& client, const Experiment& experiment, const UnitQuery& query,
+          const std::string& table)
+      : client_(client), experiment_(experiment), query_(query), table_(table), caps_(query.metrics.size()) {}
+
+  Status read_caps() {
+    std::vector<std::string> outputs;
+    std::vector<size_t> asked;
+    for (size_t index = 0; index < query_.metrics.size(); ++index) {
+      const UnitValues& values = query_.metrics[index];
+      const auto& cap = values.metric->cap;
+      if (!cap) continue;
+      if (cap->percentile == 0) {
+        caps_[index] = cap->value;
+        continue;
+      }
+      std::string condition = values.counted;
+      if (cap->ignore_zeros) condition += (condition.empty() ? "" : " AND ") + values.columns[0] + " != 0";
+      outputs.push_back(
+          condition.empty()
+              ? fmt::format("quantileExact({})({})", cap->percentile, values.columns[0])
+              : fmt::format("quantileExactIf({})({}, {})", cap->percentile, values.columns[0], condition));
+      asked.push_back(index);
+    }
+    if (asked.empty()) return {};
+    Block found = TRY(
+        client_.query(fmt::format("SELECT {} FROM {}", fmt::join(outputs, ", "), table_), query_options()));
+    for (size_t place = 0; place < asked.size(); ++place) {
+      double cap = found.columns[place].get<double>(0);
+      if (cap == cap) caps_[asked[place]] = cap;  // NaN of no units
+    }
+    return {};
+  }
+
+  Result<std::vector<MetricSums>> read_all() {
+    auto levels = TRY(read_levels("''", false));
+    std::vector<MetricSums> metrics = levels.empty() ? empty() : std::move(levels.front().metrics);
+    for (size_t index = 0; index < metrics.size(); ++index)
+      if (metrics[index].metric->kind == MetricKind::quantile)
+        TRY_VOID(read_quantiles(query_.metrics[index], index, metrics[index]));
+    return metrics;
+  }
+
+  Result<DimensionSums> read_dimension(const std::string& name) {
+    std::string column = "dimension_" + name;
+    std::string top = TRY(client_.query_text(
+        fmt::format(
+            "SELECT arrayStringConcat(arrayMap(tm_level -> concat('\\'', replaceAll(replaceAll(tm_level, "
+            "'\\\\', '\\\\\\\\'), '\\'', '\\\\\\''), '\\''), groupArray(tm_level)), ',') FROM (SELECT {0} AS "
+            "tm_level, count() AS tm_units FROM {1} GROUP BY tm_level ORDER BY tm_units DESC, tm_level "
+            "LIMIT {2}) FORMAT TSVRaw",
+            column, table_, limits::dimension_levels),
+        query_options()));
+    while (top.ends_with('\n')) top.pop_back();
+    DimensionSums sums{name, {}};
+    sums.levels = TRY(read_levels(fmt::format("if(has([{0}], {1}), {1}, '(other)')", top, column), true));
+    return sums;
+  }
+
+ private:
+  std::vector<MetricSums> empty() const {
+    std::vector<MetricSums> metrics;
+    for (size_t index = 0; index < query_.metrics.size(); ++index) {
+      MetricSums sums{.metric = query_.metrics[index].metric, .shape = query_.metrics[index].shape};
+      sums.arms.resize(experiment_.variants.size());
+      sums.cap = caps_[index];
+      metrics.push_back(std::move(sums));
+    }
+    return metrics;
+  }
+
+  Result<std::vector<DimensionLevel>> read_levels(const std::string& level, bool by_level) {
+    std::vector<std::string> outputs{level + " AS tm_level", "arm", "toInt64(count()) AS tm_units"};
+    std::vector<SumColumns> columns;
+    for (size_t index = 0; index < query_.metrics.size(); ++index) {
+      columns.emplace_back(query_.metrics[index], index, caps_[index]);
+      columns.back().add_to(outputs);
+    }
+    Block found = TRY(client_.query(
+        fmt::format(
+            "SELECT {}\nFROM {}\nGROUP BY tm_level, arm\nORDER BY {}", fmt::join(outputs, ",\n    "), table_,
+            by_level ? "tm_level = '(other)', sum(tm_units) OVER (PARTITION BY tm_level) DESC, tm_level, arm"
+                     : "arm"),
+        query_options()));
+    std::vector<DimensionLevel> levels;
+    for (size_t row = 0; row < found.rows(); ++row) {
+      std::string name(found.columns[0].text(row));
+      if (levels.empty() || levels.back().level != name)
+        levels.push_back({name, std::vector<int64_t>(experiment_.variants.size()), empty()});
+      size_t arm = found.columns[1].get<uint8_t>(row) - 1u;
+      levels.back().units[arm] = found.columns[2].get<int64_t>(row);
+      size_t column = 3;
+      for (size_t index = 0; index < columns.size(); ++index)
+        levels.back().metrics[index].arms[arm] = columns[index].read(found, row, column);
+    }
+    return levels;
+  }
+
+  // The value at its level and at the two around it that its interval needs for this arm's number of units.
+  Status read_quantiles(const UnitValues& values, size_t index, MetricSums& sums) {
+    SumColumns columns(values, index, std::nullopt);
+    std::vector<std::string> outputs;
+    std::string counted = columns.counted().empty() ? "" : " AND " + columns.counted();
+    double level = values.metric->level;
+    for (size_t arm = 0; arm < sums.arms.size(); ++arm) {
+      QuantileArm quantile{
+          .observations = sums.arms[arm].units, .levels_for = sums.arms[arm].units, .level = level};
+      auto around = quantile_levels(level, std::max<int64_t>(quantile.observations, 1));
+      double low = around ? around->lower : level, high = around ? around->upper : level;
+      outputs.push_back(fmt::format("quantilesExactIf({:.17g}, {:.17g}, {:.17g})({}, arm = {}{})", low, level,
+                                    high, values.columns[0], arm + 1, counted));
+      sums.quantiles.push_back(quantile);
+    }
+    std::vector<std::string> flat;
+    for (const auto& output : outputs)
+      for (int place = 1; place <= 3; ++place)
+        flat.push_back(fmt::format("toFloat64(({})[{}])", output, place));
+    Block found =
+        TRY(client_.query(fmt::format("SELECT {} FROM {}", fmt::join(flat, ", "), table_), query_options()));
+    for (size_t arm = 0; arm < sums.arms.size(); ++arm) {
+      if (sums.quantiles[arm].observations == 0) continue;
+      sums.quantiles[arm].lower = found.columns[arm * 3].get<double>(0);
+      sums.quantiles[arm].quantile = found.columns[arm * 3 + 1].get<double>(0);
+      sums.quantiles[arm].upper = found.columns[arm * 3 + 2].get<double>(0);
+    }
+    return {};
+  }
+
+  clickhouse::Client& client_;
+  const Experiment& experiment_;
+  const UnitQuery& query_;
+  const std::string& table_;
+  std::vector<std::optional<double>> caps_;
+};
+
+}  // namespace
+
+int64_t Counters::total() const {
+  int64_t all = 0;
+  for (int64_t arm : units) all += arm;
+  return all;
+}
+
+Result<Counters> read_counters(clickhouse::Client& client, const Experiment& experiment,
+                               const SumsOptions& options) {
+  std::vector<std::string> names;
+  for (const Variant& variant : experiment.variants) names.push_back(clickhouse::quote_string(variant.name));
+  Block found = TRY(client.query(
+      fmt::format(
+          "SELECT toUInt8(indexOf([{0}], variant)) AS arm, variants > 1 AS multiple, toInt64(count()) AS "
+          "units, "
+          "toUnixTimestamp64Micro(min(first)) AS first_us, toUnixTimestamp64Micro(max(first)) AS last_us, "
+          "toInt64(countIf(first > fromUnixTimestamp64Micro({1}, 'UTC'))) AS recent\n"
+          "FROM (SELECT unit, argMin(variant, (first_at, variant)) AS variant, count() AS variants, "
+          "min(first_at) AS "
+          "first FROM {2} WHERE first_at <= fromUnixTimestamp64Micro({3}, 'UTC') GROUP BY unit)\n"
+          "GROUP BY arm, multiple ORDER BY arm, multiple",
+          fmt::join(names, ", "), options.at_us - recent_days * day_us, exposures_of(experiment, options),
+          options.at_us),
+      query_options()));
+  Counters counters;
+  counters.units.resize(experiment.variants.size());
+  int64_t recent = 0;
+  for (size_t row = 0; row < found.rows(); ++row) {
+    size_t arm = found.columns[0].get<uint8_t>(row);
+    bool multiple = found.columns[1].get<uint8_t>(row) != 0;
+    int64_t units = found.columns[2].get<int64_t>(row);
+    int64_t first = found.columns[3].get<int64_t>(row), last = found.columns[4].get<int64_t>(row);
+    counters.seen += units;
+    if (multiple) counters.multiple += units;
+    if (counters.first_us == 0 || first < counters.first_us) counters.first_us = first;
+    counters.last_us = std::max(counters.last_us, last);
+    bool counts = !multiple || experiment.multiple_exposure == MultipleExposure::first_seen;
+    if (arm == 0) {
+      if (counts) counters.unknown += units;
+    } else if (counts) {
+      counters.units[arm - 1] += units;
+      recent += found.columns[5].get<int64_t>(row);
+    }
+  }
+  double days = static_cast<double>(options.at_us - counters.first_us) / day_us;
+  if (counters.seen > 0 && days > 0)
+    counters.units_a_day = static_cast<double>(recent) / std::min<double>(days, recent_days);
+  return counters;
+}
+
+Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
+                                 const std::vector<const Metric*>& metrics, const SumsOptions& options) {
+  ExperimentSums sums{.at_us = options.at_us};
+  sums.counters = TRY(read_counters(client, experiment, options));
+  UnitQuery query = unit_query(experiment, metrics, exposures_of(experiment, options),
+                               {.at_us = options.at_us, .first_us = sums.counters.first_us});
+  UnitTable table(client, experiment);
+  TRY_VOID(table.fill(query.sql));
+  Reading reading(client, experiment, query, table.name());
+  TRY_VOID(reading.read_caps());
+  sums.metrics = TRY(reading.read_all());
+  for (const std::string& dimension : options.dimensions)
+    sums.dimensions.push_back(TRY(reading.read_dimension(dimension)));
+  return sums;
+}
+
+Status drop_left_units(clickhouse::Client& client) {
+  Block found = TRY(client.query(fmt::format(
+      "SELECT name FROM system.tables WHERE database = '{}' AND startsWith(name, 'units_of_') AND "
+      "metadata_modification_time < now() - INTERVAL 1 HOUR",
+      exposures_database)));
+  for (size_t row = 0; row < found.rows(); ++row)
+    TRY_VOID(
+        client.execute(fmt::format("DROP TABLE IF EXISTS {} SYNC",
+                                   clickhouse::quote_table(exposures_database, found.columns[0].text(row)))));
+  return {};
+}
+
+}  // namespace tidemark::experiments

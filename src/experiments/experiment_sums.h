@@ -1,0 +1,74 @@
+// The numbers of an experiment that come out of the warehouse: how many units each arm has, and for every
+// metric and arm the sums that the statistics are made of (stats_sums.h); the same by dimension.
+//
+// Two speeds. counters() reads the exposures alone and is what SRM needs: within a second. sums() makes the
+// table of units (unit_query.h) once, under a name of its own, and asks it for everything else - caps, sums,
+// dimensions, quantiles -, then drops it.
+//
+// As of a time: exposures and rows after it are not there. Rows that arrive late are, as soon as they are in.
+// Threads: one client a call. Failure: the server's; the table of units is dropped all the same.
+#pragma once
+
+#include "clickhouse/client.h"
+#include "experiments/definition.h"
+#include "experiments/stats_quantile.h"
+#include "experiments/unit_query.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::experiments {
+
+struct Counters {
+  std::vector<int64_t> units;         // by arm, by the experiment's policy
+  int64_t multiple = 0;               // units that saw more than one variant
+  int64_t unknown = 0;                // units whose variant the definition does not have
+  int64_t seen = 0;                   // all units
+  int64_t first_us = 0, last_us = 0;  // of first exposures; 0: none
+  double units_a_day = 0;             // new ones in the last seven days, or as long as there are any
+
+  int64_t total() const;
+};
+
+struct MetricSums {
+  const Metric* metric = nullptr;
+  MetricShape shape = MetricShape::mean;
+  std::vector<ArmSums> arms;
+  std::vector<QuantileArm> quantiles;  // of quantile metrics, instead
+  std::optional<double> cap;           // that was applied
+};
+
+struct DimensionLevel {
+  std::string level;
+  std::vector<int64_t> units;  // by arm
+  std::vector<MetricSums> metrics;
+};
+struct DimensionSums {
+  std::string dimension;
+  std::vector<DimensionLevel> levels;  // largest first; "(other)" last
+};
+
+struct ExperimentSums {
+  int64_t at_us = 0;
+  Counters counters;
+  std::vector<MetricSums> metrics;  // as they were asked for
+  std::vector<DimensionSums> dimensions;
+};
+
+struct SumsOptions {
+  int64_t at_us = 0;
+  // The relation of exposures; empty: the experiment's model.
+  std::string exposures;
+  std::vector<std::string> dimensions;  // names; empty: none
+};
+
+Result<Counters> read_counters(clickhouse::Client& client, const Experiment& experiment,
+                               const SumsOptions& options);
+Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
+                                 const std::vector<const Metric*>& metrics, const SumsOptions& options);
+
+// Tables of units that a killed process left.
+Status drop_left_units(clickhouse::Client& client);
+
+}  // namespace tidemark::experiments

@@ -1,0 +1,23 @@
+// The bounds of experiments' definitions and read-outs, each with its reason.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace tidemark::experiments::limits {
+
+inline constexpr size_t metrics_max = 1'000;             // of a project: a mistake in a generator of files
+inline constexpr size_t experiments_max = 1'000;         // the same
+inline constexpr size_t variants_max = 20;               // arms; more is a bandit's work
+inline constexpr size_t metrics_of_experiment_max = 50;  // columns of one query, and of one reader's patience
+inline constexpr size_t dimensions_max = 10;
+inline constexpr size_t steps_max = 20;  // of a funnel; bits of one number
+inline constexpr size_t expression_bytes_max = 4'000;
+inline constexpr size_t dimension_levels = 20;   // the rest is "(other)"
+inline constexpr size_t series_points_max = 60;  // each is a read-out of its own
+inline constexpr int64_t window_seconds_max = 366 * 86'400;
+// Past this a query has gone wrong; 50 M events take some 10 s on two cores.
+inline constexpr std::chrono::milliseconds query_time{300'000};
+
+}  // namespace tidemark::experiments::limits
