@@ -2,6 +2,8 @@
 
 #include "clickhouse/schema.h"
 #include "segments/canonical.h"
+#include "segments/event_leaf_plan.h"
+#include "segments/few_entities.h"
 #include "segments/joined_rows.h"
 #include "segments/manual_lists.h"
 #include "segments/segment_limits.h"
@@ -34,6 +36,7 @@ int64_t millionths(const std::string& percent) {
 struct Place {
   std::string value, next;  // next: empty when it never changes
   size_t layer = 0;
+  size_t leaf = 0;  // its number, when it is one
 };
 
 struct Query {
@@ -62,9 +65,68 @@ class Compiler {
     return assemble(roots, passed);
   }
 
+  // The conditions as trees over leaves, for evaluation in memory.
+  Result<FewQuery> compile_few(const std::vector<const Definition*>& definitions,
+                               const std::vector<Node>& conditions) {
+    FewQuery query;
+    const Definition& first = *definitions.front();
+    if (!TRY(find_entity(first))) return query;
+    keys_ = KeyFilter::bound(key_types_);
+    events_ = &events_of(first, options_);
+    for (const Node& condition : conditions) query.roots.push_back(TRY(plan(condition, query)));
+    query.row_leaves = leaves_made_;
+    row_columns_.push_back(fmt::format("{} AS _key", key_text()));
+    std::string columns = "_key";
+    for (size_t index = 0; index < leaves_made_; ++index)
+      columns += fmt::format(", _l{}, toInt64({})", index, next_of_leaf(index, never));
+    query.entities = fmt::format("SELECT {} FROM ({})", columns, entity_rows({}));
+    if (!query.event_leaves.empty()) query.events = pass_->rows_sql(keys_, limits::few_events_max);
+    query.bound.key = key_;
+    return query;
+  }
+
   std::vector<CompiledLeaf> leaves;
 
  private:
+  Result<PlanNode> plan(const Node& node, FewQuery& query) {
+    const std::vector<Node>* children = nullptr;
+    PlanNode made;
+    if (auto* all = std::get_if<All>(&node.condition)) {
+      made.kind = PlanNode::Kind::all;
+      children = &all->children;
+    } else if (auto* any = std::get_if<Any>(&node.condition)) {
+      made.kind = PlanNode::Kind::any;
+      children = &any->children;
+    } else if (auto* negation = std::get_if<Not>(&node.condition)) {
+      made.kind = PlanNode::Kind::negation;
+      children = &negation->child;
+    }
+    if (children != nullptr) {
+      for (const Node& child : *children) made.children.push_back(TRY(plan(child, query)));
+      return made;
+    }
+    auto* event = std::get_if<EventCondition>(&node.condition);
+    auto* sequence = std::get_if<Sequence>(&node.condition);
+    if (event == nullptr && sequence == nullptr) {
+      made.leaf = TRY(place(node)).leaf;
+      return made;
+    }
+    made.kind = PlanNode::Kind::events;
+    auto [known, is_new] = event_leaves_.emplace(canonical_text(node), query.event_leaves.size());
+    made.leaf = known->second;
+    if (is_new && TRY(has_events(node.where)))
+      query.event_leaves.push_back(event != nullptr ? event_leaf(context_, *pass_, *event, node.where)
+                                                    : sequence_leaf(context_, *pass_, *sequence, node.where));
+    return made;
+  }
+
+  // The instant at which a leaf's answer may change.
+  std::string next_of_leaf(size_t index, const std::string& otherwise) const {
+    for (const auto& [text, place] : places_)
+      if (place.value == fmt::format("_l{}", index) && !place.next.empty()) return place.next;
+    return otherwise;
+  }
+
   Result<bool> find_entity(const Definition& first) {
     shape_ = TRY(catalog_.table(first.entity));
     if (!shape_.exists) {
@@ -114,7 +176,7 @@ class Compiler {
 
   Place leaf(std::vector<std::string>& columns, const Truth& truth, const std::string& observed) {
     size_t index = leaves_made_++;
-    Place place{fmt::format("_l{}", index), truth.next.empty() ? "" : fmt::format("_t{}", index), 0};
+    Place place{fmt::format("_l{}", index), truth.next.empty() ? "" : fmt::format("_t{}", index), 0, index};
     columns.push_back(fmt::format("toUInt8({}) AS {}", truth.value, place.value));
     if (!truth.next.empty()) columns.push_back(fmt::format("{} AS {}", truth.next, place.next));
     if (options_.leaves && nesting_ == 0)
@@ -347,7 +409,8 @@ class Compiler {
     return joined_leaf(truth, fmt::format("concat(toString({0}_yes), ' of ', toString({0}_all))", id));
   }
 
-  Query assemble(const std::vector<Place>& roots, const std::vector<std::string>& passed) {
+  // A row per entity with its key _k0, ..., the leaves and what is joined for them.
+  std::string entity_rows(const std::vector<std::string>& passed) {
     std::vector<std::string> columns, types, row = row_columns_;
     for (size_t index = 0; index < key_.size(); ++index) {
       row.push_back(fmt::format("{} AS _k{}", rows_->column(key_[index]), index));
@@ -368,8 +431,12 @@ class Compiler {
                                         : fmt::format("_e._k{0} = _p._k{0}", index));
       joins += fmt::format(" LEFT JOIN ({}) AS _p ON {}", pass_->sql(keys_), fmt::join(on, " AND "));
     }
-    if (!joined_columns_.empty())
-      sql = fmt::format("SELECT _e.*, {} FROM ({}) AS _e{}", fmt::join(joined_columns_, ", "), sql, joins);
+    if (joined_columns_.empty()) return sql;
+    return fmt::format("SELECT _e.*, {} FROM ({}) AS _e{}", fmt::join(joined_columns_, ", "), sql, joins);
+  }
+
+  Query assemble(const std::vector<Place>& roots, const std::vector<std::string>& passed) {
+    std::string sql = entity_rows(passed);
     for (const auto& layer : layers_)
       sql = fmt::format("SELECT *, {} FROM ({})", fmt::join(layer, ", "), sql);
     Query query;
@@ -388,11 +455,8 @@ class Compiler {
         result.push_back(fmt::format("{} AS next_change_at_{}", moment(root.next), index));
     }
     for (size_t index = 0; options_.leaves && nesting_ == 0 && index < leaves_made_; ++index) {
-      bool changes = false;
-      for (const auto& [text, place] : places_)
-        if (place.value == fmt::format("_l{}", index)) changes = !place.next.empty();
       result.push_back(fmt::format("_l{0} AS leaf_{0}, {1} AS leaf_next_{0}, _w{0} AS leaf_value_{0}", index,
-                                   moment(changes ? fmt::format("_t{}", index) : "")));
+                                   moment(next_of_leaf(index, ""))));
     }
     query.sql = fmt::format("SELECT {} FROM ({})", fmt::join(result, ", "), sql);
     return query;
@@ -417,6 +481,7 @@ class Compiler {
   std::vector<std::string> texts_;  // entity columns that are there as texts, _o0, _o1, ...
   std::vector<std::vector<std::string>> layers_;
   std::map<std::string, Place> places_;
+  std::map<std::string, size_t> event_leaves_;  // of a FewQuery
   size_t leaves_made_ = 0, nodes_made_ = 0;
 };
 
@@ -431,10 +496,10 @@ std::string group_of(const Definition& definition, const CompileOptions& options
   return canonical_text(outline);
 }
 
-Result<CompiledSegments> compile(Catalog& catalog, const std::vector<const Definition*>& definitions,
-                                 const CompileOptions& options, std::vector<Problem>& problems) {
-  CompiledSegments compiled;
-  compiled.definitions = definitions.size();
+namespace {
+
+Result<std::vector<Node>> conditions_of(const std::vector<const Definition*>& definitions,
+                                        const CompileOptions& options, std::vector<Problem>& problems) {
   const std::string group = group_of(*definitions.front(), options);
   std::vector<Node> conditions;
   for (const Definition* definition : definitions) {
@@ -443,6 +508,16 @@ Result<CompiledSegments> compile(Catalog& catalog, const std::vector<const Defin
                                                    definitions.front()->name, definition->name));
     conditions.push_back(expanded(*definition, options, problems));
   }
+  return conditions;
+}
+
+}  // namespace
+
+Result<CompiledSegments> compile(Catalog& catalog, const std::vector<const Definition*>& definitions,
+                                 const CompileOptions& options, std::vector<Problem>& problems) {
+  CompiledSegments compiled;
+  compiled.definitions = definitions.size();
+  std::vector<Node> conditions = TRY(conditions_of(definitions, options, problems));
   Zone zone(compiled.parameters, zone_of(*definitions.front(), options));
   SqlContext context{compiled.parameters, zone, problems};
   Compiler compiler(context, catalog, options, 0);
@@ -455,7 +530,22 @@ Result<CompiledSegments> compile(Catalog& catalog, const std::vector<const Defin
   compiled.sql = query.sql;
   compiled.key = query.key;
   compiled.leaves = std::move(compiler.leaves);
+  compiled.for_keys = options.for_keys;
   return compiled;
+}
+
+Result<FewQuery> compile_few(Catalog& catalog, const std::vector<const Definition*>& definitions,
+                             const CompileOptions& options, std::vector<Problem>& problems) {
+  std::vector<Node> conditions = TRY(conditions_of(definitions, options, problems));
+  Parameters parameters;
+  Zone zone(parameters, zone_of(*definitions.front(), options));
+  SqlContext context{parameters, zone, problems};
+  Compiler compiler(context, catalog, options, 0);
+  FewQuery query = TRY(compiler.compile_few(definitions, conditions));
+  query.bound.parameters = std::move(parameters);
+  query.bound.definitions = definitions.size();
+  query.bound.for_keys = true;
+  return query;
 }
 
 clickhouse::QueryOptions query_options(const CompiledSegments& compiled, int64_t as_of_us,
@@ -476,6 +566,9 @@ clickhouse::QueryOptions query_options(const CompiledSegments& compiled, int64_t
                       {"compile_aggregate_expressions", "0"},
                       {"short_circuit_function_evaluation", "enable"},
                       {"cast_keep_nullable", "0"}};
+  // Of everybody, events are grouped in the order in which they lie: states of a million people at once
+  // would fill the memory and miss every cache.
+  if (!compiled.for_keys) options.settings.emplace("optimize_aggregation_in_order", "1");
   return options;
 }
 

@@ -43,6 +43,7 @@ struct CompiledSegments {
   Parameters parameters;
   std::vector<std::string> key;  // names of the result's first columns
   size_t definitions = 0;
+  bool for_keys = false;
   std::vector<CompiledLeaf> leaves;
 };
 

@@ -4,20 +4,21 @@
 #include "base/log.h"
 #include "segments/canonical.h"
 #include "segments/entity_values.h"
+#include "segments/few_entities.h"
 #include "segments/membership_diff.h"
 #include "segments/membership_limits.h"
 #include "segments/notification_data.h"
+#include "segments/segment_limits.h"
 #include "segments/segment_references.h"
 #include "segments/watched_query.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
+#include <unordered_map>
 
 namespace tidemark::segments {
 namespace {
-
-constexpr int64_t no_timer = std::numeric_limits<int64_t>::max();
 
 clickhouse::RetryPolicy evaluation_policy() {
   clickhouse::RetryPolicy policy;
@@ -50,9 +51,10 @@ struct Evaluator::Group {
   std::vector<std::string> segments, versions;
   std::vector<std::string> causes;  // for a full evaluation after a change: of each segment; else empty
   DiffQuery some, all;
+  FewQuery few;
   std::vector<std::optional<CompiledSegments>> values;  // of each segment that sends properties along
   int64_t looked_until = 0;                             // only whoever evaluates
-  std::atomic<int64_t> next_due{no_timer};
+  std::atomic<int64_t> next_due{never_us};
 
   void look_at(int64_t instant) {
     if (instant < next_due) next_due = instant;
@@ -120,6 +122,7 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
     for (size_t index = 0; index < group.definitions.size(); ++index)
       if (!group.definitions[index].properties.empty())
         group.values[index] = TRY(entity_values(catalog, group.definitions[index], options, problems));
+    group.few = TRY(compile_few(catalog, pointers, options, problems));
     for (bool by_key : {true, false}) {
       CompileOptions asked = options;
       asked.for_keys = by_key;
@@ -166,7 +169,7 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
     group->looked_until = until.value_or(clock_.wall_micros());
     // From here on timers are made: whoever starts next must know from when on to look.
     if (!until) TRY_VOID(store_.save_looked_until(group->name, group->looked_until));
-    group->next_due = TRY(store_.next_due(group->name, group->looked_until)).value_or(no_timer);
+    group->next_due = TRY(store_.next_due(group->name, group->looked_until)).value_or(never_us);
   }
   auto bring = [&]() -> Status {
     for (auto& group : changed) {
@@ -264,46 +267,86 @@ Status Evaluator::all_touched(const std::string& name, const std::string& cause)
   return done;
 }
 
-Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
-                           const std::map<std::string, int64_t>* due) {
-  int64_t as_of = clock_.wall_micros();
-  const DiffQuery& query = entities != nullptr ? group.some : group.all;
+struct Evaluator::Found {
   std::vector<Flip> flips;
   std::vector<Timer> timers;
+};
+
+Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::string>& entities, int64_t as_of,
+                                       Found& found) {
+  auto answers = TRY(ask_few(pool_, group.few, as_of, entities));
+  if (!answers) return false;
+  std::unordered_map<std::string_view, const EntityAnswer*> there;
+  for (const auto& answer : *answers) there[answer.entity] = &answer;
+  std::unordered_map<std::string, std::vector<Membership>> known;
+  for (auto& membership : TRY(store_.memberships(group.segments, entities)))
+    known[membership.entity].push_back(membership);
+  for (const auto& entity : entities) {
+    auto answer = there.find(entity);
+    bool is_there = answer != there.end();
+    std::vector<const Membership*> before(group.segments.size());
+    for (const auto& membership : known[entity]) before[membership.segment] = &membership;
+    int64_t due = never_us;
+    for (size_t segment = 0; segment < before.size(); ++segment) {
+      bool was = before[segment] != nullptr && before[segment]->member;
+      bool is = is_there && answer->second->segments[segment].value;
+      if (is_there) due = std::min(due, answer->second->segments[segment].next);
+      if (was != is)
+        found.flips.push_back({.segment = segment,
+                               .entity = entity,
+                               .entered = is,
+                               .there = is_there,
+                               .previous = before[segment] == nullptr ? 0 : before[segment]->seq,
+                               .at = as_of});
+    }
+    if (due != never_us) found.timers.push_back({entity, due});
+  }
+  return true;
+}
+
+Status Evaluator::ask_oracle(Group& group, const std::vector<std::string>* entities, int64_t as_of,
+                             Found& found) {
+  const DiffQuery& query = entities != nullptr ? group.some : group.all;
   auto take = [&](const Block& block) -> Status {
     for (size_t row = 0; row < block.rows(); ++row) {
       std::string entity(block.columns[0].text(row));
       int64_t next = block.columns[1].get<int64_t>(row);
-      if (next != no_timer) {
-        timers.push_back({entity, next});
-        group.look_at(next);
-      }
+      if (next != never_us) found.timers.push_back({entity, next});
       const Column& segments = block.columns[2];
-      int64_t at = as_of;
-      if (due != nullptr)
-        if (auto found = due->find(entity); found != due->end()) at = found->second;
       for (size_t index = segments.array_begin(row); index < segments.array_end(row); ++index)
-        flips.push_back({.segment = segments.element().get<uint16_t>(index),
-                         .entity = entity,
-                         .entered = block.columns[3].element().get<uint8_t>(index) != 0,
-                         .there = block.columns[5].get<uint8_t>(row) != 0,
-                         .previous = block.columns[4].element().get<uint64_t>(index),
-                         .at = at});
+        found.flips.push_back({.segment = segments.element().get<uint16_t>(index),
+                               .entity = entity,
+                               .entered = block.columns[3].element().get<uint8_t>(index) != 0,
+                               .there = block.columns[5].get<uint8_t>(row) != 0,
+                               .previous = block.columns[4].element().get<uint64_t>(index),
+                               .at = as_of});
     }
-    if (timers.size() >= limits::changes_a_block)
-      TRY_VOID(store_.add_timers(group.name, std::exchange(timers, {})));
-    return {};
+    if (found.timers.size() < limits::changes_a_block) return {};
+    for (const auto& timer : found.timers) group.look_at(timer.due);
+    return store_.add_timers(group.name, std::exchange(found.timers, {}));
   };
-  auto options = diff_options(query, group.segments, as_of, entities);
-  Status asked = clickhouse::retry(evaluation_policy(), stop_, [&] {
-    flips.clear();
-    timers.clear();
-    return pool_.lease()->query_blocks(query.sql, options, take);
+  return pool_.lease()->query_blocks(query.sql, diff_options(query, group.segments, as_of, entities), take);
+}
+
+Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
+                           const std::map<std::string, int64_t>* due) {
+  int64_t as_of = clock_.wall_micros();
+  Found found;
+  Status asked = clickhouse::retry(evaluation_policy(), stop_, [&]() -> Status {
+    found = {};
+    if (entities != nullptr && entities->size() <= limits::few_entities_max &&
+        TRY(find_in_memory(group, *entities, as_of, found)))
+      return {};
+    return ask_oracle(group, entities, as_of, found);
   });
   if (!asked) return fail(std::move(asked.error()).in("segments of " + group.definitions.front().entity));
+  if (due != nullptr)
+    for (Flip& flip : found.flips)
+      if (auto at = due->find(flip.entity); at != due->end()) flip.at = at->second;
   // Timers first: one too many is harmless, one too few is not.
-  TRY_VOID(store_.add_timers(group.name, timers));
-  return write(group, std::move(flips), as_of, cause);
+  for (const auto& timer : found.timers) group.look_at(timer.due);
+  TRY_VOID(store_.add_timers(group.name, found.timers));
+  return write(group, std::move(found.flips), as_of, cause);
 }
 
 // Of segments with a cooldown, by segment and entity: what was told of entries.
@@ -437,7 +480,7 @@ Status Evaluator::look_at_timers(Group& group) {
   Turn turn(*this, false);
   if (!timers.empty() || lost) TRY_VOID(store_.save_looked_until(group.name, now));
   group.looked_until = std::max(group.looked_until, now);
-  group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(no_timer);
+  group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(never_us);
   return {};
 }
 
@@ -451,7 +494,7 @@ void Evaluator::run_timers() {
       int64_t due = group->next_due;
       if (due <= now)
         ready = group;
-      else if (due != no_timer)
+      else if (due != never_us)
         wait = std::min(wait, due - now);
     }
     if (!ready) {

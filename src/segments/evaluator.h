@@ -1,7 +1,8 @@
 // Keeps memberships current: after every cut for the entities it touched, and by the clock for those whose
-// answer may have changed by time alone. Both ask the oracle (compile.h) about just these entities, compare
-// with the memberships there are, and write what flipped, in one INSERT (membership_store.h). Evaluating
-// again finds nothing to write, so whatever was cut short is simply done again.
+// answer may have changed by time alone. Both ask about just these entities - a few are answered in memory
+// (few_entities.h), many by the oracle (compile.h) -, compare with the memberships there are, and write what
+// flipped, in one INSERT (membership_store.h). Evaluating again finds nothing to write, so whatever was cut
+// short is simply done again.
 //
 // Instants. A definition is asked as of the moment of the evaluation. Every answer comes with the next
 // instant at which time alone can change it; the earliest of an entity becomes a timer. Timers are never
@@ -76,6 +77,7 @@ class Evaluator {
  private:
   struct Group;
   struct Flip;
+  struct Found;
   struct Announced {
     int64_t at = 0;     // the last entry that was told, microseconds
     bool last = false;  // the last entry was
@@ -85,6 +87,10 @@ class Evaluator {
   // `entities`: null: everybody. `due`: at which instant each may have flipped.
   Status evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
                   const std::map<std::string, int64_t>* due = nullptr);
+  // False: they are for the oracle.
+  Result<bool> find_in_memory(Group& group, const std::vector<std::string>& entities, int64_t as_of,
+                              Found& found);
+  Status ask_oracle(Group& group, const std::vector<std::string>* entities, int64_t as_of, Found& found);
   Status write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause);
   Result<std::map<std::pair<size_t, std::string>, Announced>> announcements(const Group& group,
                                                                             std::span<const Flip> flips);

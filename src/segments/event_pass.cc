@@ -3,12 +3,20 @@
 #include "clickhouse/schema.h"
 #include "segments/canonical.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <set>
 
 namespace tidemark::segments {
 namespace {
+
+size_t place_in(std::vector<std::string>& expressions, const std::string& expression) {
+  auto known = std::find(expressions.begin(), expressions.end(), expression);
+  if (known != expressions.end()) return static_cast<size_t>(known - expressions.begin());
+  expressions.push_back(expression);
+  return expressions.size() - 1;
+}
 
 bool is_moment(const std::string& type) {
   return bare_type(type).starts_with("DateTime");
@@ -144,10 +152,15 @@ std::string EventPass::value(const Path& path, const Location& where) {
 }
 
 std::string EventPass::aggregate(const std::string& expression) {
-  for (size_t index = 0; index < aggregates_.size(); ++index)
-    if (aggregates_[index] == expression) return fmt::format("`_p{}`", index);
-  aggregates_.push_back(expression);
-  return fmt::format("`_p{}`", aggregates_.size() - 1);
+  return fmt::format("`_p{}`", place_in(aggregates_, expression));
+}
+
+size_t EventPass::row_number(const std::string& expression) {
+  return place_in(row_numbers_, expression);
+}
+
+size_t EventPass::row_text(const std::string& expression) {
+  return place_in(row_texts_, expression);
 }
 
 void EventPass::reach_back(std::optional<int64_t> seconds) {
@@ -224,6 +237,24 @@ std::string EventPass::sql(const KeyFilter& keys) const {
     columns.push_back(fmt::format("{} AS `_p{}`", aggregates_[index], index));
   return fmt::format("SELECT {} FROM ({}) GROUP BY {}", fmt::join(columns, ", "),
                      fmt::join(parts, " UNION ALL "), fmt::join(key, ", "));
+}
+
+std::string EventPass::rows_sql(const KeyFilter& keys, size_t most) const {
+  std::vector<std::string> parts, key, wanted;
+  for (const Table& table : tables_) parts.push_back(table_sql(table, keys));
+  for (size_t index = 0; index < keys_; ++index) key.push_back(fmt::format("toString(_k{})", index));
+  for (size_t index = 0; index < match_changes_.size(); ++index) {
+    wanted.push_back(fmt::format("_m{}", index));
+    if (match_changes_[index]) wanted.push_back(fmt::format("_g{} != {}", index, never));
+  }
+  std::string columns;
+  for (size_t index = 0; index < row_numbers_.size(); ++index)
+    columns += fmt::format(", toInt64({}) AS _c{}", row_numbers_[index], index);
+  for (size_t index = 0; index < row_texts_.size(); ++index)
+    columns += fmt::format(", toNullable({}) AS _s{}", row_texts_[index], index);
+  return fmt::format("SELECT {} AS _key, _ts, _id{} FROM ({}) WHERE {} LIMIT {}",
+                     key.size() == 1 ? key.front() : fmt::format("toJSONString([{}])", fmt::join(key, ", ")),
+                     columns, fmt::join(parts, " UNION ALL "), any_of(wanted), most + 1);
 }
 
 }  // namespace tidemark::segments

@@ -7,6 +7,10 @@
 //   FROM (SELECT key AS _k0, ts AS _ts, event = {p:String} AND ... AS _m0 FROM (SELECT ... FROM events WHERE
 //   ...)) GROUP BY _k0
 //
+// Who wants the events themselves instead (event_leaf.h) asks for row columns; then rows_sql() is the query:
+// _key, _ts, _id, _c0, _c1, ... (Int64), _s0, ... (Nullable(String)), a row for each event that anybody
+// selects.
+//
 // Tables are read through the view of their present rows, so a message that came twice counts once.
 #pragma once
 
@@ -34,6 +38,9 @@ class EventPass {
   std::string value(const Path& path, const Location& where);
   // A column of the result.
   std::string aggregate(const std::string& expression);
+  // A number or text of each row, made of the columns above and _ts; its number among those of its kind.
+  size_t row_number(const std::string& expression);
+  size_t row_text(const std::string& expression);
   // Rows as old as this are needed; nothing: all of them. Said by everyone who asks for an aggregate.
   void reach_back(std::optional<int64_t> seconds);
 
@@ -41,6 +48,8 @@ class EventPass {
   // Key columns are compared as texts, because the types differ.
   bool text_keys() const { return text_keys_; }
   std::string sql(const KeyFilter& keys) const;
+  // At most `most` rows and one more.
+  std::string rows_sql(const KeyFilter& keys, size_t most) const;
 
  private:
   struct Table {
@@ -64,7 +73,7 @@ class EventPass {
   std::map<std::string, size_t> known_matches_;
   std::vector<bool> match_changes_;
   std::map<Path, size_t> known_values_;
-  std::vector<std::string> aggregates_;
+  std::vector<std::string> aggregates_, row_numbers_, row_texts_;
   std::vector<std::string> names_, prefixes_;
   bool every_event_ = false;
   std::optional<int64_t> back_seconds_ = 0;

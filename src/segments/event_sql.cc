@@ -20,11 +20,7 @@ class Selected {
       : pass_(pass), window_(window) {
     match_ = pass.match(events, where);
     match_next_ = pass.match_next(events);
-    std::vector<std::string> bounds = {match_};
-    if (window.from)
-      bounds.push_back(fmt::format("_ts >= {}", context.zone.instant(context.parameters, *window.from)));
-    if (window.to)
-      bounds.push_back(fmt::format("_ts < {}", context.zone.instant(context.parameters, *window.to)));
+    std::vector<std::string> bounds = within_fixed_bounds(context, match_, window);
     coming_ = bounds;
     newer_ =
         window.newer_seconds == 0 ? as_of : fmt::format("{} - {}", as_of, microseconds(window.newer_seconds));
@@ -192,34 +188,18 @@ struct EventTest {
   }
 
   EventTruth operator()(const Regularly& test) const {
-    std::string today = context.zone.day_of(as_of);
-    // Periods are numbered; the window is the last `of` numbers.
-    auto number = [&](const std::string& day) -> std::string {
-      switch (test.period) {
-        case Regularly::Period::day:
-          return fmt::format("toInt64({})", day);
-        case Regularly::Period::week:  // 1970-01-01 was a Thursday; counted from a Monday long before
-          return fmt::format("intDiv(toInt64({}) + 3 + 700000, 7)", day);
-        case Regularly::Period::month:
-          return fmt::format("(toInt64(toYear({0})) * 12 + toMonth({0}))", day);
-      }
-      return "";
-    };
-    std::string next_start = test.period == Regularly::Period::day ? fmt::format("addDays({}, 1)", today)
-                             : test.period == Regularly::Period::week
-                                 ? fmt::format("addDays(toMonday({0}), 7)", today)
-                                 : fmt::format("addMonths(toStartOfMonth({0}), 1)", today);
-    next_start = context.zone.start_of(fmt::format("toDate32({})", next_start));
-    std::string period = number(context.zone.day_of("_ts"));
-    std::string in = fmt::format("({} AND {} > {} - {})", selected.in(), period, number(today), test.of);
-    std::string counts = pass.aggregate(fmt::format("sumMapIf([{}], [toUInt64(1)], {})", period, in));
+    PeriodSql period = period_sql(context.zone, test.period);
+    std::string in =
+        fmt::format("({} AND {} > {} - {})", selected.in(), period.of_event, period.today, test.of);
+    std::string counts =
+        pass.aggregate(fmt::format("sumMapIf([{}], [toUInt64(1)], {})", period.of_event, in));
     std::string good = fmt::format("arrayCount(c -> c >= {}, tupleElement({}, 2))", test.times, counts);
     std::string inside = pass.aggregate(fmt::format("countIf({})", in));
-    static constexpr int64_t days[] = {1, 7, 31};
-    pass.reach_back((test.of + 1) * days[static_cast<int>(test.period)] * 86'400 + 2 * 86'400);
-    return {{fmt::format("({} >= {})", good, test.periods),
-             earliest({selected.enter(), fmt::format("if({} > 0, {}, {})", inside, next_start, never)})},
-            fmt::format("toString({})", good)};
+    pass.reach_back(seconds_of(test));
+    return {
+        {fmt::format("({} >= {})", good, test.periods),
+         earliest({selected.enter(), fmt::format("if({} > 0, {}, {})", inside, period.next_start, never)})},
+        fmt::format("toString({})", good)};
   }
 
   EventTruth operator()(const Restarted& test) const {
@@ -249,6 +229,41 @@ struct EventTest {
 
 }  // namespace
 
+std::vector<std::string> within_fixed_bounds(SqlContext& context, const std::string& match,
+                                             const Window& window) {
+  std::vector<std::string> bounds = {match};
+  if (window.from)
+    bounds.push_back(fmt::format("_ts >= {}", context.zone.instant(context.parameters, *window.from)));
+  if (window.to)
+    bounds.push_back(fmt::format("_ts < {}", context.zone.instant(context.parameters, *window.to)));
+  return bounds;
+}
+
+int64_t seconds_of(const Regularly& test) {
+  static constexpr int64_t days[] = {1, 7, 31};
+  return (test.of + 1) * days[static_cast<int>(test.period)] * 86'400 + 2 * 86'400;
+}
+
+PeriodSql period_sql(const Zone& zone, Regularly::Period period) {
+  std::string today = zone.day_of(as_of);
+  auto number = [&](const std::string& day) -> std::string {
+    switch (period) {
+      case Regularly::Period::day:
+        return fmt::format("toInt64({})", day);
+      case Regularly::Period::week:  // 1970-01-01 was a Thursday; counted from a Monday long before
+        return fmt::format("intDiv(toInt64({}) + 3 + 700000, 7)", day);
+      case Regularly::Period::month:
+        return fmt::format("(toInt64(toYear({0})) * 12 + toMonth({0}))", day);
+    }
+    return "";
+  };
+  std::string next_start = period == Regularly::Period::day ? fmt::format("addDays({}, 1)", today)
+                           : period == Regularly::Period::week
+                               ? fmt::format("addDays(toMonday({0}), 7)", today)
+                               : fmt::format("addMonths(toStartOfMonth({0}), 1)", today);
+  return {number(zone.day_of("_ts")), number(today), zone.start_of(fmt::format("toDate32({})", next_start))};
+}
+
 std::string count_in_range(const std::string& count, const CountRange& range) {
   std::vector<std::string> bounds;
   if (range.high && *range.high == range.low) return fmt::format("({} = {})", count, range.low);
@@ -263,9 +278,7 @@ EventTruth event_sql(SqlContext& context, EventPass& pass, const EventCondition&
   Window window = condition.window;
   bool own_window = std::holds_alternative<Regularly>(condition.test);
   if (own_window) {
-    const auto& test = std::get<Regularly>(condition.test);
-    static constexpr int64_t days[] = {1, 7, 31};
-    window.older_seconds = (test.of + 1) * days[static_cast<int>(test.period)] * 86'400 + 2 * 86'400;
+    window.older_seconds = seconds_of(std::get<Regularly>(condition.test));
   }
   Selected selected(context, pass, condition.events, window, where);
   return std::visit(EventTest{context, pass, condition, where, selected}, condition.test);

@@ -18,6 +18,18 @@ EventTruth event_sql(SqlContext& context, EventPass& pass, const EventCondition&
 EventTruth sequence_sql(SqlContext& context, EventPass& pass, const Sequence& sequence,
                         const Location& where);
 
+// `match`, and that the event lies within the fixed bounds of the window: all of these.
+std::vector<std::string> within_fixed_bounds(SqlContext& context, const std::string& match,
+                                             const Window& window);
+// How far back `regularly` looks.
+int64_t seconds_of(const Regularly& test);
+// Periods are numbered: an event's, that of the instant of evaluation; and the instant at which the next
+// begins.
+struct PeriodSql {
+  std::string of_event, today, next_start;
+};
+PeriodSql period_sql(const Zone& zone, Regularly::Period period);
+
 // `count` within the range.
 std::string count_in_range(const std::string& count, const CountRange& range);
 

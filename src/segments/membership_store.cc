@@ -92,6 +92,23 @@ Result<uint64_t> MembershipStore::newest_seq() {
   return block.rows() == 1 ? block.columns[0].get<uint64_t>(0) : 0;
 }
 
+Result<std::vector<Membership>> MembershipStore::memberships(const std::vector<std::string>& segments,
+                                                             const std::vector<std::string>& entities) {
+  Block block = TRY(pool_.query(
+      "SELECT entity, toUInt64(indexOf({segments:Array(String)}, toString(segment)) - 1), seq, member FROM "
+      "tidemark.segment_members FINAL WHERE segment IN {segments:Array(String)} AND entity IN "
+      "{entities:Array(String)} ORDER BY entity",
+      {.raw_parameters = {{"segments", clickhouse::array_parameter(segments)},
+                          {"entities", clickhouse::array_parameter(entities)}}}));
+  std::vector<Membership> found;
+  for (size_t row = 0; row < block.rows(); ++row)
+    found.push_back({.entity = std::string(block.columns[0].text(row)),
+                     .segment = block.columns[1].get<uint64_t>(row),
+                     .seq = block.columns[2].get<uint64_t>(row),
+                     .member = block.columns[3].get<uint8_t>(row) != 0});
+  return found;
+}
+
 Status MembershipStore::append(const std::vector<MembershipChange>& changes) {
   if (changes.empty()) return {};
   Block block;

@@ -42,6 +42,14 @@ struct Timer {
   int64_t due = 0;  // microseconds
 };
 
+// What is known of an entity and a segment.
+struct Membership {
+  std::string entity;
+  size_t segment = 0;  // of those asked for
+  uint64_t seq = 0;    // the newest change
+  bool member = false;
+};
+
 struct SegmentVersion {
   std::string segment, version, entity;
   std::string definition;  // canonical
@@ -57,6 +65,9 @@ class MembershipStore {
   Status prepare();
   Result<uint64_t> newest_seq();
 
+  // Of these entities, by entity.
+  Result<std::vector<Membership>> memberships(const std::vector<std::string>& segments,
+                                              const std::vector<std::string>& entities);
   Status append(const std::vector<MembershipChange>& changes);
   Status add_timers(const std::string& group, const std::vector<Timer>& timers);
   // Entities with timers in (after, until], each with its last; at most `most` and one more.
