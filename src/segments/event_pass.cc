@@ -239,22 +239,20 @@ std::string EventPass::sql(const KeyFilter& keys) const {
                      fmt::join(parts, " UNION ALL "), fmt::join(key, ", "));
 }
 
+// Without a condition on what is selected: it would be pushed below, and every row's JSON read for it. The
+// names alone let hardly any others through.
 std::string EventPass::rows_sql(const KeyFilter& keys, size_t most) const {
-  std::vector<std::string> parts, key, wanted;
+  std::vector<std::string> parts, key;
   for (const Table& table : tables_) parts.push_back(table_sql(table, keys));
   for (size_t index = 0; index < keys_; ++index) key.push_back(fmt::format("toString(_k{})", index));
-  for (size_t index = 0; index < match_changes_.size(); ++index) {
-    wanted.push_back(fmt::format("_m{}", index));
-    if (match_changes_[index]) wanted.push_back(fmt::format("_g{} != {}", index, never));
-  }
   std::string columns;
   for (size_t index = 0; index < row_numbers_.size(); ++index)
     columns += fmt::format(", toInt64({}) AS _c{}", row_numbers_[index], index);
   for (size_t index = 0; index < row_texts_.size(); ++index)
     columns += fmt::format(", toNullable({}) AS _s{}", row_texts_[index], index);
-  return fmt::format("SELECT {} AS _key, _ts, _id{} FROM ({}) WHERE {} LIMIT {}",
+  return fmt::format("SELECT {} AS _key, _ts, _id{} FROM ({}) LIMIT {}",
                      key.size() == 1 ? key.front() : fmt::format("toJSONString([{}])", fmt::join(key, ", ")),
-                     columns, fmt::join(parts, " UNION ALL "), any_of(wanted), most + 1);
+                     columns, fmt::join(parts, " UNION ALL "), most + 1);
 }
 
 }  // namespace tidemark::segments
