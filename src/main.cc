@@ -35,6 +35,8 @@ int main(int argc, char** argv) {
            add_generate},
           {"sql", "run a query in the project's warehouse",
            "tidemark sql \"SELECT count() FROM bronze.clicks\"", add_sql},
+          {"experiment", "what experiments say: values, lifts, intervals, what to do",
+           "tidemark experiment report checkout", add_experiment},
           {"stats", "the statistics of experiments as a calculator", "tidemark stats < requests.jsonl",
            add_stats},
           {"version", "what this program is made of", "tidemark version --json", add_version},

@@ -31,6 +31,7 @@
 #include "models/refresh_service.h"
 #include "models/sql_tokens.h"
 #include "notify/delivery_service.h"
+#include "serve/experiment_routes.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -476,8 +477,10 @@ struct RunningProject::State {
     options.deployment = [this] { return desk->document(); };
     options.refresh = [this](const std::string& model) { return ask_refresh(model); };
     options.deliveries = deliveries.get();
-    if (!pipelines.doors().empty())
-      options.more_routes = [this](http::Server& http) { ingest::add_event_routes(http, pipelines.doors()); };
+    options.more_routes = [this](http::Server& http) {
+      if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
+      serve::add_experiment_routes(http, project.root, endpoint);
+    };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
     return write_running_instance(project.root, {server->url(), token});

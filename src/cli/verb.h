@@ -76,6 +76,7 @@ Run add_audit(CLI::App& command);
 Run add_explain(CLI::App& command);
 Run add_refresh(CLI::App& command);
 Run add_segment(CLI::App& command);
+Run add_experiment(CLI::App& command);
 Run add_doctor(CLI::App& command);
 Run add_version(CLI::App& command);
 

@@ -447,16 +447,15 @@ TEST_F(ProjectTest, EndpointsAreChecked) {
 
 TEST_F(ProjectTest, WhatIsNotReadIsSaid) {
   write("segments/s.yaml", "segment: s\n");  // read elsewhere: no warning
-  write("experiments/a.yaml", "experiment: a\n");
+  write("experiments/a.yaml", "experiment: a\n");  // the same
   write("model/x.sql", "SELECT 1\n");
   write("models/analytics/query.txt", "\n");
   write("models/analytics/query.sq", "\n");
   write("data/x", "\n");
   std::string text = warnings();
-  EXPECT_THAT(text, HasSubstr("experiments/a.yaml: experiments are not yet supported in this version"));
   EXPECT_THAT(text, HasSubstr("model: the folder is not read (did you mean `models`?)"));
   EXPECT_THAT(text, HasSubstr("models/analytics/query.sq: the file is not read"));
-  EXPECT_THAT(load().warnings, SizeIs(3)) << text;
+  EXPECT_THAT(load().warnings, SizeIs(2)) << text;
   EXPECT_THAT(load().errors, IsEmpty());
 }
 

@@ -366,4 +366,17 @@ void put_status(json::object& result, Reason reason) {
   if (reason != Reason::none) result["reason"] = name(reason);
 }
 
+json::object arm_document(MetricShape shape, const ArmSums& sums) {
+  for (const auto& [type, fields] : sum_fields()) {
+    if (fields.shape != shape || type == "count" || type == "binomial") continue;
+    json::object document{{"type", type}, {"n", sums.units}};
+    for (int i = 0; i < variables; ++i)
+      if (fields.sums[i] != nullptr) document[fields.sums[i]] = sums.sum[i];
+    for (const auto& product : fields.products)
+      document[product.name] = sums.products[product.left][product.right];
+    return document;
+  }
+  return {};
+}
+
 }  // namespace tidemark::experiments::calculator

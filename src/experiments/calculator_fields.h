@@ -74,6 +74,8 @@ struct ReadArm {
   MetricShape shape = MetricShape::mean;
 };
 Result<ReadArm> read_arm(const Fields& arm);
+// The way back: what read_arm() reads as the same arm.
+json::object arm_document(MetricShape shape, const ArmSums& sums);
 Result<Pair> read_pair(const Fields& request);
 Result<Difference> read_difference(const Fields& params);
 // null, or an object with mean and variance (or sd).

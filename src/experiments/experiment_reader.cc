@@ -1,5 +1,6 @@
 #include "experiments/definition_reader.h"
 #include "experiments/experiments_limits.h"
+#include "experiments/report.h"
 
 #include <algorithm>
 #include <chrono>
@@ -12,23 +13,6 @@ namespace {
 using config::MappingReader;
 using config::Reader;
 using config::YamlNode;
-
-// 2026-05-01, 2026-05-01T14:30:00Z, with or without seconds. UTC.
-std::optional<int64_t> parse_instant(const std::string& text) {
-  for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"}) {
-    std::tm parts{};
-    const char* rest = strptime(text.c_str(), format, &parts);
-    if (rest == nullptr || *rest != '\0') continue;
-    std::chrono::year_month_day day{std::chrono::year(parts.tm_year + 1900),
-                                    std::chrono::month(static_cast<unsigned>(parts.tm_mon + 1)),
-                                    std::chrono::day(static_cast<unsigned>(parts.tm_mday))};
-    if (!day.ok()) return std::nullopt;
-    auto at = std::chrono::sys_days(day) + std::chrono::hours(parts.tm_hour) +
-              std::chrono::minutes(parts.tm_min) + std::chrono::seconds(parts.tm_sec);
-    return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
-  }
-  return std::nullopt;
-}
 
 std::optional<int64_t> instant(MappingReader& mapping, const char* key) {
   std::string text = mapping.text(key);
@@ -169,6 +153,23 @@ void read_analysis(MappingReader& mapping, Experiment& experiment) {
 }
 
 }  // namespace
+
+// 2026-05-01, 2026-05-01T14:30:00Z, with or without seconds. UTC.
+std::optional<int64_t> parse_instant(const std::string& text) {
+  for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"}) {
+    std::tm parts{};
+    const char* rest = strptime(text.c_str(), format, &parts);
+    if (rest == nullptr || *rest != '\0') continue;
+    std::chrono::year_month_day day{std::chrono::year(parts.tm_year + 1900),
+                                    std::chrono::month(static_cast<unsigned>(parts.tm_mon + 1)),
+                                    std::chrono::day(static_cast<unsigned>(parts.tm_mday))};
+    if (!day.ok()) return std::nullopt;
+    auto at = std::chrono::sys_days(day) + std::chrono::hours(parts.tm_hour) +
+              std::chrono::minutes(parts.tm_min) + std::chrono::seconds(parts.tm_sec);
+    return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
+  }
+  return std::nullopt;
+}
 
 std::optional<Experiment> read_experiment(Reader reader, const YamlNode& node) {
   MappingReader mapping(reader, node, "an experiment");

@@ -59,6 +59,23 @@ void add_notification_paths(json::object& paths) {
   change("/api/deadletters/{name}/drop", "deadletter_drop", "forgets dead letters (seq, or from and to)");
 }
 
+void add_experiment_paths(json::object& paths) {
+  const json::object any = {{"type", "object"}};
+  paths["/api/experiments"] = operation(
+      "experiments", "experiments with units, sample ratio and multiple exposure", "application/json", any);
+  json::object report = with_name(
+      operation("experiment", "the read-out: values, lifts, intervals, what to do", "application/json", any),
+      "the experiment");
+  json::array asked;
+  for (const auto& [name, what] :
+       {std::pair{"at", "only what happened up to this instant, UTC"},
+        std::pair{"dimension", "also by this dimension"}, std::pair{"series", "so many read-outs over time"}})
+    asked.push_back(json::object{
+        {"name", name}, {"in", "query"}, {"description", what}, {"schema", {{"type", "string"}}}});
+  report["get"].as_object()["parameters"] = std::move(asked);
+  paths["/api/experiments/{name}"] = std::move(report);
+}
+
 // JSON Schema's type for one of ClickHouse's.
 json::object schema_of(const config::EndpointParameter& parameter) {
   json::object schema;
@@ -99,6 +116,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
                 "application/json", any);
   paths["/metrics"] = operation("metrics", "Prometheus text format", "text/plain", {{"type", "string"}});
   add_notification_paths(paths);
+  add_experiment_paths(paths);
   for (const auto& endpoint : endpoints) {
     json::array parameters;
     for (const auto& parameter : endpoint.parameters)

@@ -1,0 +1,100 @@
+#include "experiments/report.h"
+
+#include "base/clock.h"
+#include "clickhouse/schema.h"
+#include "experiments/experiments_limits.h"
+#include "experiments/exposure_model.h"
+#include "experiments/read_out_document.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+namespace tidemark::experiments {
+namespace {
+
+namespace json = boost::json;
+
+// Empty: the experiment's model is there.
+Result<std::string> relation_of(clickhouse::Client& client, const Experiment& experiment) {
+  Block found =
+      TRY(client.query(fmt::format("SELECT count() FROM system.tables WHERE concat(database, '.', name) = {}",
+                                   clickhouse::quote_string(exposures_table(experiment)))));
+  return found.columns[0].get<uint64_t>(0) > 0 ? std::string() : exposures_relation(experiment);
+}
+
+std::vector<const Metric*> metrics_of(const ExperimentFiles& files, const Experiment& experiment) {
+  std::vector<const Metric*> metrics;
+  for (const auto* uses : {&experiment.goals, &experiment.guardrails})
+    for (const MetricUse& use : *uses) metrics.push_back(files.metric(use.metric));
+  return metrics;
+}
+
+// Evenly from the first exposure on, the last being the time of the report: each as if it had been asked
+// then.
+Result<json::array> series(clickhouse::Client& client, const Experiment& experiment,
+                           const std::vector<const Metric*>& metrics, const ExperimentSums& last,
+                           const std::string& relation, size_t points) {
+  json::array list;
+  int64_t first = last.counters.first_us;
+  if (first == 0) return list;
+  for (size_t point = 1; point <= points; ++point) {
+    int64_t at = first + (last.at_us - first) / static_cast<int64_t>(points) * static_cast<int64_t>(point);
+    if (point == points) at = last.at_us;
+    ExperimentSums sums =
+        TRY(read_sums(client, experiment, metrics, {.at_us = at, .exposures = relation, .dimensions = {}}));
+    list.push_back(point_document(experiment, sums, read_out(experiment, sums)));
+  }
+  return list;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const ExperimentFiles& files,
+                                            const Experiment& experiment, const ReportOptions& options) {
+  if (options.points > limits::series_points_max)
+    return fail(ErrorKind::usage, fmt::format("{} points of a series", options.points),
+                fmt::format("At most {}: each is a read-out of its own.", limits::series_points_max));
+  std::vector<std::string> known;
+  for (const Dimension& dimension : experiment.dimensions) known.push_back(dimension.name);
+  for (const std::string& name : options.dimensions)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return fail(
+          ErrorKind::usage,
+          fmt::format("{} has no dimension `{}`{}", experiment.name, name, config::did_you_mean(name, known)),
+          "`dimensions` of its file names them.");
+  auto report = std::make_unique<Report>();
+  report->experiment = &experiment;
+  std::string relation = TRY(relation_of(client, experiment));
+  auto metrics = metrics_of(files, experiment);
+  int64_t begun = system_clock().monotonic_micros();
+  report->sums = TRY(read_sums(client, experiment, metrics,
+                               {.at_us = options.at_us.value_or(system_clock().wall_micros()),
+                                .exposures = relation,
+                                .dimensions = options.dimensions}));
+  report->read = read_out(experiment, report->sums);
+  json::object document = read_out_document(experiment, report->sums, report->read);
+  document["deployed"] = relation.empty();
+  if (options.points > 0)
+    document["series"] = TRY(series(client, experiment, metrics, report->sums, relation, options.points));
+  document["seconds"] = static_cast<double>(system_clock().monotonic_micros() - begun) / 1e6;
+  report->document = json::serialize(document);
+  return report;
+}
+
+Result<std::string> list_document(clickhouse::Client& client, const ExperimentFiles& files) {
+  json::array list;
+  for (const Experiment& experiment : files.experiments) {
+    json::object one = definition_document(experiment);
+    std::string relation = TRY(relation_of(client, experiment));
+    one["deployed"] = relation.empty();
+    one["exposures"] = exposures_document(
+        experiment,
+        TRY(read_counters(client, experiment,
+                          {.at_us = system_clock().wall_micros(), .exposures = relation, .dimensions = {}})));
+    list.push_back(std::move(one));
+  }
+  return json::serialize(json::object{{"experiments", std::move(list)}});
+}
+
+}  // namespace tidemark::experiments
