@@ -1,6 +1,7 @@
 #include "experiments/report.h"
 
 #include "base/clock.h"
+#include "clickhouse/cluster.h"
 #include "clickhouse/schema.h"
 #include "experiments/experiments_limits.h"
 #include "experiments/exposure_model.h"
@@ -55,6 +56,9 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
   if (options.points > limits::series_points_max)
     return fail(ErrorKind::usage, fmt::format("{} points of a series", options.points),
                 fmt::format("At most {}: each is a read-out of its own.", limits::series_points_max));
+  if (const auto cluster = client.endpoint().cluster; cluster && cluster->shards() > 1)
+    return fail(ErrorKind::unsupported, "read-outs on a warehouse of several shards are not there yet",
+                "Units' rows would have to be brought together; use one shard for experiments.");
   std::vector<std::string> known;
   for (const Dimension& dimension : experiment.dimensions) known.push_back(dimension.name);
   for (const std::string& name : options.dimensions)
