@@ -15,9 +15,10 @@ struct DeployRequest {
   Action action = Action::apply;
   bool destructive = false;
   bool leave_dropped =
-      false;          // models that are gone from the project stay as they are instead of refusing all
-  std::string plan;   // apply: only if the plan is still this one; empty: whatever it is
-  std::string model;  // backfill, rollback
+      false;  // models that are gone from the project stay as they are instead of refusing all
+  bool watched_only = false;  // of ourselves: what segments watch, and no model of the project
+  std::string plan;           // apply: only if the plan is still this one; empty: whatever it is
+  std::string model;          // backfill, rollback
   std::vector<std::string> partitions;
 
   // {"action": "apply", "destructive": false, "plan": "", "model": "", "partitions": []}

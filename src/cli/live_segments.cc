@@ -4,90 +4,257 @@
 #include "cli/output.h"
 #include "cli/project_models.h"
 #include "cli/segment_outbox.h"
+#include "cli/segment_views.h"
 #include "clickhouse/schema.h"
+#include "ingest/applier.h"
 #include "models/query_settings.h"
+#include "segments/manual_lists.h"
 #include "segments/membership_limits.h"
+#include "segments/stored_definitions.h"
 #include "segments/watched_query.h"
 
+#include <algorithm>
 #include <fmt/ranges.h>
 
 namespace tidemark::cli {
+
+namespace {
+
+// A deployment of the user's own may be under way.
+constexpr std::chrono::milliseconds again_after{500};
+
+}  // namespace
 
 models::WatchHooks LiveSegments::hooks() {
   return {.touched = [this](clickhouse::Client& client,
                             const models::TouchedKeys& touched) { return this->touched(client, touched); },
           .all_touched = [this](clickhouse::Client&, const models::CompiledModel& model) -> Status {
-            if (!evaluator_) return {};
-            return evaluator_->all_touched(group_of(model), "backfill");
+            auto* evaluator = this->evaluator();
+            if (evaluator == nullptr) return {};
+            return evaluator->all_touched(group_of(model), "backfill");
           }};
 }
 
 Status LiveSegments::start(const config::Project& project, notify::DeliveryService* deliveries, bool shared) {
-  segments::SegmentFiles files = segments::load_segments(project.root, false);
-  if (!files.errors.empty()) return fail(ErrorKind::config, config::render(files.errors));
-  if (!files.definitions.empty() && (shared || pool_.endpoint().cluster))
+  project_ = &project;
+  deliveries_ = deliveries;
+  files_ = segments::load_segments(project.root, false);
+  if (!files_.errors.empty()) return fail(ErrorKind::config, config::render(files_.errors));
+  refused_here_ = shared || pool_.endpoint().cluster;
+  if ((!files_.definitions.empty() || !project.criteria_tables.empty()) && refused_here_)
     return fail(
         ErrorKind::unsupported,
         shared ? "segments over a source with slots: each process would keep the same memberships"
                : "segments on a cluster are not built yet",
         shared ? "write `slots: 1` and run one process, or take segments/ out" : "take segments/ out");
-  if (auto unknown = unknown_destinations(files.definitions, TRY(config::load_destinations(project.root)));
-      !unknown.empty())
+  auto destinations = TRY(config::load_destinations(project.root));
+  if (auto unknown = unknown_destinations(files_.definitions, destinations); !unknown.empty())
     return fail(ErrorKind::config, config::render(unknown));
+  for (const auto& table : project.criteria_tables)
+    for (const auto& name : table.notify)
+      if (std::none_of(destinations.begin(), destinations.end(),
+                       [&](const auto& destination) { return destination.name == name; }))
+        return fail(ErrorKind::config,
+                    fmt::format("{}: segments of {} notify `{}`, and there is no such destination",
+                                table.where.describe(), table.table, name),
+                    "add destinations/" + name + ".yaml, or take the name out of `notify`");
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& table : project.criteria_tables) {
+      std::string mirror = table.table;
+      std::replace(mirror.begin(), mirror.end(), '.', '_');
+      criteria_.insert("bronze." + mirror);
+    }
+  }
   auto client = pool_.lease();
-  bool known = TRY(clickhouse::table_exists(*client, "tidemark", "segment_versions"));
-  if (files.definitions.empty() && !known) return {};
-  evaluator_ = std::make_unique<segments::Evaluator>(
+  bool known = !refused_here_ && TRY(clickhouse::table_exists(*client, "tidemark", "segment_versions"));
+  if (files_.definitions.empty() && project.criteria_tables.empty() && !known) return {};
+  segments::SegmentFiles all = TRY(load(*client));
+  TRY_VOID(bring(*client, std::move(all)));
+  std::lock_guard lock(mutex_);
+  for (const auto& [model, group] : groups_)
+    // A cut that a kill had interrupted was finished before there was anybody to tell.
+    if (missed_) TRY_VOID(evaluator_->all_touched(group, "event"));
+  if (!current_.definitions.empty())
+    log::info("{} are kept current", counted(current_.definitions.size(), "segment"));
+  return {};
+}
+
+Status LiveSegments::make_evaluator(clickhouse::Client& client) {
+  if (evaluator() != nullptr) return {};
+  auto made = std::make_unique<segments::Evaluator>(
       pool_, system_clock(),
       segments::EvaluatorHooks{
           .changed =
-              [deliveries] {
-                if (deliveries != nullptr) deliveries->wake();
+              [this] {
+                if (deliveries_ != nullptr) deliveries_->wake();
               },
           .while_whole = [this](const std::function<Status()>& action) { return gate_.run(action); }},
       stopping_);
-  TRY_VOID(evaluator_->prepare(deliveries != nullptr ? TRY(deliveries->outbox().newest()) : 0));
-  TRY_VOID(connect_outbox(*client, deliveries != nullptr));
-  auto options = segments::compile_options(files, TRY(event_tables(*client, project)), "UTC");
+  TRY_VOID(made->prepare(deliveries_ != nullptr ? TRY(deliveries_->outbox().newest()) : 0));
+  TRY_VOID(connect_outbox(client, deliveries_ != nullptr));
+  TRY_VOID(segments::ManualLists(client).create());
+  TRY_VOID(make_segment_views(client));
+  std::lock_guard lock(mutex_);
+  evaluator_ = std::move(made);
+  if (begun_ && !ending_) clock_ = std::thread([this] { evaluator_->run_timers(); });
+  return {};
+}
+
+// What the warehouse takes of what lies in it, with the files.
+Result<segments::SegmentFiles> LiveSegments::load(clickhouse::Client& client) {
+  segments::SegmentFiles all = files_;
+  TRY_VOID(segments::add_stored(client, *project_, all));
+  auto destinations = TRY(config::load_destinations(project_->root));
+  std::vector<std::pair<std::string, std::string>> lost;
+  for (const auto& definition : all.definitions)
+    if (all.stored.contains(definition.name))
+      if (auto unknown = unknown_destinations({definition}, destinations); !unknown.empty())
+        lost.emplace_back(definition.name, unknown.front().message);
+  for (auto& [name, reason] : lost) all.leave_out(name, std::move(reason));
+  auto options = segments::compile_options(all, TRY(event_tables(client, *project_)), "UTC");
+  TRY_VOID(segments::leave_out_unfit(client, all, options, fit_));
+  return all;
+}
+
+Status LiveSegments::bring(clickhouse::Client& client, segments::SegmentFiles all) {
+  TRY_VOID(make_evaluator(client));
+  auto options = segments::compile_options(all, TRY(event_tables(client, *project_)), "UTC");
+  std::string watched;
+  for (const auto& model : TRY(watched_models(client, *project_, all)))
+    watched += model.name + "\n" + model.sql + "\n";
+  // Watched first: from then on nothing that the new definitions read goes by unseen. At the start they are.
+  if (deploy_ && watched != watched_) TRY_VOID(deploy_());
+  watched_ = std::move(watched);
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& definition : all.definitions) {
+      std::string group = segments::group_name(definition, options);
+      groups_[segments::watch_model(group)] = group;
+    }
+  }
   std::vector<segments::Problem> problems;
-  TRY_VOID(evaluator_->replace(files.definitions, options, problems));
+  TRY_VOID(evaluator()->replace(all.definitions, options, problems));
   if (!problems.empty()) {
     std::vector<config::Diagnostic> diagnostics;
     for (const auto& problem : problems)
       diagnostics.push_back({.where = problem.where, .message = problem.message, .remedy = problem.remedy});
     return fail(ErrorKind::config, config::render(diagnostics));
   }
-  for (const auto& group : evaluator_->groups()) {
-    groups_[segments::watch_model(group)] = group;
-    // A cut that a kill had interrupted was finished before there was anybody to tell.
-    if (missed_) TRY_VOID(evaluator_->all_touched(group, "event"));
-  }
-  if (!files.definitions.empty())
-    log::info("{} are kept current", counted(files.definitions.size(), "segment"));
+  TRY_VOID(put_away(all));
+  std::lock_guard lock(mutex_);
+  current_ = std::move(all);
   return {};
 }
 
-void LiveSegments::begin_clock() {
-  if (!evaluator_ || clock_.joinable()) return;
-  clock_ = std::thread([this] { evaluator_->run_timers(); });
+// Wrong rows are in quarantine like those of every source.
+Status LiveSegments::put_away(const segments::SegmentFiles& all) {
+  std::vector<ingest::QuarantinedRow> rows;
+  std::set<std::string> refused;
+  for (const auto& one : all.refused) {
+    std::string known = one.segment + "\n" + one.reason;
+    refused.insert(known);
+    if (one.origin == "api" || told_.contains(known)) continue;
+    log::warn("segment {} of {} is refused: {}", one.segment, one.origin, one.reason);
+    std::string mirror = one.origin;
+    std::replace(mirror.begin(), mirror.end(), '.', '_');
+    rows.push_back({.source = one.origin,
+                    .table = mirror,
+                    .column = "definition",
+                    .reason = one.reason,
+                    .bytes = one.segment,
+                    .lsn = std::hash<std::string>()(known)});
+  }
+  told_ = std::move(refused);
+  if (rows.empty()) return {};
+  ingest::StateStore store(pool_, ingest::farewell_policy(), stopping_);
+  return store.quarantine(rows);
+}
+
+Status LiveSegments::reload() {
+  std::lock_guard lock(reloading_);
+  if (refused_here_)
+    return fail(ErrorKind::unsupported, "segments are not kept on a cluster or over sources with slots",
+                "keep them in a project of one process and one server");
+  auto client = pool_.lease();
+  return bring(*client, TRY(load(*client)));
+}
+
+void LiveSegments::begin(std::function<Status()> deploy) {
+  {
+    std::lock_guard lock(reloading_);
+    deploy_ = std::move(deploy);
+  }
+  std::lock_guard lock(mutex_);
+  if (begun_) return;
+  begun_ = true;
+  if (evaluator_) clock_ = std::thread([this] { evaluator_->run_timers(); });
+  if (!criteria_.empty()) follower_ = std::thread([this] { follow(); });
+}
+
+void LiveSegments::on_cut(const std::vector<std::string>& tables) {
+  std::lock_guard lock(mutex_);
+  if (std::none_of(tables.begin(), tables.end(),
+                   [&](const auto& table) { return criteria_.contains(table); }))
+    return;
+  asked_ = true;
+  changed_.notify_all();
+}
+
+void LiveSegments::follow() {
+  std::unique_lock lock(mutex_);
+  while (!ending_) {
+    changed_.wait(lock, [&] { return asked_ || ending_; });
+    if (ending_) return;
+    asked_ = false;
+    lock.unlock();
+    Status done = reload();
+    lock.lock();
+    if (done || ending_) continue;
+    log::warn("segments: rows of a criteria table wait to come into force: {}", done.error().describe());
+    changed_.wait_for(lock, again_after, [&] { return ending_; });
+    asked_ = true;
+  }
 }
 
 void LiveSegments::stop() {
-  if (!clock_.joinable()) return;
-  evaluator_->stop();
-  clock_.join();
+  {
+    std::lock_guard lock(mutex_);
+    ending_ = true;
+    changed_.notify_all();
+    if (evaluator_) evaluator_->stop();
+  }
+  if (follower_.joinable()) follower_.join();
+  if (clock_.joinable()) clock_.join();
+}
+
+segments::SegmentFiles LiveSegments::definitions() const {
+  std::lock_guard lock(mutex_);
+  return current_;
+}
+
+std::vector<segments::SegmentCounts> LiveSegments::counts() const {
+  auto* made = evaluator();
+  return made != nullptr ? made->counts() : std::vector<segments::SegmentCounts>();
+}
+
+segments::Evaluator* LiveSegments::evaluator() const {
+  std::lock_guard lock(mutex_);
+  return evaluator_.get();
 }
 
 std::string LiveSegments::group_of(const models::CompiledModel& model) const {
+  std::lock_guard lock(mutex_);
   auto found = groups_.find(model.file.name);
   return found == groups_.end() ? "" : found->second;
 }
 
 Status LiveSegments::touched(clickhouse::Client& client, const models::TouchedKeys& touched) {
-  if (!evaluator_) missed_ = true;
+  auto* evaluator = this->evaluator();
+  if (evaluator == nullptr) missed_ = true;
   std::string group = group_of(touched.model);
-  if (group.empty()) return {};
-  if (touched.keys > segments::limits::entities_by_key_max) return evaluator_->all_touched(group, "event");
+  if (group.empty() || evaluator == nullptr) return {};
+  if (touched.keys > segments::limits::entities_by_key_max) return evaluator->all_touched(group, "event");
   std::vector<std::string> texts, entities;
   for (const auto& column : touched.model.file.key)
     texts.push_back(fmt::format("ifNull(toString({}), '')", clickhouse::quote_identifier(column)));
@@ -103,7 +270,7 @@ Status LiveSegments::touched(clickhouse::Client& client, const models::TouchedKe
                                    entities.emplace_back(block.columns[0].text(row));
                                  return {};
                                }));
-  return evaluator_->touched(group, entities, "event");
+  return evaluator->touched(group, entities, "event");
 }
 
 }  // namespace tidemark::cli

@@ -1,7 +1,11 @@
-// The segments of a running project: definitions from its files, memberships kept current by an Evaluator
-// that is told of each cut's entities by the models that are watched for it (project_models.h).
+// The segments of a running project: definitions from its files and from the warehouse (rows of criteria
+// tables, what was saved over the API), memberships kept current by an Evaluator that is told of each cut's
+// entities by the models that are watched for it (project_models.h).
 //
-// start() comes after models are deployed and before sources run; begin_clock() once they do.
+// start() comes after models are deployed and before sources run; begin() once they do. Definitions in the
+// warehouse are followed while the project runs: reload() brings memberships to what lies there now, one
+// reload at a time; a cut of a criteria table asks for one. What is wrong with a stored definition concerns
+// that one only. Thread-safe but for start(), begin() and stop().
 #pragma once
 
 #include "config/project.h"
@@ -9,8 +13,11 @@
 #include "models/runtime.h"
 #include "notify/delivery_service.h"
 #include "segments/evaluator.h"
+#include "segments/segment_files.h"
 
+#include <condition_variable>
 #include <memory>
+#include <set>
 #include <thread>
 
 namespace tidemark::cli {
@@ -26,26 +33,52 @@ class LiveSegments {
   // `deliveries`: null when there are no destinations. `shared`: other processes work on the same sources.
   // Errors: config when definitions are wrong or do not fit the warehouse; unsupported.
   Status start(const config::Project& project, notify::DeliveryService* deliveries, bool shared);
-  void begin_clock();
+  // `deploy`: makes the watched models those of the definitions that lie in the warehouse now.
+  void begin(std::function<Status()> deploy);
   void stop();
 
-  std::vector<segments::SegmentCounts> counts() const {
-    return evaluator_ ? evaluator_->counts() : std::vector<segments::SegmentCounts>();
-  }
-  // Null when the project has no segments.
-  segments::Evaluator* evaluator() { return evaluator_.get(); }
+  // Some thread's cut is in; `tables`: "bronze.cdp_criteria".
+  void on_cut(const std::vector<std::string>& tables);
+  Status reload();
+
+  // Those in force, and those that are refused.
+  segments::SegmentFiles definitions() const;
+  std::vector<segments::SegmentCounts> counts() const;
+  // Null while the project has no segments.
+  segments::Evaluator* evaluator() const;
 
  private:
   Status touched(clickhouse::Client& client, const models::TouchedKeys& touched);
   std::string group_of(const models::CompiledModel& model) const;
+  Status make_evaluator(clickhouse::Client& client);
+  Result<segments::SegmentFiles> load(clickhouse::Client& client);
+  Status bring(clickhouse::Client& client, segments::SegmentFiles all);
+  Status put_away(const segments::SegmentFiles& all);
+  void follow();
 
   clickhouse::ClientPool& pool_;
   ingest::PartsGate& gate_;
   const std::atomic<bool>& stopping_;
+  std::function<Status()> deploy_;
+
+  std::mutex reloading_;  // one reload at a time; of what follows
+  const config::Project* project_ = nullptr;
+  notify::DeliveryService* deliveries_ = nullptr;
+  bool refused_here_ = false;  // a cluster, or shared sources
+  segments::SegmentFiles files_;
+  std::set<std::string> fit_;   // versions that the warehouse takes
+  std::string watched_;         // the SQL of the watched models that are deployed
+  std::set<std::string> told_;  // refused definitions that are in quarantine
+
+  mutable std::mutex mutex_;  // of what follows
+  std::condition_variable changed_;
   std::unique_ptr<segments::Evaluator> evaluator_;
   std::map<std::string, std::string> groups_;  // by name of the watched model
+  segments::SegmentFiles current_;
+  std::set<std::string> criteria_;  // mirrors of criteria tables
+  bool asked_ = false, ending_ = false, begun_ = false;
   std::atomic<bool> missed_{false};
-  std::thread clock_;
+  std::thread clock_, follower_;
 };
 
 }  // namespace tidemark::cli

@@ -26,9 +26,7 @@ bool passes(const Error& error) {
 
 }  // namespace
 
-ModelDesk::ModelDesk(clickhouse::Endpoint warehouse,
-                     std::function<Result<std::vector<config::ModelFile>>()> load,
-                     models::DeploymentHooks hooks)
+ModelDesk::ModelDesk(clickhouse::Endpoint warehouse, Load load, models::DeploymentHooks hooks)
     : warehouse_(std::move(warehouse)), load_(std::move(load)), hooks_(std::move(hooks)) {
   hooks_.stopping = [this] { return stop_.load(); };
 }
@@ -101,7 +99,7 @@ void ModelDesk::expire() {
 }
 
 Status ModelDesk::apply(clickhouse::Client& client, const DeployRequest& request) {
-  auto files = TRY(load_());
+  auto files = TRY(load_(request));
   auto compilation = TRY(models::compile(client, files));
   if (!compilation.ok()) return fail(ErrorKind::config, config::render(compilation.errors));
   models::Plan plan;

@@ -20,9 +20,9 @@ namespace tidemark::cli {
 
 class ModelDesk {
  public:
+  using Load = std::function<Result<std::vector<config::ModelFile>>(const DeployRequest&)>;
   // `load` reads the project's models as they are on disk now.
-  ModelDesk(clickhouse::Endpoint warehouse, std::function<Result<std::vector<config::ModelFile>>()> load,
-            models::DeploymentHooks hooks);
+  ModelDesk(clickhouse::Endpoint warehouse, Load load, models::DeploymentHooks hooks);
   ~ModelDesk() { stop(); }
   ModelDesk(const ModelDesk&) = delete;
   ModelDesk& operator=(const ModelDesk&) = delete;
@@ -50,7 +50,7 @@ class ModelDesk {
   Status apply(clickhouse::Client& client, const DeployRequest& request);
 
   const clickhouse::Endpoint warehouse_;
-  const std::function<Result<std::vector<config::ModelFile>>()> load_;
+  const Load load_;
   models::DeploymentHooks hooks_;
   std::atomic<bool> stop_{false};
 

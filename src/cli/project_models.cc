@@ -3,6 +3,8 @@
 #include "experiments/experiment_files.h"
 #include "experiments/exposure_model.h"
 #include "models/change_tables.h"
+#include "models/model_state.h"
+#include "segments/stored_definitions.h"
 #include "segments/watched_query.h"
 
 #include <algorithm>
@@ -13,14 +15,39 @@ Result<std::vector<segments::EventTable>> event_tables(clickhouse::Client& clien
   return segments::event_tables(client);
 }
 
+Result<segments::SegmentFiles> project_segments(clickhouse::Client& client, const config::Project& project) {
+  segments::SegmentFiles files = segments::load_segments(project.root, false);
+  if (files.errors.empty()) TRY_VOID(segments::add_stored(client, project, files));
+  return files;
+}
+
+std::string criteria_entity(const config::Project& project, const config::CriteriaTable& table) {
+  segments::Definition definition;
+  definition.entity = table.entity;
+  segments::name_mirrors(project, definition);
+  return definition.entity;
+}
+
 Result<std::vector<config::ModelFile>> watched_models(clickhouse::Client& client,
                                                       const config::Project& project) {
-  segments::SegmentFiles files = segments::load_segments(project.root, false);
+  return watched_models(client, project, TRY(project_segments(client, project)));
+}
+
+Result<std::vector<config::ModelFile>> watched_models(clickhouse::Client& client,
+                                                      const config::Project& project,
+                                                      const segments::SegmentFiles& files) {
   std::vector<config::ModelFile> models;
-  if (!files.errors.empty() || files.definitions.empty()) return models;
+  if (!files.errors.empty()) return models;
   segments::Catalog catalog(client);
   auto options = segments::compile_options(files, TRY(event_tables(client, project)), "UTC");
-  for (auto& group : TRY(segments::watched_groups(catalog, files.definitions, options))) {
+  std::vector<segments::Definition> watched = files.definitions;
+  for (const auto& table : project.criteria_tables) {
+    segments::Definition everyone;
+    everyone.entity = criteria_entity(project, table);
+    watched.push_back(std::move(everyone));
+  }
+  if (watched.empty()) return models;
+  for (auto& group : TRY(segments::watched_groups(catalog, watched, options))) {
     config::ModelFile file;
     file.database = segments::watch_database;
     file.name = group.model;
@@ -48,6 +75,15 @@ Result<std::vector<config::ModelFile>> added_models(clickhouse::Client& client,
   return models;
 }
 
+Result<std::vector<config::ModelFile>> deployed_with_watched(clickhouse::Client& client,
+                                                             const config::Project& project,
+                                                             const models::CompiledModels& deployed) {
+  std::vector<config::ModelFile> files = TRY(watched_models(client, project));
+  for (const auto& model : deployed.models)
+    if (!model.file.watch) files.push_back(model.file);
+  return files;
+}
+
 Result<models::Compilation> compile_project(clickhouse::Client& client, const config::Project& project) {
   std::vector<config::ModelFile> files = project.models;
   for (auto& file : TRY(added_models(client, project))) files.push_back(std::move(file));
@@ -57,10 +93,16 @@ Result<models::Compilation> compile_project(clickhouse::Client& client, const co
   return compilation;
 }
 
-std::set<std::string> tables_with_changes(const config::Project& project) {
+Result<std::set<std::string>> tables_with_changes(clickhouse::Client& client,
+                                                  const config::Project& project) {
   std::vector<config::ModelFile> files = project.models;
   for (auto& file : experiment_models(project)) files.push_back(std::move(file));
-  segments::SegmentFiles segments = segments::load_segments(project.root, false);
+  segments::SegmentFiles segments = TRY(project_segments(client, project));
+  for (const auto& table : project.criteria_tables) {
+    segments::Definition everyone;
+    everyone.entity = criteria_entity(project, table);
+    segments.definitions.push_back(std::move(everyone));
+  }
   std::vector<segments::EventTable> events;
   for (const auto& source : project.event_sources)
     events.push_back({.table = "bronze." + source.table,
@@ -80,7 +122,13 @@ std::set<std::string> tables_with_changes(const config::Project& project) {
     file.sql = "SELECT 1 FROM " + table;
     files.push_back(std::move(file));
   }
-  return models::tables_needing_changes(files);
+  std::set<std::string> tables = models::tables_needing_changes(files);
+  // Versions that are kept beside those of the project are fed, too.
+  models::ModelState state = TRY(models::ModelState::load(client));
+  for (const auto& record : state.records())
+    if (record.state != "dropped" && (record.kind == "incremental" || record.kind == "keyed"))
+      for (const auto& table : record.tables) tables.insert(table.substr(7));
+  return tables;
 }
 
 }  // namespace tidemark::cli

@@ -17,6 +17,17 @@ namespace tidemark::cli {
 Result<std::vector<segments::EventTable>> event_tables(clickhouse::Client& client,
                                                        const config::Project& project);
 
+// All definitions of the project: those of its files, and those that lie in the warehouse.
+Result<segments::SegmentFiles> project_segments(clickhouse::Client& client, const config::Project& project);
+
+// The entity that a criteria table is about, as segments see it: its mirror.
+std::string criteria_entity(const config::Project& project, const config::CriteriaTable& table);
+
+// Of these definitions; also of entities whose segments may come later, as rows.
+Result<std::vector<config::ModelFile>> watched_models(clickhouse::Client& client,
+                                                      const config::Project& project,
+                                                      const segments::SegmentFiles& files);
+
 // Empty when there are mistakes in segments/ (segments::load_segments tells them).
 Result<std::vector<config::ModelFile>> watched_models(clickhouse::Client& client,
                                                       const config::Project& project);
@@ -28,9 +39,15 @@ std::vector<config::ModelFile> experiment_models(const config::Project& project)
 Result<std::vector<config::ModelFile>> added_models(clickhouse::Client& client,
                                                     const config::Project& project);
 
+// The models that are deployed, whatever lies on disk by now, and what segments watch.
+Result<std::vector<config::ModelFile>> deployed_with_watched(clickhouse::Client& client,
+                                                             const config::Project& project,
+                                                             const models::CompiledModels& deployed);
+
 Result<models::Compilation> compile_project(clickhouse::Client& client, const config::Project& project);
 
-// Mirrored tables ("orders") whose change rows models or segments need.
-std::set<std::string> tables_with_changes(const config::Project& project);
+// Mirrored tables ("orders") whose change rows models or segments need, also those of versions of models
+// that are kept for a rollback.
+Result<std::set<std::string>> tables_with_changes(clickhouse::Client& client, const config::Project& project);
 
 }  // namespace tidemark::cli

@@ -215,7 +215,8 @@ struct RunningProject::State {
     return refreshes->replace(*published);
   }
 
-  Result<std::vector<config::ModelFile>> load_models() {
+  Result<std::vector<config::ModelFile>> load_models(const DeployRequest& request) {
+    if (request.watched_only) return deployed_with_watched(*pool->lease(), project, *models.published());
     config::LoadedProject loaded = config::load_project(project.root);
     if (!loaded.ok()) return fail(ErrorKind::config, config::render(loaded.errors));
     auto mistakes =
@@ -298,6 +299,12 @@ struct RunningProject::State {
     models.watch(segments->hooks());
   }
 
+  // Watches what definitions that lie in the warehouse read by now.
+  Status deploy_watched() {
+    TRY_VOID(begin_deployment({.destructive = true, .watched_only = true}));
+    return desk->wait();
+  }
+
   Status start_segments() {
     return segments->start(project, deliveries.get(), SourcePipelines::shared(project));
   }
@@ -322,16 +329,12 @@ struct RunningProject::State {
   }
 
   Status prepare_sources(const RunOptions& options) {
-    std::set<std::string> with_changes = tables_with_changes(project);
-    // Versions that are kept beside those of the project are fed, too.
-    models::ModelState state = TRY(models::ModelState::load(*pool->lease()));
-    for (const auto& record : state.records())
-      if (record.state != "dropped" && (record.kind == "incremental" || record.kind == "keyed"))
-        for (const auto& table : record.tables) with_changes.insert(table.substr(7));
+    std::set<std::string> with_changes = TRY(tables_with_changes(*pool->lease(), project));
     auto on_cut = [this](const ingest::CutEvent& cut) {
       if (watch) watch->on_cut(cut);
       if (pipelines.leads()) refreshes->on_cut(cut.tables);
       if (server) server->on_cut(cut);
+      if (segments) segments->on_cut(cut.tables);
     };
     return pipelines.prepare(project, *pool,
                              {.tables_with_changes = std::move(with_changes),
@@ -428,7 +431,7 @@ struct RunningProject::State {
 
   void make_desk() {
     desk = std::make_unique<ModelDesk>(
-        endpoint, [this] { return load_models(); }, deployment_hooks());
+        endpoint, [this](const DeployRequest& request) { return load_models(request); }, deployment_hooks());
   }
 
   void fill_the_rest() {
@@ -529,7 +532,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.start_page());
   state.pipelines.start();
   state.watch->start();
-  state.segments->begin_clock();
+  state.segments->begin([&state] { return state.deploy_watched(); });
   if (state.deliveries) state.deliveries->start();
   state.refreshes->start();
   state.fill_the_rest();

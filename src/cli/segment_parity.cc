@@ -25,10 +25,10 @@ bool is_segment(const config::Project& project, const std::string& name) {
 Result<std::vector<segments::MembershipProof>> verify_segments(const config::Project& project,
                                                                clickhouse::ClientPool& pool,
                                                                const std::vector<std::string>& only) {
-  segments::SegmentFiles files = segments::load_segments(project.root, false);
+  auto client = pool.lease();
+  segments::SegmentFiles files = TRY(project_segments(*client, project));
   if (!files.errors.empty()) return fail(ErrorKind::config, config::render(files.errors));
   if (files.definitions.empty()) return std::vector<segments::MembershipProof>();
-  auto client = pool.lease();
   auto options = segments::compile_options(files, TRY(event_tables(*client, project)), "UTC");
   std::vector<segments::Problem> problems;
   std::vector<segments::Definition> wanted;

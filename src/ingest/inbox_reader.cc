@@ -75,7 +75,9 @@ Status InboxReader::take(const Inbox::Waiting& waiting) {
   Plan plan = table_.has_changes || table_.log ? Plan::needed : Plan::unnecessary;
   if (rows > 0) return close(last, true, plan);
   bool wanted = wanted_fence_ > applied_.fenced_lsn && position_ >= wanted_fence_;
-  if (wanted || (applied_.in_doubt && wanted_fence_ > 0)) return close(position_, false, Plan::unnecessary);
+  // After a kill: nothing was under way, and a fence says so.
+  bool doubted = applied_.in_doubt && handoff_.idle() && !std::exchange(settled_, true);
+  if (wanted || doubted) return close(position_, false, Plan::unnecessary);
   return {};
 }
 

@@ -57,6 +57,7 @@ class InboxReader {
   Wakes wakes_;
 
   uint64_t position_ = 0;
+  bool settled_ = false;  // the doubt of the start
   uint64_t cut_number_ = 0;
   uint32_t part_number_ = 0;
   int64_t committed_at_ = 0;

@@ -152,23 +152,25 @@ Status InsertPipeline::stream(uint16_t epoch, CutRecord fenced) {
   return {};
 }
 
-// Everything that was inserted is in. Once after each start, and after a DELETE FROM, the table and its
-// mirror are compared.
+// Everything that was inserted is in. After each start, and after a DELETE FROM, the table and its mirror are
+// compared; and once more after a comparison that found something, because what it took for deleted may have
+// been on its way into the table.
 Status InsertPipeline::at_rest() {
   if (tables_.front().log) return {};
   int64_t now = clock_.monotonic_micros();
-  if (compared_ && now - mutations_looked_at_ < limits::inbox_mutations_every_us) return {};
-  mutations_looked_at_ = now;
-  if (compared_) {
-    // A second later: what was inserted before it is then in the table, unless it is gone.
-    if (mutated_at_) TRY_VOID(inbox_.reconcile(tables_.front(), *std::exchange(mutated_at_, std::nullopt)));
-    std::string mutations = TRY(inbox_.mutations());
-    if (std::exchange(mutations_, mutations) != mutations) mutated_at_ = clock_.wall_micros();
-    return {};
-  }
-  mutations_ = TRY(inbox_.mutations());
-  TRY_VOID(inbox_.reconcile(tables_.front(), clock_.wall_micros() - limits::inbox_settled_us));
-  compared_ = true;
+  if (looked_at_ != 0 && now - looked_at_ < limits::inbox_mutations_every_us) return {};
+  looked_at_ = now;
+  std::string mutations = TRY(inbox_.mutations());
+  if (std::exchange(mutations_, mutations) != mutations && !compare_) compare_ = clock_.wall_micros();
+  if (!compare_) return {};
+  // What came before the last look at least.
+  if (!compared_) compare_ = clock_.wall_micros() - limits::inbox_settled_us;
+  uint64_t before = TRY(inbox_.look(0, 0)).newest;
+  int64_t began = clock_.wall_micros();
+  if (began - *compare_ < limits::inbox_mutations_every_us) return {};
+  TRY_VOID(inbox_.reconcile(tables_.front(), *compare_));
+  compare_.reset();
+  if (!std::exchange(compared_, true) || TRY(inbox_.look(0, 0)).newest != before) compare_ = began;
   return {};
 }
 

@@ -64,9 +64,10 @@ class InsertPipeline final : public SourcePipeline {
 
   // Only the reader.
   bool compared_ = false;  // in this life of the program
+  // Table and mirror are to be compared; what came before this moment and is not in the table is gone.
+  std::optional<int64_t> compare_ = 0;
   std::string mutations_;
-  int64_t mutations_looked_at_ = 0;
-  std::optional<int64_t> mutated_at_;  // noticed then, wall clock, and not compared since
+  int64_t looked_at_ = 0;
 
   mutable std::mutex mutex_;
   std::condition_variable woken_;

@@ -238,9 +238,11 @@ std::vector<std::string> Evaluator::groups() const {
 
 Status Evaluator::touched(const std::string& name, const std::vector<std::string>& entities,
                           const std::string& cause) {
-  auto group = find(name);
-  if (!group || entities.empty()) return {};
+  if (entities.empty()) return {};
+  // In turn: definitions may be on their way from one set to another.
   Turn turn(*this, true);
+  auto group = find(name);
+  if (!group) return {};
   auto evaluated = [&]() -> Status {
     if (entities.size() > limits::entities_by_key_max) return evaluate(*group, nullptr, cause);
     for (size_t from = 0; from < entities.size(); from += limits::entities_a_slice) {
@@ -258,9 +260,9 @@ Status Evaluator::touched(const std::string& name, const std::vector<std::string
 }
 
 Status Evaluator::all_touched(const std::string& name, const std::string& cause) {
+  Turn turn(*this, true);
   auto group = find(name);
   if (!group) return {};
-  Turn turn(*this, true);
   auto evaluated = [&] { return evaluate(*group, nullptr, cause); };
   Status done = hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated();
   woken_.notify_all();
@@ -454,6 +456,7 @@ Status Evaluator::look_at_timers(Group& group) {
   {
     // Whoever evaluates writes timers behind its own instant before its turn ends, so none is missing here.
     Turn turn(*this, false);
+    if (find(group.name).get() != &group) return {};  // replaced meanwhile, as below
     from = group.looked_until;
     now = clock_.wall_micros();
     timers = TRY(store_.due(group.name, from, now, limits::entities_by_key_max));
@@ -462,6 +465,7 @@ Status Evaluator::look_at_timers(Group& group) {
   bool lost = now - from > static_cast<int64_t>(limits::timer_days_kept - 1) * 86'400'000'000;
   if (lost || timers.size() > limits::entities_by_key_max) {
     Turn turn(*this, false);
+    if (find(group.name).get() != &group) return {};
     auto evaluated = [&] { return evaluate(group, nullptr, "time"); };
     TRY_VOID(hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated());
   } else {
@@ -473,11 +477,13 @@ Status Evaluator::look_at_timers(Group& group) {
         due[timers[index].entity] = timers[index].due;
       }
       Turn turn(*this, false);
+      if (find(group.name).get() != &group) return {};
       auto evaluated = [&] { return evaluate(group, &slice, "time", &due); };
       TRY_VOID(hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated());
     }
   }
   Turn turn(*this, false);
+  if (find(group.name).get() != &group) return {};
   if (!timers.empty() || lost) TRY_VOID(store_.save_looked_until(group.name, now));
   group.looked_until = std::max(group.looked_until, now);
   group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(never_us);

@@ -106,6 +106,19 @@ const Definition* SegmentFiles::find(const std::string& name) const {
   return nullptr;
 }
 
+const std::string* SegmentFiles::origin(const std::string& name) const {
+  auto found = stored.find(name);
+  return found == stored.end() ? nullptr : &found->second;
+}
+
+void SegmentFiles::leave_out(const std::string& name, std::string reason) {
+  auto found = stored.find(name);
+  if (found == stored.end()) return;
+  refused.push_back({name, found->second, std::move(reason)});
+  stored.erase(found);
+  std::erase_if(definitions, [&](const Definition& definition) { return definition.name == name; });
+}
+
 std::vector<std::string> SegmentFiles::names() const {
   std::vector<std::string> names;
   for (const Definition& definition : definitions) names.push_back(definition.name);

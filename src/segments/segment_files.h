@@ -8,16 +8,28 @@
 #include "config/project.h"
 #include "segments/compile.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
 namespace tidemark::segments {
 
+// Of a definition that lies in the warehouse (stored_definitions.h).
+struct RefusedDefinition {
+  std::string segment, origin, reason;
+};
+
 struct SegmentFiles {
-  std::vector<Definition> definitions;  // by file name
+  std::vector<Definition> definitions;  // by file name; then those that are stored
   std::vector<config::Diagnostic> errors;
+  std::map<std::string, std::string> stored;  // of those: "api", or the table they are rows of
+  std::vector<RefusedDefinition> refused;
 
   const Definition* find(const std::string& name) const;
+  // Where a definition comes from, when it is stored; else null.
+  const std::string* origin(const std::string& name) const;
+  // A stored definition becomes a refused one.
+  void leave_out(const std::string& name, std::string reason);
   std::vector<std::string> names() const;
 };
 

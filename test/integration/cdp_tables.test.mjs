@@ -9,11 +9,11 @@ import { make_world } from '../harness/world.mjs';
 
 const lead = (id, properties) => `('acme', '${id}', '${JSON.stringify(properties)}')`;
 
-test('entities by plain SQL', { timeout: 300_000 }, async (t) => {
+test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
   const world = await make_world(t, 'cdp-tables', { pack: null, database: 'shop' });
   const { project } = world;
   const admin = (query) => project.clickhouse(query, { account: 'admin' });
-  project.write('sources/cdp.yaml', 'source: cdp\ninserts:\n  tables: [entities]\n');
+  project.write('sources/cdp.yaml', 'source: cdp\ninserts:\n  tables: [entities, criteria]\n  segments: { notify: [told] }\n');
   project.write('destinations/told.yaml', 'destination: told\nfile: { path: told.ndjson }\n');
   project.write('segments/high_fit.yaml', 'segment: high_fit\nentity: cdp.entities\nnotify: [told]\nwhere:\n  - { property: industry, eq: Marketing }\n  - { property: company_size, gte: 50 }\n');
   project.write('segments/high_interest.yaml', 'segment: high_interest\nentity: cdp.entities\nnotify: [told]\nproperties: [website_activity]\nwhere: { property: website_activity, gte: 50 }\n');
@@ -54,6 +54,46 @@ test('entities by plain SQL', { timeout: 300_000 }, async (t) => {
     await assert.rejects(project.clickhouse("INSERT INTO cdp.entities (entity_id) VALUES ('x')"), /Not enough privileges|ACCESS_DENIED|readonly/i, 'a reader writes nothing');
   });
 
+  const criteria = (segment, filters, more = '') =>
+    admin(`INSERT INTO cdp.criteria (tenant_id, segment_id, filters, definition) VALUES ('acme', '${segment}', '${JSON.stringify(filters).replaceAll('\\', '\\\\')}', '${more}')`);
+  await t.test('segments are rows, too', async () => {
+    await criteria('fits', [['industry', '=', 'Marketing', 'string'], ['company_size', '>=', '50', 'number']]);
+    await are('acme.fits', 'lead_001');
+    const before = told().length;
+    await criteria('fits', [['industry', 'in', '["Marketing","Retail"]', 'string'], ['company_size', '>=', '50', 'number']]);
+    await are('acme.fits', 'lead_001 lead_003');
+    const entered = await eventually('who enters by an edit is told', () => told().slice(before).find((one) => one.data.segment === 'acme.fits'));
+    assert.deepEqual([entered.type, entered.data.ids.entity_id, entered.data.cause], ['segment.entered', 'lead_003', 'edit']);
+    // YAML and JSON, conditions and whole definitions, other tenants; wrong ones beside them.
+    await criteria('yaml', [], 'any:\n  - { property: company_size, lt: 20 }\n  - { member: acme.fits }\n');
+    await criteria('json', [], '{"where": {"property": "website_activity", "gte": 70}, "notify": [], "properties": ["industry"]}');
+    await admin(`INSERT INTO cdp.criteria (tenant_id, segment_id, filters) VALUES ('other', 'fits', '[["company_size", ">", "0", "number"]]')`);
+    await criteria('broken', [['company_size', 'about', '50', 'number']]);
+    await criteria('pattern', [], '{"property": "industry", "matches": "("}');
+    await criteria('round', [], '{"member": "acme.about"}');
+    await criteria('about', [], '{"member": "acme.round"}');
+    await criteria('lost', [], '{"where": {"property": "industry", "eq": "x"}, "notify": ["nobody"]}');
+    await are('acme.yaml', 'lead_001 lead_002 lead_003');
+    await are('acme.json', 'lead_002');
+    await eventually('what is wrong is in quarantine', async (seen) => {
+      const rows = (await admin("SELECT bytes, reason FROM tidemark.quarantine FINAL WHERE source = 'cdp.criteria' ORDER BY bytes, reason")).trim();
+      seen(rows);
+      return /acme\.broken\t.*there is no operator `about`/.test(rows) && /acme\.pattern\t.*RE2/.test(rows) && /acme\.round\t.*circle/.test(rows) && /acme\.lost\t.*no such destination/.test(rows);
+    });
+    assert.equal(await members('other.fits'), '');
+    await admin(`INSERT INTO cdp.entities (tenant_id, entity_id, properties) VALUES ('other', 'lead_900', '{"company_size": 7}')`);
+    await are('other.fits', 'lead_900');
+    assert.equal(await members('acme.yaml'), 'lead_001 lead_002 lead_003', 'tenants do not mix');
+    // Readable by everybody, under the names of the seed.
+    const rows = await project.clickhouse("SELECT tenant_id, segment_id, entity_id, is_member, exited_at IS NULL FROM cdp.segment_membership WHERE segment_id = 'high_interest' ORDER BY entity_id");
+    assert.equal(rows, 'acme\thigh_interest\tlead_002\t1\t1\nacme\thigh_interest\tlead_003\t0\t0\n');
+    assert.equal((await project.clickhouse("SELECT count() FROM cdp.notifications WHERE segment_id = 'fits' AND tenant_id = 'acme'")).trim(), '1');
+    await admin("INSERT INTO cdp.criteria (tenant_id, segment_id, is_deleted) VALUES ('acme', 'json', 1)");
+    await are('acme.json', '');
+    const verified = await project.assert_verified();
+    assert.deepEqual(verified.segments.map((one) => one.segment).sort(), ['acme.fits', 'acme.yaml', 'high_fit', 'high_interest', 'other.fits']);
+  });
+
   await t.test('kills of tidemark and of ClickHouse', async () => {
     let wanted = 0;
     const writing = (async () => {
@@ -73,7 +113,7 @@ test('entities by plain SQL', { timeout: 300_000 }, async (t) => {
     await writing;
     await eventually('all are members', async () => (await members('high_interest')).split(' ').length === 41, { deadline_ms: 30_000 });
     const verified = await project.assert_verified();
-    assert.ok(verified.tables.some((table) => table.table === 'bronze.cdp_entities' && table.rows === 43));
+    assert.ok(verified.tables.some((table) => table.table === 'bronze.cdp_entities' && table.rows === 44));
   });
 
   await t.test('DELETE FROM is followed', async () => {
