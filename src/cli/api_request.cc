@@ -42,9 +42,10 @@ Result<json::object> ask_api(const std::filesystem::path& project_directory, con
   return object_of(TRY(http::get(running.url + path, answer_timeout)));
 }
 
-Result<json::object> tell_api(const std::filesystem::path& project_directory, const std::string& path) {
+Result<json::object> tell_api(const std::filesystem::path& project_directory, const std::string& path,
+                              const std::string& body) {
   auto running = TRY(running_instance(project_directory));
-  return object_of(TRY(http::post(running.url + path, running.token, "", action_timeout)));
+  return object_of(TRY(http::post(running.url + path, running.token, body, action_timeout)));
 }
 
 std::string percent_encode(const std::string& text) {

@@ -13,7 +13,8 @@ namespace tidemark::cli {
 // `path`: "/api/destinations". Errors: dependency_down when nothing runs; else what the answer says.
 Result<boost::json::object> ask_api(const std::filesystem::path& project_directory, const std::string& path);
 // Requests that change something; the project's token goes along.
-Result<boost::json::object> tell_api(const std::filesystem::path& project_directory, const std::string& path);
+Result<boost::json::object> tell_api(const std::filesystem::path& project_directory, const std::string& path,
+                                     const std::string& body = {});
 
 // For a path or a query: %20 for what could be misread.
 std::string percent_encode(const std::string& text);

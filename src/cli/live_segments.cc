@@ -10,6 +10,7 @@
 #include "models/query_settings.h"
 #include "segments/manual_lists.h"
 #include "segments/membership_limits.h"
+#include "segments/segment_references.h"
 #include "segments/stored_definitions.h"
 #include "segments/watched_query.h"
 
@@ -178,6 +179,36 @@ Status LiveSegments::reload() {
                 "keep them in a project of one process and one server");
   auto client = pool_.lease();
   return bring(*client, TRY(load(*client)));
+}
+
+namespace {
+
+bool asks_for(const std::vector<segments::Node>& nodes, const std::string& list) {
+  return std::any_of(nodes.begin(), nodes.end(), [&](const segments::Node& node) {
+    if (auto* all = std::get_if<segments::All>(&node.condition)) return asks_for(all->children, list);
+    if (auto* any = std::get_if<segments::Any>(&node.condition)) return asks_for(any->children, list);
+    if (auto* negation = std::get_if<segments::Not>(&node.condition)) return asks_for(negation->child, list);
+    // Whose users or related rows are in it: another key than ours.
+    if (auto* in = std::get_if<segments::InList>(&node.condition)) return in->list == list;
+    return false;
+  });
+}
+
+}  // namespace
+
+Status LiveSegments::list_changed(const std::string& list, const std::vector<std::string>& keys) {
+  segments::SegmentFiles current = definitions();
+  auto* made = evaluator();
+  if (made == nullptr) return {};
+  auto options = segments::compile_options(current, TRY(event_tables(*pool_.lease(), *project_)), "UTC");
+  std::set<std::string> groups;
+  std::vector<segments::Problem> problems;
+  for (const auto& definition : current.definitions)
+    if (asks_for({segments::expanded(definition, options, problems)}, list))
+      groups.insert(segments::group_name(definition, options));
+  for (const auto& group : groups)
+    TRY_VOID(keys.empty() ? made->all_touched(group, "event") : made->touched(group, keys, "event"));
+  return {};
 }
 
 void LiveSegments::begin(std::function<Status()> deploy) {

@@ -40,6 +40,8 @@ class LiveSegments {
   // Some thread's cut is in; `tables`: "bronze.cdp_criteria".
   void on_cut(const std::vector<std::string>& tables);
   Status reload();
+  // Keys were added to a list that is kept by hand, or taken out; none: any may have been.
+  Status list_changed(const std::string& list, const std::vector<std::string>& keys);
 
   // Those in force, and those that are refused.
   segments::SegmentFiles definitions() const;

@@ -11,6 +11,7 @@
 #include "cli/project_files.h"
 #include "cli/project_models.h"
 #include "cli/running_instance.h"
+#include "cli/segment_routes.h"
 #include "cli/served_models.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
@@ -480,9 +481,12 @@ struct RunningProject::State {
     options.deployment = [this] { return desk->document(); };
     options.refresh = [this](const std::string& model) { return ask_refresh(model); };
     options.deliveries = deliveries.get();
-    options.more_routes = [this](http::Server& http) {
+    options.tokens = project.tokens;
+    auto access = std::make_shared<serve::Access>(token, project.tokens);
+    options.more_routes = [this, access](http::Server& http) {
       if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
       serve::add_experiment_routes(http, project.root, endpoint);
+      add_segment_routes(http, *segments, *pool, project, access);
     };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());

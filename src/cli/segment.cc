@@ -1,7 +1,10 @@
 // tidemark segment: the segments of a project, what one means, and who would be in it.
 #include "base/clock.h"
+#include "cli/api_request.h"
 #include "cli/output.h"
 #include "cli/project_models.h"
+#include "cli/running_instance.h"
+#include "cli/segment_inquiry.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
@@ -45,8 +48,39 @@ Result<const Definition*> find(const SegmentFiles& files, const std::string& nam
               "`tidemark segment list` names them.");
 }
 
+// What a running project has in force, also what lies in its warehouse.
+Result<ExitCode> list_running(const Invocation& invocation, const json::object& answer) {
+  if (invocation.json) {
+    print_out(json::serialize(answer) + "\n");
+    return ExitCode::ok;
+  }
+  Table table({{"segment"},
+               {"state"},
+               {"members", Align::right},
+               {"entity"},
+               {"version"},
+               {"from"},
+               {"description"}});
+  std::string reasons;
+  for (const auto& value : answer.at("segments").as_array()) {
+    const auto& entry = value.as_object();
+    auto text = [&](const char* key) {
+      const auto* found = entry.if_contains(key);
+      if (found == nullptr) return std::string();
+      return found->is_string() ? std::string(found->as_string()) : json::serialize(*found);
+    };
+    table.add({text("segment"), text("state"), text("members"), text("entity"), text("version"),
+               text("origin"), text("description")});
+    if (!text("reason").empty()) reasons += fmt::format("  {}: {}\n", text("segment"), text("reason"));
+  }
+  print_out(table.render(table_style()) + reasons);
+  return ExitCode::ok;
+}
+
 Result<ExitCode> list(const Invocation& invocation) {
   config::Project project = TRY(invocation.load_project());
+  if (running_instance(project.root))
+    return list_running(invocation, TRY(ask_api(project.root, "/api/segments")));
   SegmentFiles files = TRY(load(project));
   if (invocation.json) {
     json::array all;
@@ -192,7 +226,9 @@ Run add_segment(CLI::App& command) {
       "a draft instead; against the project's segment of that name: who enters, who leaves");
   previewing->add_option("--as-of", asked->as_of, "the instant to evaluate at, UTC; default: now");
   previewing->add_option("--sample", asked->sample, "keys to show of each kind, at most 100");
-  return [asked, listing, showing](const Invocation& invocation) -> Result<ExitCode> {
+  auto inquire = add_segment_inquiries(command);
+  return [asked, listing, showing, inquire](const Invocation& invocation) -> Result<ExitCode> {
+    if (auto answered = inquire(invocation)) return std::move(*answered);
     if (listing->parsed()) return list(invocation);
     if (showing->parsed()) return show(invocation, *asked);
     return preview(invocation, *asked);

@@ -5,6 +5,7 @@
 #include "clickhouse/client_pool.h"
 #include "config/project.h"
 #include "http/server.h"
+#include "serve/access.h"
 #include "serve/documents.h"
 #include "serve/intake_metrics.h"
 #include "serve/live_dashboards.h"
@@ -18,7 +19,6 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <openssl/crypto.h>
 #include <thread>
 
 namespace tidemark::serve {
@@ -81,9 +81,9 @@ class LiveServer::Implementation {
   StatusInputs status_inputs() const;
   void probe_warehouse();
   Response ready() const;
-  std::optional<Response> refuse_control(const Request& request) const;
 
   const ServeOptions options_;
+  const Access access_{options_.control_token, options_.tokens};
   http::Server server_;
   clickhouse::ClientPool pool_;
   CutMetrics cuts_;
@@ -143,17 +143,6 @@ Response LiveServer::Implementation::ready() const {
   return Response::json(std::move(document), ready ? 200 : 503);
 }
 
-// Whoever changes something must have read the token from the project's directory.
-std::optional<Response> LiveServer::Implementation::refuse_control(const Request& request) const {
-  const std::string wanted = "Bearer " + options_.control_token;
-  const std::string_view given = request.header("authorization");
-  if (!options_.control_token.empty() && given.size() == wanted.size() &&
-      CRYPTO_memcmp(given.data(), wanted.data(), wanted.size()) == 0)
-    return std::nullopt;
-  return Response::problem(401, "not allowed", "this request changes something and needs the project's token",
-                           "use the verbs of tidemark in the project's directory");
-}
-
 void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/", [](const Request& request) { return page_file(request, "index.html"); });
   server_.route("GET", "/assets/{file}", [](const Request& request) {
@@ -197,7 +186,7 @@ void LiveServer::Implementation::add_routes() {
   });
 
   server_.route("POST", "/api/deployment", [this](const Request& request) {
-    if (auto refused = refuse_control(request)) return *refused;
+    if (auto refused = access_.refuse(request, "admin")) return *refused;
     if (!options_.deploy) return Response::problem(404, "not found", "nothing is deployed here");
     auto begun = options_.deploy(request.body);
     return begun ? Response::json(std::move(*begun), 202) : Response::problem(begun.error());
@@ -206,7 +195,7 @@ void LiveServer::Implementation::add_routes() {
     return Response::json(options_.deployment ? options_.deployment() : "{}");
   });
   server_.route("POST", "/api/models/{name}/refresh", [this](const Request& request) {
-    if (auto refused = refuse_control(request)) return *refused;
+    if (auto refused = access_.refuse(request, "admin")) return *refused;
     if (!options_.refresh) return Response::problem(404, "not found", "nothing is refreshed here");
     auto number = options_.refresh(request.path_parameters.at("name"));
     if (!number) return Response::problem(404, "not found", number.error().message, number.error().remedy);
@@ -221,7 +210,7 @@ void LiveServer::Implementation::add_routes() {
   });
 
   add_notification_routes(server_, options_.deliveries,
-                          [this](const Request& request) { return refuse_control(request); });
+                          [this](const Request& request) { return access_.refuse(request, "notify:write"); });
 
   server_.route("GET", "/healthz", [](const Request&) { return Response::json("{\"alive\":true}"); });
   server_.route("GET", "/readyz", [this](const Request&) { return ready(); });

@@ -82,6 +82,7 @@ struct ServeOptions {
   std::function<std::vector<AuditStatus>()> audit_status;  // of models and mirrored tables; may be empty
   // Requests that change something must bring it as "Authorization: Bearer <token>". Empty: they are refused.
   std::string control_token;
+  std::vector<config::AccessToken> tokens;  // others that may do what their scopes say
   // Begins a deployment of models; both speak JSON (cli/model_desk.h). May be empty.
   std::function<Result<std::string>(const std::string& request)> deploy;
   std::function<std::string()> deployment;  // how it gets on

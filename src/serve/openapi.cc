@@ -76,6 +76,38 @@ void add_experiment_paths(json::object& paths) {
   paths["/api/experiments/{name}"] = std::move(report);
 }
 
+void add_segment_paths(json::object& paths) {
+  const json::object any = {{"type", "object"}};
+  auto add = [&](const std::string& path, const char* method, const char* identifier, const char* summary,
+                 const char* what) {
+    json::object described = with_name(operation(identifier, summary, "application/json", any), what);
+    json::object& whole = paths[path].is_object() ? paths[path].as_object() : paths[path].emplace_object();
+    if (!whole.contains("parameters")) whole["parameters"] = described.at("parameters");
+    json::object action = described.at("get").as_object();
+    if (std::string_view(method) != "get")
+      action["security"] = json::array{json::object{{"token", json::array{}}}};
+    whole[method] = std::move(action);
+  };
+  paths["/api/segments"] =
+      operation("segments", "segments, members, and definitions that are refused", "application/json", any);
+  const char* segment = "the segment";
+  add("/api/segments/{name}", "get", "segment", "one definition", segment);
+  add("/api/segments/{name}", "put", "segment_save", "saves a definition, JSON or YAML", segment);
+  add("/api/segments/{name}", "delete", "segment_delete", "deletes one that was saved here", segment);
+  add("/api/segments/{name}/preview", "post", "segment_preview", "who would be in it, enter and leave",
+      segment);
+  add("/api/segments/{name}/members", "get", "segment_members",
+      "members now or at an instant (at, limit, format)", segment);
+  add("/api/segments/{name}/history", "get", "segment_history", "entries and exits (entity, limit)", segment);
+  add("/api/segments/{name}/explain", "get", "segment_explain", "why somebody is a member or not (entity)",
+      segment);
+  const char* list = "the list";
+  add("/api/lists/{name}", "get", "list", "the keys of a list that is kept by hand", list);
+  for (const char* action : {"append", "remove", "replace", "clear"})
+    add(std::string("/api/lists/{name}/") + action, "post", (std::string("list_") + action).c_str(),
+        "changes the list by the keys in the body, CSV (columns, header)", list);
+}
+
 // JSON Schema's type for one of ClickHouse's.
 json::object schema_of(const config::EndpointParameter& parameter) {
   json::object schema;
@@ -116,6 +148,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
                 "application/json", any);
   paths["/metrics"] = operation("metrics", "Prometheus text format", "text/plain", {{"type", "string"}});
   add_notification_paths(paths);
+  add_segment_paths(paths);
   add_experiment_paths(paths);
   for (const auto& endpoint : endpoints) {
     json::array parameters;

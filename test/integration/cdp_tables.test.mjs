@@ -13,6 +13,12 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
   const world = await make_world(t, 'cdp-tables', { pack: null, database: 'shop' });
   const { project } = world;
   const admin = (query) => project.clickhouse(query, { account: 'admin' });
+  project.environment = { CRM_TOKEN: 'crm-token-0123456789', LOOK_TOKEN: 'look-token-0123456789' };
+  const settings = fs.readFileSync(path.join(project.directory, 'tidemark.yaml'), 'utf8');
+  project.write('tidemark.yaml', `${settings}tokens:
+  - { name: crm, value: "\${env:CRM_TOKEN}", scopes: [read, "segments:write"] }
+  - { name: look, value: "\${env:LOOK_TOKEN}", scopes: [read] }
+`);
   project.write('sources/cdp.yaml', 'source: cdp\ninserts:\n  tables: [entities, criteria]\n  segments: { notify: [told] }\n');
   project.write('destinations/told.yaml', 'destination: told\nfile: { path: told.ndjson }\n');
   project.write('segments/high_fit.yaml', 'segment: high_fit\nentity: cdp.entities\nnotify: [told]\nwhere:\n  - { property: industry, eq: Marketing }\n  - { property: company_size, gte: 50 }\n');
@@ -92,6 +98,71 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
     await are('acme.json', '');
     const verified = await project.assert_verified();
     assert.deepEqual(verified.segments.map((one) => one.segment).sort(), ['acme.fits', 'acme.yaml', 'high_fit', 'high_interest', 'other.fits']);
+  });
+
+  await t.test('segments and lists over HTTP, with tokens', async () => {
+    const api = async (method, address, body, token = 'crm-token-0123456789') => {
+      const answer = await project.fetch(address, { method, body, headers: token ? { authorization: `Bearer ${token}` } : {} });
+      const text = await answer.text();
+      return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : text };
+    };
+    const small = { entity: 'cdp.entities', where: [['company_size', '<', '20', 'number'], { property: 'tenant_id', eq: 'acme' }], notify: ['told'] };
+    assert.equal((await api('PUT', '/api/segments/small', JSON.stringify(small), '')).status, 401);
+    assert.equal((await api('PUT', '/api/segments/small', JSON.stringify(small), 'crm-token-0123456788')).status, 401);
+    assert.equal((await api('PUT', '/api/segments/small', JSON.stringify(small), 'look-token-0123456789')).status, 403);
+    assert.equal((await api('POST', '/api/destinations/told/resume', '')).status, 403, 'another scope');
+    const preview = await api('POST', '/api/segments/small/preview', JSON.stringify(small));
+    assert.deepEqual([preview.status, preview.body.members, preview.body.sample], [200, 1, ['["acme","lead_002"]']]);
+    assert.equal((await api('GET', '/api/segments/small')).status, 404, 'a preview saves nothing');
+    const saved = await api('PUT', '/api/segments/small', JSON.stringify(small));
+    assert.deepEqual([saved.status, saved.body.members], [200, 1], JSON.stringify(saved.body));
+    // Every mistake with its place, and nothing changes.
+    const bad = async (definition, where, message) => {
+      const answer = await api('PUT', '/api/segments/small', typeof definition === 'string' ? definition : JSON.stringify(definition));
+      assert.equal(answer.status, 400, JSON.stringify(answer.body));
+      assert.ok(answer.body.errors.some((error) => error.where.includes(where) && message.test(error.message)), JSON.stringify(answer.body.errors));
+    };
+    await bad({ ...small, where: { all: [{ property: 'a', eqq: 1 }, { event: 'x', count: 'many' }] } }, '#/where/all/0', /eqq/);
+    await bad({ ...small, where: { property: 'industry', matches: '(' } }, '#/where', /RE2/);
+    await bad({ ...small, where: { member: 'small' } }, '#/where', /circle: small -> small/);
+    await bad({ ...small, where: ['company_size', '<', '20', 'sum'] }, '#/where', /no data type `sum`/);
+    await bad({ ...small, entity: 'cdp.people' }, '#', /cdp\.people/);
+    await bad({ ...small, notify: ['nobody'] }, '#', /no such destination/);
+    await bad('{"entity": ', '#', /not valid JSON/);
+    await are('small', 'lead_002');
+    assert.equal((await api('PUT', '/api/segments/high_fit', JSON.stringify(small))).status, 409, 'files win');
+    assert.equal((await api('DELETE', '/api/segments/acme.fits')).status, 409);
+    const listed = (await api('GET', '/api/segments', undefined, '')).body.segments;
+    assert.deepEqual(['small', 'high_fit', 'acme.fits', 'acme.broken'].map((name) => listed.find((one) => one.segment === name)).map((one) => [one.state, one.origin]), [['live', 'api'], ['live', 'segments/high_fit.yaml'], ['live', 'cdp.criteria'], ['refused', 'cdp.criteria']]);
+    // A list that is kept by hand moves people at once.
+    await api('PUT', '/api/segments/vip', JSON.stringify({ entity: 'cdp.entities', where: { list: 'vip' } }));
+    const appended = await api('POST', '/api/lists/vip/append?columns=2', 'acme,lead_001\nacme,lead_003\n');
+    assert.deepEqual([appended.status, appended.body.keys], [200, 2]);
+    await are('vip', 'lead_001 lead_003', 2_000);
+    await api('POST', '/api/lists/vip/remove?columns=2', 'acme,lead_001\n');
+    await are('vip', 'lead_003', 2_000);
+    await api('POST', '/api/lists/vip/replace?columns=2', 'acme,lead_002\n');
+    await are('vip', 'lead_002', 2_000);
+    await api('POST', '/api/lists/vip/clear', '');
+    await are('vip', '', 2_000);
+    // Why, who, when.
+    const why = (await api('GET', `/api/segments/high_fit/explain?entity=${encodeURIComponent('["acme","lead_002"]')}`)).body;
+    assert.deepEqual([why.there, why.member, why.leaves.map((leaf) => [leaf.holds, String(leaf.value)]).sort()], [true, false, [[false, '10'], [true, 'Marketing']]]);
+    const verb = async (...args) => JSON.parse((await project.run('segment', ...args, '--json')).stdout);
+    assert.equal((await verb('explain', 'high_fit', 'acme,lead_001')).member, true);
+    assert.equal((await verb('explain', 'high_fit', 'acme,nobody')).there, false);
+    const changes = (await verb('history', 'high_interest', '["acme","lead_003"]')).changes;
+    assert.deepEqual(changes.map((one) => one.change), ['exited', 'entered']);
+    const between = new Date((new Date(changes[0].happened_at) - 0 + (new Date(changes[1].happened_at) - 0)) / 2).toISOString();
+    assert.equal((await verb('members', 'high_interest', '--at', between)).members.length, 2);
+    assert.match((await project.run('segment', 'members', 'high_interest', '--csv')).stdout, /^entity,entered_at,cause\n"\[""acme"",""lead_002""\]",/);
+    assert.equal((await (await project.fetch('/api/segments/high_interest/members?format=csv')).text()).split('\n').length, 3);
+    project.write('draft.yaml', 'entity: cdp.entities\nwhere: { property: company_size, gt: 400 }\n');
+    assert.equal((await verb('save', 'large', '--file', path.join(project.directory, 'draft.yaml'))).members, 1);
+    assert.equal((await verb('list')).segments.find((one) => one.segment === 'large').members, 1);
+    assert.equal((await project.run('segment', 'delete', 'large')).code, 0);
+    assert.equal((await api('DELETE', '/api/segments/vip')).status, 200);
+    await project.assert_verified();
   });
 
   await t.test('kills of tidemark and of ClickHouse', async () => {

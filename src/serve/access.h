@@ -1,0 +1,34 @@
+// Who may do what over HTTP. The project's own token, which lies in its directory, may do everything; those
+// of tidemark.yaml (config::AccessToken) what their scopes say, `admin` everything. Only hashes are kept, and
+// all of them are compared, so the time taken tells nothing.
+#pragma once
+
+#include "config/access_token.h"
+#include "http/server.h"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark::serve {
+
+class Access {
+ public:
+  // An empty control token lets nobody in.
+  Access(const std::string& control_token, const std::vector<config::AccessToken>& tokens);
+
+  // Nothing: the request brings a token ("Authorization: Bearer <token>") that may do this; else 401 or 403.
+  std::optional<http::Response> refuse(const http::Request& request, const std::string& scope) const;
+
+ private:
+  using Hash = std::array<unsigned char, 32>;
+  static Hash hash_of(std::string_view text);
+  struct Known {
+    Hash hash;
+    std::vector<std::string> scopes;
+  };
+  std::vector<Known> known_;
+};
+
+}  // namespace tidemark::serve
