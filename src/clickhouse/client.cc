@@ -5,8 +5,10 @@
 #include "clickhouse/cluster.h"
 #include "clickhouse/native_reader.h"
 #include "clickhouse/native_writer.h"
+#include "clickhouse/schema.h"
 #include "clickhouse/wire_type.h"
 
+#include <algorithm>
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <mutex>
@@ -20,6 +22,8 @@ constexpr long connect_timeout_ms = 5000;
 constexpr long transfer_buffer_bytes = 512 << 10;
 // Far below the megabyte at which curl and servers stop taking a URL, also when every byte needs three.
 constexpr size_t url_parameter_bytes_max = 64 << 10;
+// The server reads no more of a statement (max_query_size) unless it is told to.
+constexpr size_t statement_bytes_default = 200 << 10;
 
 // A request while curl works on it: where its body comes from and where its answer goes.
 struct Exchange {
@@ -174,13 +178,25 @@ Error result_too_large() {
 
 using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
 
-// Unlikely in any parameter; a parameter that has it anyway is refused by the server, not misread.
-constexpr std::string_view form_boundary = "tidemark-7c1e5f0a94d24b6fa0b3c8d2e6917f45";
-
-void append_part(std::string& body, std::string_view name, std::string_view value) {
-  body += fmt::format("--{}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n", form_boundary, name);
-  body += value;
-  body += "\r\n";
+// {name:Type} of `sql` replaced by constants of their types; `constants`: texts by name.
+std::string with_constants(std::string_view sql, const std::map<std::string, std::string>& constants) {
+  std::string text;
+  for (size_t from = 0;;) {
+    size_t brace = sql.find('{', from);
+    size_t end = brace == std::string_view::npos ? brace : sql.find('}', brace);
+    if (end == std::string_view::npos) return text.append(sql.substr(from));
+    size_t colon = std::min(sql.find(':', brace), end);
+    auto known = constants.find(std::string(sql.substr(brace + 1, colon - brace - 1)));
+    if (known == constants.end() || colon == end) {
+      text.append(sql.substr(from, brace + 1 - from));
+      from = brace + 1;
+      continue;
+    }
+    text.append(sql.substr(from, brace - from));
+    text += fmt::format("CAST({}, {})", quote_string(known->second),
+                        quote_string(sql.substr(colon + 1, end - colon - 1)));
+    from = end + 1;
+  }
 }
 
 // What is sent along with every query whose answer is read as Native: types this room can read.
@@ -195,7 +211,6 @@ struct Client::Connection {
   Endpoint endpoint;
   CURL* handle = nullptr;
   curl_slist* headers = nullptr;
-  curl_slist* form_headers = nullptr;
   char reason[CURL_ERROR_SIZE] = {};
 
   explicit Connection(Endpoint to) : endpoint(std::move(to)) {
@@ -203,7 +218,6 @@ struct Client::Connection {
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
     handle = curl_easy_init();
     headers = header_list("Content-Type: application/octet-stream");
-    form_headers = header_list(fmt::format("Content-Type: multipart/form-data; boundary={}", form_boundary));
     set(CURLOPT_HTTPHEADER, headers);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
@@ -224,7 +238,6 @@ struct Client::Connection {
   ~Connection() {
     curl_easy_cleanup(handle);
     curl_slist_free_all(headers);
-    curl_slist_free_all(form_headers);
   }
 
   curl_slist* header_list(const std::string& content_type) const {
@@ -267,26 +280,37 @@ struct Client::Connection {
     return text;
   }
 
-  // A statement, its parameters in the URL while they are small, else as a form: curl and servers bound URLs.
-  Status send_query(std::string_view sql, const QueryOptions& options, const Fields& fields, bool writes,
+  // A statement, its parameters in the URL as far as they fit; larger ones become constants of the statement.
+  // (As a form they would be bound by http_max_field_value_size, which no request can raise.)
+  Status send_query(std::string_view sql, const QueryOptions& given, const Fields& fields, bool writes,
                     const BodyGuard::Sink& sink) {
     size_t bytes = 0;
-    for (const auto* map : {&options.parameters, &options.raw_parameters})
+    for (const auto* map : {&given.parameters, &given.raw_parameters})
       for (const auto& [name, value] : *map) bytes += name.size() + value.size();
-    bool as_form = bytes > url_parameter_bytes_max;
-    std::string address = url(options, !as_form);
+    if (bytes <= url_parameter_bytes_max) return send_text(sql, given, fields, writes, sink);
+    QueryOptions options = given;
+    std::map<std::string, std::string> constants;
+    while (bytes > url_parameter_bytes_max) {
+      std::pair<const std::string, std::string>* largest = nullptr;
+      for (auto* map : {&options.parameters, &options.raw_parameters})
+        for (auto& entry : *map)
+          if (largest == nullptr || entry.second.size() > largest->second.size()) largest = &entry;
+      const std::string name = largest->first;
+      bool raw = options.raw_parameters.contains(name);
+      constants[name] = largest->second;
+      bytes -= name.size() + largest->second.size();
+      (raw ? options.raw_parameters : options.parameters).erase(name);
+    }
+    return send_text(with_constants(sql, constants), options, fields, writes, sink);
+  }
+
+  Status send_text(std::string_view sql, const QueryOptions& options, const Fields& fields, bool writes,
+                   const BodyGuard::Sink& sink) {
+    std::string address = url(options, true);
+    if (sql.size() > statement_bytes_default && !options.settings.contains("max_query_size"))
+      append_field(address, "max_query_size", std::to_string(sql.size() + 1));
     for (const auto& [name, value] : fields) append_field(address, name, value);
-    if (!as_form) return post(address, {sql}, writes, options.timeout, sink);
-    std::string body;
-    append_part(body, "query", sql);
-    for (const auto& [name, value] : options.parameters)
-      append_part(body, "param_" + name, escape_parameter(value));
-    for (const auto& [name, value] : options.raw_parameters) append_part(body, "param_" + name, value);
-    body += fmt::format("--{}--\r\n", form_boundary);
-    set(CURLOPT_HTTPHEADER, form_headers);
-    Status outcome = post(address, {body}, writes, options.timeout, sink);
-    set(CURLOPT_HTTPHEADER, headers);
-    return outcome;
+    return post(address, {sql}, writes, options.timeout, sink);
   }
 
   // One POST. `writes`: repeating it may matter.

@@ -149,13 +149,21 @@ TEST(Client, ParametersCarryAnyText) {
 }
 
 TEST(Client, AListOf50000KeysFitsIntoAParameter) {
-  std::vector<std::string> keys;
-  for (int key = 0; key < 50'000; ++key) keys.push_back(fmt::format("customer-{:08}", key));
+  std::vector<std::string> keys = {"it's", "back\\slash", "tab\t", "a'\\'b", "{keys:Array(String)}"};
+  while (keys.size() < 50'000) keys.push_back(fmt::format("customer-{:08}", keys.size()));
   QueryOptions options;
   options.raw_parameters["keys"] = array_parameter(keys);
-  auto block = TestServer::shared().client().query("SELECT length({keys:Array(String)})", options);
+  options.raw_parameters["few"] = array_parameter({"it's"});
+  options.parameters["long"] = std::string(100'000, '\'') + "\\";
+  auto block = TestServer::shared().client().query(
+      "SELECT length({keys:Array(String)}), arraySlice({keys:Array(String)}, 1, 5), {few:Array(String)}, "
+      "{long:String}",
+      options);
   ASSERT_TRUE(block) << block.error().describe();
   EXPECT_EQ(block->columns[0].get<uint64_t>(0), 50'000U);
+  for (size_t index = 0; index < 5; ++index) EXPECT_EQ(block->columns[1].element().text(index), keys[index]);
+  EXPECT_EQ(block->columns[2].element().text(0), "it's");
+  EXPECT_EQ(block->columns[3].text(0), options.parameters["long"]);
 }
 
 TEST(Client, InsertsABlockAndReadsItBack) {
