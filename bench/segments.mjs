@@ -111,6 +111,7 @@ export async function segments({ postgres, start_peer, people, history, seconds,
   const run = new Segments({ program, directory, postgres, warehouse, name: 'bench_people', tables: ['people'] });
   const hook_port = await free_port();
   await run.write_project();
+  run.write_segments(hook_port, 'Europe/Berlin');
   run.start();
   let load = null;
   const measured = { people, history, seconds, rate: 500, burst: Math.min(100_000, people), evaluations: [], live: [], bursts: [], usages: [] };
@@ -160,7 +161,7 @@ export async function segments({ postgres, start_peer, people, history, seconds,
     note(`segments: ${JSON.stringify(measured.bursts.at(-1))}`);
     run.check();
   } finally {
-    await load?.close();
+    await load?.close(); if (process.env.KEEP) fs.copyFileSync(`${run.directory}/log`, process.env.KEEP);
     await run.stop().catch(() => {});
   }
   return measured;

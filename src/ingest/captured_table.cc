@@ -63,6 +63,10 @@ Block bronze_block(const CapturedTable& table) {
   return block;
 }
 
+// A log with an order of its own is read by it, a few keys at a time: 150 people among a million with twenty
+// events each took a third of the time of the default, 8192.
+constexpr const char* log_granularity = ", index_granularity = 512";
+
 std::vector<std::string> create_statements(const CapturedTable& table) {
   std::vector<std::string> statements;
   std::string columns = joined(source_columns(table, true));
@@ -79,8 +83,9 @@ std::vector<std::string> create_statements(const CapturedTable& table) {
     statements.push_back(
         fmt::format("CREATE TABLE IF NOT EXISTS {} ({}, _version UInt128, _committed_at DateTime64(6, "
                     "'UTC'), _cut UInt64{}) "
-                    "ENGINE = MergeTree ORDER BY ({}) SETTINGS {}",
-                    table.target(), columns, clauses, joined(order_by), durable_settings()));
+                    "ENGINE = MergeTree ORDER BY ({}) SETTINGS {}{}",
+                    table.target(), columns, clauses, joined(order_by), durable_settings(),
+                    table.order_by.empty() ? "" : log_granularity));
     statements.push_back(fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}",
                                      table.target("__current"), joined(source_columns(table, false)),
                                      table.target()));

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <future>
 #include <map>
 #include <unordered_map>
 
@@ -276,13 +277,15 @@ struct Evaluator::Found {
 
 Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::string>& entities, int64_t as_of,
                                        Found& found) {
-  auto answers = TRY(ask_few(pool_, group.few, as_of, entities));
+  auto asked = std::async(std::launch::async, [&] { return store_.memberships(group.segments, entities); });
+  auto answered = ask_few(pool_, group.few, as_of, entities);
+  auto memberships = TRY(asked.get());
+  auto answers = TRY(std::move(answered));
   if (!answers) return false;
   std::unordered_map<std::string_view, const EntityAnswer*> there;
   for (const auto& answer : *answers) there[answer.entity] = &answer;
   std::unordered_map<std::string, std::vector<Membership>> known;
-  for (auto& membership : TRY(store_.memberships(group.segments, entities)))
-    known[membership.entity].push_back(membership);
+  for (auto& membership : memberships) known[membership.entity].push_back(membership);
   for (const auto& entity : entities) {
     auto answer = there.find(entity);
     bool is_there = answer != there.end();
@@ -349,10 +352,12 @@ Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entitie
   if (due != nullptr)
     for (Flip& flip : found.flips)
       if (auto at = due->find(flip.entity); at != due->end()) flip.at = at->second;
-  // Timers first: one too many is harmless, one too few is not.
+  // Both are there before anybody is told that this was evaluated; a timer too many is harmless.
   for (const auto& timer : found.timers) group.look_at(timer.due);
-  TRY_VOID(store_.add_timers(group.name, found.timers));
-  return write(group, std::move(found.flips), as_of, cause);
+  auto timers = std::async(std::launch::async, [&] { return store_.add_timers(group.name, found.timers); });
+  Status written = write(group, std::move(found.flips), as_of, cause);
+  TRY_VOID(timers.get());
+  return written;
 }
 
 // Of segments with a cooldown, by segment and entity: what was told of entries.

@@ -8,8 +8,8 @@ namespace tidemark::segments::limits {
 
 // Timers are kept this long behind their instant; after a longer stop everybody is evaluated instead.
 constexpr int timer_days_kept = 7;
-// Entities evaluated by key in one query. More hold up the cuts that wait for their turn.
-constexpr size_t entities_a_slice = 20'000;
+// Entities evaluated by key in one turn. Cuts wait for the clock's turn.
+constexpr size_t entities_a_slice = 5'000;
 // Above this, evaluating everybody is cheaper than evaluating by key.
 constexpr size_t entities_by_key_max = 200'000;
 // Changes written in one block.

@@ -43,9 +43,9 @@ constexpr int number_digits_max = 28;
 constexpr size_t keys_max = 100'000;
 
 // Up to here entities are answered in memory (few_entities.h): beyond, the oracle's fixed cost is small.
-constexpr size_t few_entities_max = 2'000;
-// Events read for that in one evaluation: about 30 MB. One entity with more than this is one for the oracle.
-constexpr size_t few_events_max = 100'000;
+constexpr size_t few_entities_max = 5'000;
+// Events read for that in one evaluation: about 50 MB. One entity with more than this is one for the oracle.
+constexpr size_t few_events_max = 200'000;
 
 // Members shown by a preview, and the entries and exits it names.
 constexpr size_t sample_max = 100;
