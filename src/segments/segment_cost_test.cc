@@ -145,6 +145,25 @@ TEST_F(SegmentCost, FiftySegments) {
       EXPECT_EQ((*answers)->size(), 3u);
       if (turn == 1) memory_ms += took(started);
     }
+    // Where the oracle becomes the cheaper of both: limits::few_entities_max.
+    for (int64_t count : {int64_t{100}, int64_t{1'000}, int64_t{5'000}, int64_t{20'000}}) {
+      if (std::getenv("TIDEMARK_EVENTS") == nullptr || count > people) continue;
+      std::vector<std::string> entities;
+      std::vector<std::vector<std::string>> some;
+      for (int64_t key = 0; key < count; ++key) {
+        entities.push_back(fmt::format("u{}", key * (people / count)));
+        some.push_back({entities.back()});
+      }
+      started = std::chrono::steady_clock::now();
+      auto by_oracle = client_.query_text(of_keys, query_options(*few, now_, some));
+      ASSERT_TRUE(by_oracle) << by_oracle.error().describe();
+      int64_t oracle_ms = took(started);
+      started = std::chrono::steady_clock::now();
+      auto answers = ask_few(pool_, *memory, now_, entities);
+      ASSERT_TRUE(answers) << answers.error().describe();
+      fmt::print("{} keys: oracle {} ms, in memory {} ms{}\n", count, oracle_ms, took(started),
+                 *answers ? "" : " (too many events)");
+    }
     auto same = client_.query_text(
         fmt::format("SELECT {} FROM ({}) WHERE id IN ('u1', 'u7', 'u1500') ORDER BY id", columns, full->sql),
         options);
