@@ -23,6 +23,10 @@ namespace {
 
 // A deployment of the user's own may be under way.
 constexpr std::chrono::milliseconds again_after{500};
+// What only a person can mend.
+constexpr std::chrono::milliseconds mended_after{10'000};
+// Who saves a segment waits for an answer; what is not in force by then is tried again behind it.
+constexpr int64_t deployment_wait_us = 5'000'000;
 
 }  // namespace
 
@@ -95,7 +99,9 @@ Status LiveSegments::make_evaluator(clickhouse::Client& client) {
   TRY_VOID(made->prepare(deliveries_ != nullptr ? TRY(deliveries_->outbox().newest()) : 0));
   TRY_VOID(connect_outbox(client, deliveries_ != nullptr));
   TRY_VOID(segments::ManualLists(client).create());
-  TRY_VOID(make_segment_views(client));
+  // Nothing of ours reads them, and a server of the user's own may have its rules.
+  if (auto views = make_segment_views(client); !views)
+    log::warn("cdp.segment_membership and cdp.notifications are not made: {}", views.error().describe());
   std::lock_guard lock(mutex_);
   evaluator_ = std::move(made);
   if (begun_ && !ending_) clock_ = std::thread([this] { evaluator_->run_timers(); });
@@ -125,7 +131,7 @@ Status LiveSegments::bring(clickhouse::Client& client, segments::SegmentFiles al
   for (const auto& model : TRY(watched_models(client, *project_, all)))
     watched += model.name + "\n" + model.sql + "\n";
   // Watched first: from then on nothing that the new definitions read goes by unseen. At the start they are.
-  if (deploy_ && watched != watched_) TRY_VOID(deploy_());
+  if (deploy_ && watched != watched_) TRY_VOID(deploy_watched());
   watched_ = std::move(watched);
   {
     std::lock_guard lock(mutex_);
@@ -146,6 +152,17 @@ Status LiveSegments::bring(clickhouse::Client& client, segments::SegmentFiles al
   std::lock_guard lock(mutex_);
   current_ = std::move(all);
   return {};
+}
+
+// The user's own deployment goes first.
+Status LiveSegments::deploy_watched() {
+  int64_t deadline = system_clock().monotonic_micros() + deployment_wait_us;
+  while (true) {
+    Status deployed = deploy_();
+    bool busy = !deployed && deployed.error().kind == ErrorKind::conflict;
+    if (!busy || stopping_ || system_clock().monotonic_micros() > deadline) return deployed;
+    std::this_thread::sleep_for(again_after);
+  }
 }
 
 // Wrong rows are in quarantine like those of every source.
@@ -177,8 +194,15 @@ Status LiveSegments::reload() {
   if (refused_here_)
     return fail(ErrorKind::unsupported, "segments are not kept on a cluster or over sources with slots",
                 "keep them in a project of one process and one server");
-  auto client = pool_.lease();
-  return bring(*client, TRY(load(*client)));
+  auto brought = [&]() -> Status {
+    auto client = pool_.lease();
+    return bring(*client, TRY(load(*client)));
+  }();
+  if (brought) return brought;
+  std::lock_guard asking(mutex_);
+  asked_ = true;
+  changed_.notify_all();
+  return brought;
 }
 
 namespace {
@@ -220,7 +244,7 @@ void LiveSegments::begin(std::function<Status()> deploy) {
   if (begun_) return;
   begun_ = true;
   if (evaluator_) clock_ = std::thread([this] { evaluator_->run_timers(); });
-  if (!criteria_.empty()) follower_ = std::thread([this] { follow(); });
+  follower_ = std::thread([this] { follow(); });
 }
 
 void LiveSegments::on_cut(const std::vector<std::string>& tables) {
@@ -242,9 +266,11 @@ void LiveSegments::follow() {
     Status done = reload();
     lock.lock();
     if (done || ending_) continue;
-    log::warn("segments: rows of a criteria table wait to come into force: {}", done.error().describe());
-    changed_.wait_for(lock, again_after, [&] { return ending_; });
-    asked_ = true;
+    log::warn("segments: what lies in the warehouse waits to come into force: {}", done.error().describe());
+    ErrorKind kind = done.error().kind;
+    bool passes = kind == ErrorKind::conflict || kind == ErrorKind::dependency_down ||
+                  kind == ErrorKind::unknown_outcome;
+    changed_.wait_for(lock, passes ? again_after : mended_after, [&] { return ending_; });
   }
 }
 

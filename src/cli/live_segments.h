@@ -55,6 +55,7 @@ class LiveSegments {
   Status make_evaluator(clickhouse::Client& client);
   Result<segments::SegmentFiles> load(clickhouse::Client& client);
   Status bring(clickhouse::Client& client, segments::SegmentFiles all);
+  Status deploy_watched();
   Status put_away(const segments::SegmentFiles& all);
   void follow();
 
