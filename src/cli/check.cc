@@ -9,6 +9,7 @@
 #include "experiments/experiment_files.h"
 #include "postgres/connection.h"
 #include "postgres/preflight.h"
+#include "profiles/profile_files.h"
 #include "segments/segment_files.h"
 
 #include <CLI/CLI.hpp>
@@ -180,6 +181,8 @@ Run add_check(CLI::App& command) {
     loaded.errors.insert(loaded.errors.end(), segment_files.errors.begin(), segment_files.errors.end());
     auto experiment_files = experiments::load_experiments(loaded.project.root, !*connect);
     loaded.errors.insert(loaded.errors.end(), experiment_files.errors.begin(), experiment_files.errors.end());
+    auto profile_files = profiles::load_profiles(loaded.project.root, !*connect);
+    loaded.errors.insert(loaded.errors.end(), profile_files.errors.begin(), profile_files.errors.end());
     std::vector<Probe> probes;
     if (*connect && loaded.ok()) {
       for (const config::PostgresSource& source : loaded.project.sources) probe_source(source, probes);

@@ -35,7 +35,10 @@ models::WatchHooks LiveSegments::hooks() {
                             const models::TouchedKeys& touched) { return this->touched(client, touched); },
           .all_touched = [this](clickhouse::Client&, const models::CompiledModel& model) -> Status {
             auto* evaluator = this->evaluator();
-            if (evaluator == nullptr) return {};
+            if (evaluator == nullptr) {
+              missed_ = true;
+              return {};
+            }
             return evaluator->all_touched(group_of(model), "backfill");
           }};
 }

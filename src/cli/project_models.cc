@@ -4,6 +4,8 @@
 #include "experiments/exposure_model.h"
 #include "models/change_tables.h"
 #include "models/model_state.h"
+#include "profiles/profile_files.h"
+#include "profiles/profile_models.h"
 #include "segments/stored_definitions.h"
 #include "segments/watched_query.h"
 
@@ -72,6 +74,9 @@ Result<std::vector<config::ModelFile>> added_models(clickhouse::Client& client,
                                                     const config::Project& project) {
   std::vector<config::ModelFile> models = TRY(watched_models(client, project));
   for (auto& file : experiment_models(project)) models.push_back(std::move(file));
+  auto people = profiles::load_profiles(project.root, false);
+  for (auto& file : TRY(profiles::profile_models(client, people.definitions)))
+    models.push_back(std::move(file));
   return models;
 }
 
@@ -128,6 +133,9 @@ Result<std::set<std::string>> tables_with_changes(clickhouse::Client& client,
   for (const auto& record : state.records())
     if (record.state != "dropped" && (record.kind == "incremental" || record.kind == "keyed"))
       for (const auto& table : record.tables) tables.insert(table.substr(7));
+  // Their cuts must come again in the same parts (profiles/profile_keeper.h).
+  for (const auto& definition : profiles::load_profiles(project.root, false).definitions)
+    for (const auto& table : definition.tables) tables.insert(table.table);
   return tables;
 }
 

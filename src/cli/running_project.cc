@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cli/live_models.h"
+#include "cli/live_profiles.h"
 #include "cli/live_segments.h"
 #include "cli/model_desk.h"
 #include "cli/model_watch.h"
@@ -70,6 +71,7 @@ struct RunningProject::State {
   LiveModels models;
   ingest::PartsGate parts_gate;
   std::unique_ptr<LiveSegments> segments;
+  std::unique_ptr<LiveProfiles> profiles;
   std::unique_ptr<ModelDesk> desk;
   std::vector<std::string> for_later;  // models that are filled beside the stream
   std::string other_files;             // as they were at the start
@@ -150,6 +152,7 @@ struct RunningProject::State {
     ingest::ModelHooks hooks;
     hooks.after_parts = [this](uint64_t cut, Version version,
                                const std::vector<std::string>& tables) -> Status {
+      TRY_VOID(profiles->after_parts(cut, version, tables));
       auto runtime = models.runtime();
       if (runtime->has_keyed_models()) TRY_VOID(runtime->after_cut(*pool->lease(), cut, version, tables));
       std::vector<std::string> names = bronze_names(tables);
@@ -157,6 +160,7 @@ struct RunningProject::State {
       return {};
     };
     hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
+      TRY_VOID(profiles->after_copy(tables));
       TRY_VOID(models.runtime()->after_copy(*pool->lease(), version, tables));
       std::vector<std::string> names = bronze_names(tables);
       dictionaries.reload(*pool->lease(), names);
@@ -296,6 +300,7 @@ struct RunningProject::State {
   }
 
   void make_segments() {
+    profiles = std::make_unique<LiveProfiles>(*pool, models, stopping);
     segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
     models.watch(segments->hooks());
   }
@@ -331,17 +336,19 @@ struct RunningProject::State {
 
   Status prepare_sources(const RunOptions& options) {
     std::set<std::string> with_changes = TRY(tables_with_changes(*pool->lease(), project));
-    auto on_cut = [this](const ingest::CutEvent& cut) {
+    auto on_cut = [this](ingest::CutEvent cut) {
+      profiles->add_kept(cut.tables);
       if (watch) watch->on_cut(cut);
       if (pipelines.leads()) refreshes->on_cut(cut.tables);
       if (server) server->on_cut(cut);
       if (segments) segments->on_cut(cut.tables);
     };
-    return pipelines.prepare(project, *pool,
-                             {.tables_with_changes = std::move(with_changes),
-                              .recopy = options.recopy,
-                              .hooks = hooks(),
-                              .on_cut = on_cut});
+    TRY_VOID(pipelines.prepare(project, *pool,
+                               {.tables_with_changes = std::move(with_changes),
+                                .recopy = options.recopy,
+                                .hooks = hooks(),
+                                .on_cut = on_cut}));
+    return profiles->prepare(project, SourcePipelines::shared(project));
   }
 
   // A cut that a kill interrupted is applied again under the models the warehouse has, before new ones are
@@ -531,6 +538,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   if (SourcePipelines::shared(state.project))
     TRY_VOID(state.with_servers([&] { return state.widen_windows(); }));
   TRY_VOID(state.with_servers([&] { return state.prepare_deliveries(); }));
+  TRY_VOID(state.with_servers([&] { return state.profiles->start(); }));
   TRY_VOID(state.with_servers([&] { return state.start_segments(); }));
   state.make_desk();
   TRY_VOID(state.start_page());

@@ -5,6 +5,7 @@
 #include "cli/signals.h"
 #include "cli/verb.h"
 #include "experiments/experiment_files.h"
+#include "profiles/profile_files.h"
 #include "segments/segment_files.h"
 
 #include <CLI/CLI.hpp>
@@ -28,6 +29,10 @@ Status reload(const Invocation& invocation, const RunOptions& options,
     return {};
   }
   if (auto mistakes = segments::load_segments(project->root, false).errors; !mistakes.empty()) {
+    log::error("not reloaded, the project as it was goes on:\n{}", config::render(mistakes));
+    return {};
+  }
+  if (auto mistakes = profiles::load_profiles(project->root, false).errors; !mistakes.empty()) {
     log::error("not reloaded, the project as it was goes on:\n{}", config::render(mistakes));
     return {};
   }

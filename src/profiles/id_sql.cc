@@ -13,14 +13,15 @@ namespace {
 using clickhouse::quote_identifier;
 using clickhouse::quote_string;
 
-constexpr const char* never_ids[] = {"null", "undefined", "none", "nil", "nan", "n/a", "na", "anonymous",
-                                     "unknown", "guest", "-1", "true", "false"};
+constexpr const char* never_ids[] = {"null",      "undefined", "none",  "nil", "nan",  "n/a",  "na",
+                                     "anonymous", "unknown",   "guest", "-1",  "true", "false"};
 
 // What a definition's `from` reads, as a text that may be NULL.
 std::string place(const std::string& from, const std::string& kind) {
   if (from == "context.externalIds")
     return fmt::format(
-        "JSONExtractString(arrayFirst(one -> JSONExtractString(one, 'type') = {}, JSONExtractArrayRaw(context, "
+        "JSONExtractString(arrayFirst(one -> JSONExtractString(one, 'type') = {}, "
+        "JSONExtractArrayRaw(context, "
         "'externalIds')), 'id')",
         quote_string(kind));
   size_t dot = from.find('.');
@@ -40,7 +41,8 @@ std::string acceptable(const Definition& definition) {
   for (const char* word : never_ids) words.push_back(quote_string(word));
   for (const auto& word : definition.blocked) words.push_back(quote_string(word));
   return fmt::format(
-      "notEmpty(value) AND length(value) <= {} AND NOT match(value, '^[-0]*$|^[{{\\\\[]') AND lower(value) NOT "
+      "notEmpty(value) AND length(value) <= {} AND NOT match(value, '^[-0]*$|^[{{\\\\[]') AND lower(value) "
+      "NOT "
       "IN ({})",
       limits::id_bytes_max, fmt::join(words, ", "));
 }
@@ -55,9 +57,10 @@ std::string ids(const std::vector<std::string>& all) {
 }
 
 std::string named(const Definition& definition, const IdKind& kind, const std::vector<std::string>& values) {
-  return fmt::format("arrayMap(value -> if(notEmpty(value), concat({}, value), ''), [arrayFirst(value -> {}, "
-                     "[{}])])[1]",
-                     quote_string(kind.name + ":"), acceptable(definition), fmt::join(values, ", "));
+  return fmt::format(
+      "arrayMap(value -> if(notEmpty(value), concat({}, value), ''), [arrayFirst(value -> {}, "
+      "[{}])])[1]",
+      quote_string(kind.name + ":"), acceptable(definition), fmt::join(values, ", "));
 }
 
 }  // namespace

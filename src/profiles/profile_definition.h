@@ -26,9 +26,9 @@ struct IdKind {
 
 // A mirrored table whose rows are about people.
 struct IdTable {
-  std::string table;                                      // in database bronze
-  std::vector<std::pair<std::string, std::string>> ids;   // kind, column; in the order of kinds
-  std::vector<std::string> columns;                       // shown beside the profile
+  std::string table;                                     // in database bronze
+  std::vector<std::pair<std::string, std::string>> ids;  // kind, column; in the order of kinds
+  std::vector<std::string> columns;                      // shown beside the profile
   config::Location where;
 };
 

@@ -15,11 +15,13 @@ using std::filesystem::path;
 
 bool is_identifier(std::string_view name) {
   auto letter = [](char character) {
-    return character == '_' || (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
+    return character == '_' || (character >= 'a' && character <= 'z') ||
+           (character >= 'A' && character <= 'Z');
   };
   return !name.empty() && name.size() <= 64 && letter(name.front()) &&
-         std::all_of(name.begin(), name.end(),
-                     [&](char character) { return letter(character) || (character >= '0' && character <= '9'); });
+         std::all_of(name.begin(), name.end(), [&](char character) {
+           return letter(character) || (character >= '0' && character <= '9');
+         });
 }
 
 std::string lower(std::string text) {
@@ -30,11 +32,12 @@ std::string lower(std::string text) {
 
 // Kinds everybody has; a file that names them without more gets these.
 std::vector<IdKind> usual_kinds() {
-  return {{.name = "user_id", .from = {"user_id"}, .limit = 1},
-          {.name = "email", .from = {"traits.email", "context.traits.email"}, .limit = 5, .ignore_case = true},
-          {.name = "phone", .from = {"traits.phone", "context.traits.phone"}, .limit = 5},
-          {.name = "anonymous_id", .from = {"anonymous_id", "previous_id"}, .limit = 5},
-          {.name = "device_id", .from = {"context.device.id"}, .limit = 5}};
+  return {
+      {.name = "user_id", .from = {"user_id"}, .limit = 1},
+      {.name = "email", .from = {"traits.email", "context.traits.email"}, .limit = 5, .ignore_case = true},
+      {.name = "phone", .from = {"traits.phone", "context.traits.phone"}, .limit = 5},
+      {.name = "anonymous_id", .from = {"anonymous_id", "previous_id"}, .limit = 5},
+      {.name = "device_id", .from = {"context.device.id"}, .limit = 5}};
 }
 
 bool readable(const std::string& from) {
@@ -58,9 +61,9 @@ void read_kinds(MappingReader& mapping, Definition& definition) {
       if (!name) continue;
       auto found = known(*name);
       if (found == usual.end()) {
-        mapping.reader().report.error(item.where, fmt::format("`{}` is no id that is known by its name", *name),
-                                      "Say where it comes from: { name: " + *name + ", from: traits." + *name +
-                                          " }");
+        mapping.reader().report.error(
+            item.where, fmt::format("`{}` is no id that is known by its name", *name),
+            "Say where it comes from: { name: " + *name + ", from: traits." + *name + " }");
         continue;
       }
       kind = *found;
@@ -175,8 +178,8 @@ ProfileFiles load_profiles(const path& project, bool offline) {
   config::Environment environment(offline);
   std::vector<path> files;
   std::error_code failure;
-  for (std::filesystem::directory_iterator entry(project / "profiles", failure), end; !failure && entry != end;
-       entry.increment(failure)) {
+  for (std::filesystem::directory_iterator entry(project / "profiles", failure), end;
+       !failure && entry != end; entry.increment(failure)) {
     path file = path("profiles") / entry->path().filename();
     std::string extension = file.extension().string();
     if ((extension == ".yaml" || extension == ".yml") && !file.filename().string().starts_with('.'))
@@ -192,8 +195,9 @@ ProfileFiles load_profiles(const path& project, bool offline) {
     if (!definition) continue;
     for (const auto& other : loaded.definitions)
       if (other.slug() == definition->slug())
-        report.error(definition->where, fmt::format("profiles `{}` are declared already in {}",
-                                                    definition->name(), other.where.describe()),
+        report.error(definition->where,
+                     fmt::format("profiles `{}` are declared already in {}", definition->name(),
+                                 other.where.describe()),
                      "Give one of them another name.");
     loaded.definitions.push_back(std::move(*definition));
   }

@@ -54,7 +54,7 @@ Status in_pages(const Ids& ids, const std::function<Status(const std::string&)>&
 struct Keeper::Change {
   Plan plan;
   std::map<uint64_t, EdgeChange> edges;
-  std::set<std::string> ids;  // of edges that are new, earlier or gone
+  std::set<std::string> ids;                // of edges that are new, earlier or gone
   std::vector<std::string> row_identities;  // beside plan.rows: by which they belonged; ''
   size_t gone = 0;
 };
@@ -116,12 +116,13 @@ Status Keeper::prepare() {
   std::vector<ingest::CapturedTable> kept{tables_.ids, tables_.events};
   for (const auto& mirrored : mirrored_) kept.push_back(mirrored.copy);
   std::string made_by;
-  TRY_VOID(each(fmt::format("SELECT fingerprint, step FROM tidemark.profile_versions FINAL WHERE profiles = {}",
-                            quote_string(definition_.name())),
-                [&](const Block& block) -> Status {
-                  made_by = block.columns[0].text(0);
-                  return {};
-                }));
+  TRY_VOID(
+      each(fmt::format("SELECT fingerprint, step FROM tidemark.profile_versions FINAL WHERE profiles = {}",
+                       quote_string(definition_.name())),
+           [&](const Block& block) -> Status {
+             made_by = block.columns[0].text(0);
+             return {};
+           }));
   stale_ = made_by != fingerprint(definition_, event_tables_);
   for (const auto& table : kept) {
     // Of another shape: what it has is made anew anyway.
@@ -150,8 +151,8 @@ Status Keeper::prepare() {
                             tables_.plans),
                 [&](const Block& block) -> Status {
                   for (size_t row = 0; row < block.rows(); ++row)
-                    taken_[std::string(block.columns[0].text(row))] = {std::string(block.columns[1].text(row)),
-                                                                       block.columns[2].get<uint64_t>(row)};
+                    taken_[std::string(block.columns[0].text(row))] = {
+                        std::string(block.columns[1].text(row)), block.columns[2].get<uint64_t>(row)};
                   return {};
                 }));
   auto plan = TRY(newest_plan(pool_, tables_));
@@ -191,10 +192,12 @@ Status Keeper::learn_tables() {
         quote_string(table.table))));
     if (sorting.rows() == 1) mirrored.key = list(sorting.columns[0], 0);
     for (const auto& name : mirrored.key)
-      if (find(name) == columns.end() || sorting.columns[1].text(0).find("Replacing") == std::string_view::npos)
+      if (find(name) == columns.end() ||
+          sorting.columns[1].text(0).find("Replacing") == std::string_view::npos)
         return wrong(fmt::format("`{}` has no key", table.table));
     std::vector<std::string> texts;
-    for (const auto& name : mirrored.key) texts.push_back(fmt::format("toString({})", quote_identifier(name)));
+    for (const auto& name : mirrored.key)
+      texts.push_back(fmt::format("toString({})", quote_identifier(name)));
     mirrored.row_key =
         texts.size() == 1 ? texts.front() : fmt::format("toJSONString([{}])", fmt::join(texts, ", "));
     mirrored.ids = row_ids(definition_, table);
@@ -229,7 +232,8 @@ Status Keeper::find_new_edges(const CutRows& rows, Change& change) {
           "SELECT n.ids AS ids, n.first.1 AS at, n.first.2 AS message FROM (SELECT ids, ids[1] AS strongest, "
           "xxHash64(concat('\\n', arrayStringConcat(ids, '\\n'))) AS hash, min((at, message)) AS first FROM "
           "(SELECT {0} AS ids, toUnixTimestamp64Micro(timestamp) AS at, message_id AS message FROM {1} WHERE "
-          "{2}) WHERE notEmpty(ids) GROUP BY ids) AS n LEFT JOIN (SELECT id, edge, at, message FROM {3} FINAL "
+          "{2}) WHERE notEmpty(ids) GROUP BY ids) AS n LEFT JOIN (SELECT id, edge, at, message FROM {3} "
+          "FINAL "
           "WHERE _deleted = 0 AND id IN (SELECT ({0})[1] FROM {1} WHERE {2})) AS e ON e.id = n.strongest AND "
           "e.edge = n.hash WHERE e.edge = 0 OR (n.first.1, n.first.2) < (e.at, e.message)",
           ids, table, condition, tables_.edges),
@@ -256,20 +260,22 @@ Status Keeper::find_changed_rows(const Mirrored& mirrored, const CutRows& rows, 
     uint64_t old_edge = 0;
   };
   std::map<std::string, Row> found;  // by row key
-  TRY_VOID(each(fmt::format("SELECT DISTINCT {} AS row_key FROM {} WHERE {}", mirrored.row_key, table, condition),
-                [&](const Block& block) -> Status {
-                  for (size_t row = 0; row < block.rows(); ++row)
-                    found.try_emplace(std::string(block.columns[0].text(row)));
-                  return {};
-                }));
-  TRY_VOID(each(fmt::format("SELECT {0} AS _row_key, {1} AS _ids FROM {2} FINAL WHERE _deleted = 0 AND ({3}) IN "
-                            "(SELECT {3} FROM {2} WHERE {4})",
-                            mirrored.row_key, mirrored.ids, table, key, condition),
-                [&](const Block& block) -> Status {
-                  for (size_t row = 0; row < block.rows(); ++row)
-                    found[std::string(block.columns[0].text(row))].ids = list(block.columns[1], row);
-                  return {};
-                }));
+  TRY_VOID(
+      each(fmt::format("SELECT DISTINCT {} AS row_key FROM {} WHERE {}", mirrored.row_key, table, condition),
+           [&](const Block& block) -> Status {
+             for (size_t row = 0; row < block.rows(); ++row)
+               found.try_emplace(std::string(block.columns[0].text(row)));
+             return {};
+           }));
+  TRY_VOID(
+      each(fmt::format("SELECT {0} AS _row_key, {1} AS _ids FROM {2} FINAL WHERE _deleted = 0 AND ({3}) IN "
+                       "(SELECT {3} FROM {2} WHERE {4})",
+                       mirrored.row_key, mirrored.ids, table, key, condition),
+           [&](const Block& block) -> Status {
+             for (size_t row = 0; row < block.rows(); ++row)
+               found[std::string(block.columns[0].text(row))].ids = list(block.columns[1], row);
+             return {};
+           }));
   std::vector<std::string> origins;
   std::map<std::string, std::string> keys;
   for (const auto& [row_key, row] : found) {
@@ -277,8 +283,8 @@ Status Keeper::find_changed_rows(const Mirrored& mirrored, const CutRows& rows, 
     keys[origins.back()] = row_key;
   }
   TRY_VOID(in_pages(origins, [&](const std::string& page) {
-    return each(fmt::format("SELECT id, edge, ids FROM {} FINAL WHERE _deleted = 0 AND id IN ({})", tables_.edges,
-                            page),
+    return each(fmt::format("SELECT id, edge, ids FROM {} FINAL WHERE _deleted = 0 AND id IN ({})",
+                            tables_.edges, page),
                 [&](const Block& block) -> Status {
                   for (size_t row = 0; row < block.rows(); ++row) {
                     Row& one = found[keys.at(std::string(block.columns[0].text(row)))];
@@ -322,17 +328,18 @@ Result<std::vector<Edge>> Keeper::closure(Change& change, std::set<std::string>&
   while (!frontier.empty()) {
     std::map<std::string, std::map<uint64_t, Edge>> found;
     TRY_VOID(in_pages(frontier, [&](const std::string& page) {
-      return each(fmt::format("SELECT id, edge, ids, at, message FROM {} FINAL WHERE _deleted = 0 AND id IN ({}) "
-                              "LIMIT {} BY id",
-                              tables_.edges, page, enough),
-                  [&](const Block& block) -> Status {
-                    for (size_t row = 0; row < block.rows(); ++row)
-                      found[std::string(block.columns[0].text(row))][block.columns[1].get<uint64_t>(row)] = {
-                          .ids = list(block.columns[2], row),
-                          .at = block.columns[3].get<int64_t>(row),
-                          .order = std::string(block.columns[4].text(row))};
-                    return {};
-                  });
+      return each(
+          fmt::format("SELECT id, edge, ids, at, message FROM {} FINAL WHERE _deleted = 0 AND id IN ({}) "
+                      "LIMIT {} BY id",
+                      tables_.edges, page, enough),
+          [&](const Block& block) -> Status {
+            for (size_t row = 0; row < block.rows(); ++row)
+              found[std::string(block.columns[0].text(row))][block.columns[1].get<uint64_t>(row)] = {
+                  .ids = list(block.columns[2], row),
+                  .at = block.columns[3].get<int64_t>(row),
+                  .order = std::string(block.columns[4].text(row))};
+            return {};
+          });
     }));
     std::set<std::string> next;
     for (const auto& id : frontier) {
@@ -375,18 +382,19 @@ Result<std::vector<Edge>> Keeper::closure(Change& change, std::set<std::string>&
 Result<std::map<std::string, Placement>> Keeper::placed(const std::set<std::string>& ids) {
   std::map<std::string, Placement> placements;
   TRY_VOID(in_pages(ids, [&](const std::string& page) {
-    return each(fmt::format("SELECT id, profile_id, toUnixTimestamp64Micro(seen) FROM {} FINAL WHERE _deleted = 0 "
-                            "AND id IN ({})",
-                            tables_.ids.target(), page),
-                [&](const Block& block) -> Status {
-                  for (size_t row = 0; row < block.rows(); ++row) {
-                    Placement one{.id = std::string(block.columns[0].text(row)),
-                                  .profile = std::string(block.columns[1].text(row)),
-                                  .seen = block.columns[2].get<int64_t>(row)};
-                    placements.emplace(one.id, one);
-                  }
-                  return {};
-                });
+    return each(
+        fmt::format("SELECT id, profile_id, toUnixTimestamp64Micro(seen) FROM {} FINAL WHERE _deleted = 0 "
+                    "AND id IN ({})",
+                    tables_.ids.target(), page),
+        [&](const Block& block) -> Status {
+          for (size_t row = 0; row < block.rows(); ++row) {
+            Placement one{.id = std::string(block.columns[0].text(row)),
+                          .profile = std::string(block.columns[1].text(row)),
+                          .seen = block.columns[2].get<int64_t>(row)};
+            placements.emplace(one.id, one);
+          }
+          return {};
+        });
   }));
   return placements;
 }
@@ -457,9 +465,9 @@ Status Keeper::step(uint64_t cut, Version version, const std::vector<std::string
   TRY_VOID(reached("plan"));
   change.plan.step = step_ + 1;
   open_ = true;
-  TRY_VOID(clickhouse::insert_exactly_once(
-      pool_, tables_.plans, plan_block(change.plan),
-      fmt::format("{}:{}:plan", definition_.slug(), change.plan.step), {}, policy_, stop_));
+  TRY_VOID(clickhouse::insert_exactly_once(pool_, tables_.plans, plan_block(change.plan),
+                                           fmt::format("{}:{}:plan", definition_.slug(), change.plan.step),
+                                           {}, policy_, stop_));
   step_ = change.plan.step;
   return run(std::move(change.plan), follow);
 }
@@ -494,9 +502,9 @@ Status Keeper::restitch(const std::vector<std::string>& ids, const Follow& follo
   if (change.plan.ids.empty()) return {};
   change.plan.step = step_ + 1;
   open_ = true;
-  TRY_VOID(clickhouse::insert_exactly_once(
-      pool_, tables_.plans, plan_block(change.plan),
-      fmt::format("{}:{}:plan", definition_.slug(), change.plan.step), {}, policy_, stop_));
+  TRY_VOID(clickhouse::insert_exactly_once(pool_, tables_.plans, plan_block(change.plan),
+                                           fmt::format("{}:{}:plan", definition_.slug(), change.plan.step),
+                                           {}, policy_, stop_));
   step_ = change.plan.step;
   return run(std::move(change.plan), follow);
 }

@@ -2,24 +2,25 @@
 // in and BEFORE keyed models and segments look, step():
 //   1. finds the sets of ids that were not seen together before, or not so early, among the cut's events, and
 //      what changed of the ids of the rows of mirrored tables it touched;
-//   2. loads every edge that can be reached from these ids (stitcher.h says why that is enough), stitches, and
+//   2. loads every edge that can be reached from these ids (stitcher.h says why that is enough), stitches,
+//   and
 //      compares with the map;
 //   3. writes what differs: rows of the map, events and rows by person that move, and those the cut brought.
 // What it writes looks like a cut of a mirrored table, numbered by step, so whoever follows bronze tables
 // follows these.
 //
-// Why it is right on a replay. Steps come one at a time, whatever source they are for. What a step is going to
-// write is written down first, as one block (the plan): the changed ids with their old and new profiles, and
-// the numbers of the cuts whose rows it takes. Everything a step sends is a function of its plan and of tables
-// that only steps write, under tokens made of the step's number; change rows go first and whole, then the rows
-// they belong to, as in change_rows.h. A plan that may not have been finished is sent again before anything
-// else, by whoever comes next, also after a kill. Then a cut that comes again finds its edges known and its
-// rows in, and makes a step that writes the same rows under the same keys; its change rows it makes only for
-// what the map does not have yet. For events: those of a cut are taken once, because the plan with the cut's
-// number is what a replay looks for.
+// Why it is right on a replay. Steps come one at a time, whatever source they are for. What a step is going
+// to write is written down first, as one block (the plan): the changed ids with their old and new profiles,
+// and the numbers of the cuts whose rows it takes. Everything a step sends is a function of its plan and of
+// tables that only steps write, under tokens made of the step's number; change rows go first and whole, then
+// the rows they belong to, as in change_rows.h. A plan that may not have been finished is sent again before
+// anything else, by whoever comes next, also after a kill. Then a cut that comes again finds its edges known
+// and its rows in, and makes a step that writes the same rows under the same keys; its change rows it makes
+// only for what the map does not have yet. For events: those of a cut are taken once, because the plan with
+// the cut's number is what a replay looks for.
 //
-// Made anew (rebuild): when the definition is another, or a table was copied again. Then everything is emptied
-// and filled with cut 0, as by an initial copy.
+// Made anew (rebuild): when the definition is another, or a table was copied again. Then everything is
+// emptied and filled with cut 0, as by an initial copy.
 //
 // Thread-safe. Errors: limit when more hangs together than limits::component_edges_max, with the id that
 // most edges have; those of the warehouse.

@@ -24,7 +24,8 @@ TEST_F(KeeperTest, EventsJoinIdsAndMoveWithTheirPeople) {
   step(3);
   EXPECT_EQ(people(), "anonymous_id:a anonymous_id:b device_id:d email:ann@example.com user_id:7");
   EXPECT_EQ(ask("SELECT uniqExact(profile_id), count() FROM bronze.cdp_profiles_events__current"), "1\t4");
-  EXPECT_EQ(ask("SELECT DISTINCT profile_id FROM bronze.cdp_profiles_ids__current"), profile_id("anonymous_id:a"));
+  EXPECT_EQ(ask("SELECT DISTINCT profile_id FROM bronze.cdp_profiles_ids__current"),
+            profile_id("anonymous_id:a"));
   proven("one person");
   // Late, under the absorbed id: goes to the survivor, who is now called by it.
   send(4, {{.at = 5, .anonymous = "b"}});
@@ -46,21 +47,25 @@ TEST_F(KeeperTest, AReplayChangesNothing) {
   open(usual);
   // What change rows add up to, and nothing a store of sums could lose.
   for (const char* table : {"ids", "events"})
-    run(fmt::format("CREATE TABLE bronze.sum_{0} ENGINE = MergeTree ORDER BY tuple() SETTINGS "
+    run(
+        fmt::format("CREATE TABLE bronze.sum_{0} ENGINE = MergeTree ORDER BY tuple() SETTINGS "
                     "non_replicated_deduplication_window = 1000 AS SELECT profile_id, _sign FROM "
                     "bronze.cdp_profiles_{0}__changes",
                     table)),
-        run(fmt::format("CREATE MATERIALIZED VIEW bronze.sums_of_{0} TO bronze.sum_{0} AS SELECT profile_id, _sign "
-                        "FROM bronze.cdp_profiles_{0}__changes",
-                        table));
+        run(fmt::format(
+            "CREATE MATERIALIZED VIEW bronze.sums_of_{0} TO bronze.sum_{0} AS SELECT profile_id, _sign "
+            "FROM bronze.cdp_profiles_{0}__changes",
+            table));
   auto sums = [this] {
     std::string text;
     for (const char* table : {"ids", "events"})
-      text += ask(fmt::format(
-          "SELECT count() FROM (SELECT profile_id, sum(_sign) AS n FROM bronze.sum_{0} GROUP BY profile_id HAVING n "
-          "!= 0) AS s FULL JOIN (SELECT profile_id, toInt64(count()) AS n FROM bronze.cdp_profiles_{0}__current GROUP "
-          "BY profile_id) AS c ON c.profile_id = s.profile_id WHERE s.n != c.n",
-          table));
+      text +=
+          ask(fmt::format("SELECT count() FROM (SELECT profile_id, sum(_sign) AS n FROM bronze.sum_{0} GROUP "
+                          "BY profile_id HAVING n "
+                          "!= 0) AS s FULL JOIN (SELECT profile_id, toInt64(count()) AS n FROM "
+                          "bronze.cdp_profiles_{0}__current GROUP "
+                          "BY profile_id) AS c ON c.profile_id = s.profile_id WHERE s.n != c.n",
+                          table));
     return text;
   };
   send(1, {{.at = 10, .anonymous = "a"}, {.at = 20, .user = "1", .anonymous = "b"}});
@@ -69,8 +74,8 @@ TEST_F(KeeperTest, AReplayChangesNothing) {
   EXPECT_EQ(sums(), "00");
   // Cut short before each of its writes; the cut comes again, in the same process or in another.
   uint64_t cut = 1;
-  for (const char* point : {"plan", "ids:changes", "ids", "cdp_profiles_events:changes", "cdp_profiles_events", "edges",
-                            "follow"})
+  for (const char* point : {"plan", "ids:changes", "ids", "cdp_profiles_events:changes",
+                            "cdp_profiles_events", "edges", "follow"})
     for (bool killed : {false, true}) {
       ++cut;
       send(cut, {{.at = 10, .anonymous = fmt::format("a{}", cut)},
@@ -115,7 +120,8 @@ TEST_F(KeeperTest, RowsOfTablesSayWhoIsWho) {
   customer(1, 42, "X@Y.z", "free");
   step(1, {"customers"});
   EXPECT_EQ(people(), "anonymous_id:a email:x@y.z user_id:42");
-  EXPECT_EQ(ask("SELECT DISTINCT profile_id FROM bronze.cdp_profiles_events__current"), profile_id("user_id:42"));
+  EXPECT_EQ(ask("SELECT DISTINCT profile_id FROM bronze.cdp_profiles_events__current"),
+            profile_id("user_id:42"));
   EXPECT_EQ(ask("SELECT profile_id, row_key, plan FROM bronze.cdp_profiles_customers__current"),
             profile_id("user_id:42") + "\t42\tfree");
   proven("joined by a row");
@@ -139,18 +145,19 @@ TEST_F(KeeperTest, ADecisionKeepsApart) {
   send(1, {{.at = 10, .user = "1", .email = "a@b.c"}, {.at = 20, .anonymous = "w", .email = "a@b.c"}});
   step(1);
   EXPECT_EQ(people(), "anonymous_id:w email:a@b.c user_id:1");
-  run("INSERT INTO tidemark.profile_decisions (profiles, one, other) VALUES ('cdp.profiles', ['anonymous_id:w'], "
+  run("INSERT INTO tidemark.profile_decisions (profiles, one, other) VALUES ('cdp.profiles', "
+      "['anonymous_id:w'], "
       "['user_id:1', 'email:a@b.c'])");
   ASSERT_OK(keeper_->restitch({"anonymous_id:w"}, [](uint64_t) { return Status(); }));
   EXPECT_EQ(people(), "anonymous_id:w|email:a@b.c user_id:1");
   proven("apart");
 }
 
-// Random events over few ids in random cuts, with rows of a table; killed now and then; after every cut the map
-// is what the whole gives.
+// Random events over few ids in random cuts, with rows of a table; killed now and then; after every cut the
+// map is what the whole gives.
 TEST_F(KeeperTest, StepsEqualTheWhole) {
   const char* given = std::getenv("TIDEMARK_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10)
+  uint64_t seed = given != nullptr               ? std::strtoull(given, nullptr, 10)
                   : std::getenv("CI") != nullptr ? 1
                                                  : std::random_device{}();
   fmt::print("TIDEMARK_SEED={}\n", seed);
@@ -176,7 +183,8 @@ TEST_F(KeeperTest, StepsEqualTheWhole) {
       tables.push_back("app_events");
     }
     if (below(3) == 0) {
-      customer(cut, static_cast<int64_t>(below(6)), some("e", 5), fmt::format("p{}", below(3)), below(4) == 0);
+      customer(cut, static_cast<int64_t>(below(6)), some("e", 5), fmt::format("p{}", below(3)),
+               below(4) == 0);
       tables.push_back("customers");
     }
     if (tables.empty()) continue;

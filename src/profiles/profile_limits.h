@@ -12,8 +12,9 @@ constexpr size_t id_bytes_max = 512;
 constexpr size_t kinds_max = 20;
 constexpr uint32_t ids_of_a_kind_max = 1000;
 constexpr size_t definitions_max = 20;
-// An id that came with more different sets of other ids than this is a machine's or a mistake, not a person's:
-// it joins nobody (stitcher.h). A person whose browser forgets its cookie every day has 3,650 in ten years.
+// An id that came with more different sets of other ids than this is a machine's or a mistake, not a
+// person's: it joins nobody (stitcher.h). A person whose browser forgets its cookie every day has 3,650 in
+// ten years.
 constexpr size_t hub_edges_max = 10'000;
 // What one cut may have to look at again: some 100 MB. Beyond it the source waits, and says which id it is.
 constexpr size_t component_edges_max = 300'000;

@@ -2,8 +2,8 @@
 // keeps by person. Plan, apply, verify and lineage treat it as if the project had the file.
 //
 // Traits: of the identify events, the newest value of each key wins, by (timestamp, message_id); keys of
-// objects are keys of their own, limits::trait_steps_max deep; null and "" clear; a value that takes the place
-// of an object clears what was in it, and the other way round. An empty object says nothing.
+// objects are keys of their own, limits::trait_steps_max deep; null and "" clear; a value that takes the
+// place of an object clears what was in it, and the other way round. An empty object says nothing.
 #pragma once
 
 #include "clickhouse/client.h"

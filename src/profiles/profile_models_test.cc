@@ -39,7 +39,9 @@ class ProfileModelsTest : public ProfilesTest {
     send(cut, {{.at = at, .user = user, .type = "identify", .other_traits = traits}});
     step(cut);
   }
-  std::string traits() { return ask("SELECT traits FROM cdp.profiles WHERE user_id = '1' FORMAT TabSeparatedRaw"); }
+  std::string traits() {
+    return ask("SELECT traits FROM cdp.profiles WHERE user_id = '1' FORMAT TabSeparatedRaw");
+  }
 
   std::unique_ptr<models::Runtime> runtime_;
 };
@@ -55,14 +57,17 @@ TEST_F(ProfileModelsTest, TheNewestValueOfEachTraitWins) {
             R"({"address":{"city":"Oslo","geo":{"lat":1.5},"zip":"0150"},"n":10,"plan":"pro","tags":["a"]})");
   // Late: older than what is there.
   identify(4, 20, "1", R"({"plan":"trial","old":true})");
-  EXPECT_EQ(traits(), R"({"address":{"city":"Oslo","geo":{"lat":1.5},"zip":"0150"},"n":10,"old":true,"plan":"pro",)"
-                      R"("tags":["a"]})");
+  EXPECT_EQ(traits(),
+            R"({"address":{"city":"Oslo","geo":{"lat":1.5},"zip":"0150"},"n":10,"old":true,"plan":"pro",)"
+            R"("tags":["a"]})");
   // Cleared by null, by "", and by a value in the place of an object.
   identify(5, 80, "1", R"({"plan":null,"old":"","address":"gone","tags":[]})");
   EXPECT_EQ(traits(), R"({"address":"gone","n":10,"tags":[]})");
-  identify(6, 90, "1", R"({"address":{"city":"Rome \"x\""},"a.b":{"c d":1},"deep":{"a":{"b":{"c":{"d":1}}}}})");
-  EXPECT_EQ(traits(), R"({"a.b":{"c d":1},"address":{"city":"Rome \"x\""},"deep":{"a":{"b":{"c":{"d":1}}}},"n":10,)"
-                      R"("tags":[]})");
+  identify(6, 90, "1",
+           R"({"address":{"city":"Rome \"x\""},"a.b":{"c d":1},"deep":{"a":{"b":{"c":{"d":1}}}}})");
+  EXPECT_EQ(traits(),
+            R"({"a.b":{"c d":1},"address":{"city":"Rome \"x\""},"deep":{"a":{"b":{"c":{"d":1}}}},"n":10,)"
+            R"("tags":[]})");
   verified("traits");
 }
 
@@ -74,7 +79,8 @@ TEST_F(ProfileModelsTest, AMergeTakesTheAbsorbedRowAway) {
   verified("two");
   send(2, {{.at = 30, .user = "7", .anonymous = "a"}});
   step(2);
-  EXPECT_EQ(ask("SELECT profile_id, user_id, email, anonymous_id_all, events, toUnixTimestamp64Micro(first_seen), plan "
+  EXPECT_EQ(ask("SELECT profile_id, user_id, email, anonymous_id_all, events, "
+                "toUnixTimestamp64Micro(first_seen), plan "
                 "FROM cdp.profiles"),
             profile_id("anonymous_id:a") + "\t7\tx@y.z\t['a','b']\t3\t10\t\\N");
   verified("one");

@@ -105,9 +105,10 @@ Block plan_block(const Plan& plan) {
 Result<std::optional<Plan>> newest_plan(clickhouse::ClientPool& pool, const ProfileTables& tables) {
   std::optional<Plan> plan;
   TRY_VOID(pool.lease()->query_blocks(
-      fmt::format("SELECT step, what, id, old_profile, profile, old_seen, seen, edge, origin, ids, at, message, "
-                  "gone, cut, toString(floor) AS floor FROM {0} WHERE step = (SELECT max(step) FROM {0})",
-                  tables.plans),
+      fmt::format(
+          "SELECT step, what, id, old_profile, profile, old_seen, seen, edge, origin, ids, at, message, "
+          "gone, cut, toString(floor) AS floor FROM {0} WHERE step = (SELECT max(step) FROM {0})",
+          tables.plans),
       {}, [&](const Block& block) -> Status {
         auto at = [&](std::string_view name) -> const Column& { return *block.find(name); };
         auto word = [&](std::string_view name, size_t row) { return std::string(at(name).text(row)); };
@@ -181,7 +182,9 @@ Block map_block(const ProfileTables& tables, const std::vector<IdChange>& ids, u
   auto add = [&](const IdChange& change, bool old, bool tombstone) {
     RowWriter row(block);
     size_t colon = change.id.find(':');
-    row.put("id", change.id).put("kind", change.id.substr(0, colon)).put("value", change.id.substr(colon + 1));
+    row.put("id", change.id)
+        .put("kind", change.id.substr(0, colon))
+        .put("value", change.id.substr(colon + 1));
     row.put("profile_id", old ? change.old_profile : change.profile);
     row.put("seen", old ? change.old_seen : change.seen);
     row.put(version, version_of(step, !old)).put(committed_at, now_micros).put(cut, step);

@@ -32,15 +32,19 @@ std::string events_by_person(const Definition& definition, const ProfileTables& 
   if (!condition.empty()) from += " WHERE " + condition;
   std::string identity = fmt::format("({})[1]", event_ids(definition));
   return fmt::format(
-      "SELECT m.profile_id AS profile_id, e.timestamp AS timestamp, e.message_id AS message_id, {} AS source, "
-      "e.identity AS identity, e.type AS type, e.event AS event, e.properties AS properties, e.traits AS traits, "
-      "e._committed_at AS _committed_at, toInt8(1) AS _sign FROM (SELECT {} AS identity, timestamp, message_id, "
+      "SELECT m.profile_id AS profile_id, e.timestamp AS timestamp, e.message_id AS message_id, {} AS "
+      "source, "
+      "e.identity AS identity, e.type AS type, e.event AS event, e.properties AS properties, e.traits AS "
+      "traits, "
+      "e._committed_at AS _committed_at, toInt8(1) AS _sign FROM (SELECT {} AS identity, timestamp, "
+      "message_id, "
       "type, event, properties, traits, _committed_at FROM {}) AS e INNER JOIN {} AS m ON m.id = e.identity",
       clickhouse::quote_string(table), identity, from,
       map_of(tables, condition.empty() ? "" : fmt::format("SELECT {} FROM {}", identity, from)));
 }
 
-std::string rows_of_table(const MirroredRows& rows, const ProfileTables& tables, const std::string& condition) {
+std::string rows_of_table(const MirroredRows& rows, const ProfileTables& tables,
+                          const std::string& condition) {
   std::string from = fmt::format("bronze.{} FINAL WHERE _deleted = 0{}", quote_identifier(rows.table.table),
                                  condition.empty() ? "" : " AND " + condition);
   std::string identity = fmt::format("({})[1]", rows.ids);
@@ -51,7 +55,8 @@ std::string rows_of_table(const MirroredRows& rows, const ProfileTables& tables,
   }
   return fmt::format(
       "SELECT m.profile_id AS profile_id, r._row_key AS row_key, r._identity AS identity{}, r._at AS "
-      "_committed_at, toInt8(1) AS _sign FROM (SELECT {} AS _row_key, {} AS _identity, _committed_at AS _at{} "
+      "_committed_at, toInt8(1) AS _sign FROM (SELECT {} AS _row_key, {} AS _identity, _committed_at AS "
+      "_at{} "
       "FROM {}) AS r INNER JOIN {} AS m ON m.id = r._identity",
       fmt::join(outer, ""), rows.row_key, identity, fmt::join(inner, ""), from,
       map_of(tables, condition.empty() ? "" : fmt::format("SELECT {} FROM {}", identity, from)));
@@ -59,14 +64,17 @@ std::string rows_of_table(const MirroredRows& rows, const ProfileTables& tables,
 
 std::string moved_rows(const ProfileTables& tables, const ingest::CapturedTable& copy, uint64_t step,
                        const std::string& condition) {
-  std::string moves = fmt::format(
-      "FROM {} WHERE step = {} AND what = 'id' AND old_profile != '' AND old_profile != profile", tables.plans,
-      step);
+  std::string moves =
+      fmt::format("FROM {} WHERE step = {} AND what = 'id' AND old_profile != '' AND old_profile != profile",
+                  tables.plans, step);
   return fmt::format(
       "SELECT side.2 AS profile_id, {0}, _committed_at, side.1 AS _sign FROM (SELECT {0}, _committed_at, "
-      "arrayJoin([(toInt8(-1), old_profile), (toInt8(1), new_profile)]) AS side FROM (SELECT {0}, _committed_at, "
-      "profile_id AS old_profile, identity AS _moved FROM {1} FINAL WHERE _deleted = 0 AND profile_id IN (SELECT "
-      "old_profile {2}) AND (profile_id, identity) IN (SELECT old_profile, id {2}){3}) AS c INNER JOIN (SELECT "
+      "arrayJoin([(toInt8(-1), old_profile), (toInt8(1), new_profile)]) AS side FROM (SELECT {0}, "
+      "_committed_at, "
+      "profile_id AS old_profile, identity AS _moved FROM {1} FINAL WHERE _deleted = 0 AND profile_id IN "
+      "(SELECT "
+      "old_profile {2}) AND (profile_id, identity) IN (SELECT old_profile, id {2}){3}) AS c INNER JOIN "
+      "(SELECT "
       "id, profile AS new_profile {2}) AS p ON p.id = c._moved) WHERE side.2 != ''",
       columns_of(copy, false), copy.target(), moves, condition);
 }

@@ -56,24 +56,27 @@ ProfileTables::ProfileTables(const Definition& definition)
 
 std::vector<std::string> ProfileTables::create_statements() const {
   std::string settings = " SETTINGS " + clickhouse::merge_tree_settings(true) + ", index_granularity = 256";
-  return {
-      "CREATE DATABASE IF NOT EXISTS tidemark",
-      fmt::format("CREATE TABLE IF NOT EXISTS {} (id String, edge UInt64, origin String, ids Array(String), at "
-                  "Int64, message String, _version UInt64, _deleted UInt8) ENGINE = "
-                  "ReplacingMergeTree(_version, _deleted) ORDER BY (id, edge){}",
-                  edges, settings),
-      fmt::format("CREATE TABLE IF NOT EXISTS {} (step UInt64, what LowCardinality(String), id String, "
-                  "old_profile String, profile String, old_seen Int64, seen Int64, edge UInt64, origin String, "
-                  "ids Array(String), at Int64, message String, gone UInt8, cut UInt64, floor UInt128) ENGINE = "
-                  "MergeTree PARTITION BY intDiv(step, {}) ORDER BY (step, what, id){}",
-                  plans, limits::steps_a_partition, settings),
-      "CREATE TABLE IF NOT EXISTS tidemark.profile_versions (profiles String, fingerprint String, step UInt64, "
-      "at DateTime64(6, 'UTC') DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY profiles SETTINGS " +
-          clickhouse::merge_tree_settings(true),
-      "CREATE TABLE IF NOT EXISTS tidemark.profile_decisions (profiles String, one Array(String), other "
-      "Array(String), taken_back UInt8 DEFAULT 0, at DateTime64(6, 'UTC') DEFAULT now64(6)) ENGINE = "
-      "ReplacingMergeTree(at) ORDER BY (profiles, one, other) SETTINGS " +
-          clickhouse::merge_tree_settings(true)};
+  return {"CREATE DATABASE IF NOT EXISTS tidemark",
+          fmt::format(
+              "CREATE TABLE IF NOT EXISTS {} (id String, edge UInt64, origin String, ids Array(String), at "
+              "Int64, message String, _version UInt64, _deleted UInt8) ENGINE = "
+              "ReplacingMergeTree(_version, _deleted) ORDER BY (id, edge){}",
+              edges, settings),
+          fmt::format(
+              "CREATE TABLE IF NOT EXISTS {} (step UInt64, what LowCardinality(String), id String, "
+              "old_profile String, profile String, old_seen Int64, seen Int64, edge UInt64, origin String, "
+              "ids Array(String), at Int64, message String, gone UInt8, cut UInt64, floor UInt128) ENGINE = "
+              "MergeTree PARTITION BY intDiv(step, {}) ORDER BY (step, what, id){}",
+              plans, limits::steps_a_partition, settings),
+          "CREATE TABLE IF NOT EXISTS tidemark.profile_versions (profiles String, fingerprint String, step "
+          "UInt64, "
+          "at DateTime64(6, 'UTC') DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY profiles "
+          "SETTINGS " +
+              clickhouse::merge_tree_settings(true),
+          "CREATE TABLE IF NOT EXISTS tidemark.profile_decisions (profiles String, one Array(String), other "
+          "Array(String), taken_back UInt8 DEFAULT 0, at DateTime64(6, 'UTC') DEFAULT now64(6)) ENGINE = "
+          "ReplacingMergeTree(at) ORDER BY (profiles, one, other) SETTINGS " +
+              clickhouse::merge_tree_settings(true)};
 }
 
 ingest::CapturedTable rows_by_person(const Definition& definition, const IdTable& table,

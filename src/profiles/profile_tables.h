@@ -1,13 +1,14 @@
 // The tables that profiles are kept in, for a definition with slug cdp_profiles:
 //
-//   bronze.cdp_profiles_ids             id -> profile_id: the map. Looks like a mirrored table: current state,
+//   bronze.cdp_profiles_ids             id -> profile_id: the map. Looks like a mirrored table: current
+//   state,
 //                                       __current, __changes, so models and segments follow it
 //   bronze.cdp_profiles_events          events by person, likewise; only where there are events. An event
 //                                       moves when its person does
 //   bronze.cdp_profiles_<table>         rows of a mirrored table by person, likewise
 //   tidemark.profile_edges_cdp_profiles what was seen together, an entry for each id of an edge
-//   tidemark.profile_plans_cdp_profiles what each step was going to write, written down before (profile_keeper.h)
-//   tidemark.profile_versions           which definition the tables were made by
+//   tidemark.profile_plans_cdp_profiles what each step was going to write, written down before
+//   (profile_keeper.h) tidemark.profile_versions           which definition the tables were made by
 //   tidemark.profile_decisions          ids that are to be kept apart
 #pragma once
 

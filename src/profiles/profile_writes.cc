@@ -1,13 +1,12 @@
 // The half of the keeper that writes what a plan says. Everything here may be done again: change rows have
 // tokens and go before the rows they are about; rows have versions made of the step, so that the same row
 // written twice is one row. See profile_keeper.h.
-#include "profiles/profile_keeper.h"
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "clickhouse/schema.h"
 #include "ingest/applier.h"
 #include "profiles/id_sql.h"
+#include "profiles/profile_keeper.h"
 #include "profiles/profile_limits.h"
 #include "profiles/profile_statements.h"
 
@@ -52,9 +51,9 @@ Status Keeper::apply_events(const Plan& plan) {
   std::vector<std::string> selects;
   for (const auto& cut : plan.cuts)
     if (!reads_rows(cut.table))
-      selects.push_back(events_by_person(
-          definition_, tables_, cut.table,
-          fmt::format("_cut = {} AND _version >= toUInt128('{}')", cut.cut, cut.floor)));
+      selects.push_back(
+          events_by_person(definition_, tables_, cut.table,
+                           fmt::format("_cut = {} AND _version >= toUInt128('{}')", cut.cut, cut.floor)));
   if (moves(plan)) selects.push_back(moved_rows(tables_, tables_.events, plan.step, ""));
   if (selects.empty()) return {};
   return copy_in(tables_.events, fmt::format("{}", fmt::join(selects, " UNION ALL ")), plan.step,
@@ -69,11 +68,12 @@ Status Keeper::apply_rows(const Plan& plan, const Mirrored& mirrored) {
   for (const auto& cut : plan.cuts) {
     if (cut.table != name) continue;
     std::string key = clickhouse::quote_list(mirrored.key);
-    selects.push_back(gone_rows(mirrored.copy, "(profile_id, row_key) IN (SELECT old_profile, id " + touched + ")"));
+    selects.push_back(
+        gone_rows(mirrored.copy, "(profile_id, row_key) IN (SELECT old_profile, id " + touched + ")"));
     selects.push_back(rows_of_table(
         mirrored, tables_,
-        fmt::format("({0}) IN (SELECT {0} FROM bronze.{1} WHERE _cut = {2} AND _version >= toUInt128('{3}'))", key,
-                    quote_identifier(name), cut.cut, cut.floor)));
+        fmt::format("({0}) IN (SELECT {0} FROM bronze.{1} WHERE _cut = {2} AND _version >= toUInt128('{3}'))",
+                    key, quote_identifier(name), cut.cut, cut.floor)));
   }
   if (moves(plan))
     selects.push_back(
@@ -94,15 +94,17 @@ Status Keeper::copy_in(const ingest::CapturedTable& table, const std::string& se
   settings["max_threads"] = "1";
   settings["optimize_read_in_order"] = "0";
   TRY_VOID(reached(table.name + ":changes"));
-  TRY_VOID(execute(fmt::format("INSERT INTO {0} ({1}, _sign, _op, _version, _committed_at, _cut) SELECT {1}, _sign, "
-                               "if(_sign = 1, 'insert', 'delete'), {2}, _committed_at, {3} FROM ({4}) ORDER BY {5}",
-                               table.target("__changes"), columns, version, step, selected, order),
-                   settings));
+  TRY_VOID(execute(
+      fmt::format("INSERT INTO {0} ({1}, _sign, _op, _version, _committed_at, _cut) SELECT {1}, _sign, "
+                  "if(_sign = 1, 'insert', 'delete'), {2}, _committed_at, {3} FROM ({4}) ORDER BY {5}",
+                  table.target("__changes"), columns, version, step, selected, order),
+      settings));
   TRY_VOID(reached(table.name));
-  return execute(fmt::format("INSERT INTO {0} ({1}, _version, _deleted, _committed_at, _cut) SELECT {1}, {2}, _sign "
-                             "= -1, _committed_at, {3} FROM ({4})",
-                             table.target(), columns, version, step, selected),
-                 {{"insert_deduplicate", "0"}});
+  return execute(
+      fmt::format("INSERT INTO {0} ({1}, _version, _deleted, _committed_at, _cut) SELECT {1}, {2}, _sign "
+                  "= -1, _committed_at, {3} FROM ({4})",
+                  table.target(), columns, version, step, selected),
+      {{"insert_deduplicate", "0"}});
 }
 
 }  // namespace tidemark::profiles

@@ -43,9 +43,10 @@ using testing::ElementsAre;
 using testing::Pair;
 
 TEST(Stitcher, ChainsJoinAndTheFirstIdNamesThem) {
-  auto found = groups(stitch(rules(), {edge(3, "user:1 anon:b"), edge(1, "anon:a"), edge(2, "anon:a device:d"),
-                                       edge(4, "anon:b device:d")},
-                             {}));
+  auto found = groups(stitch(
+      rules(),
+      {edge(3, "user:1 anon:b"), edge(1, "anon:a"), edge(2, "anon:a device:d"), edge(4, "anon:b device:d")},
+      {}));
   EXPECT_THAT(found, ElementsAre(Pair("anon:a anon:b device:d user:1", profile_id("anon:a"))));
 }
 
@@ -60,12 +61,11 @@ TEST(Stitcher, ASharedDeviceDoesNotJoinTwoUsers) {
 
 TEST(Stitcher, TheWeakestIdIsLeftOutFirst) {
   // Two emails are the limit; the third would be too many, the device behind it goes first and does not help.
-  auto found = groups(stitch(rules(),
-                             {edge(1, "user:1 email:a"), edge(2, "user:1 email:b"),
-                              edge(3, "user:1 email:c device:d")},
-                             {}));
-  EXPECT_THAT(found, ElementsAre(Pair("device:d", profile_id("device:d")), Pair("email:a email:b user:1",
-                                                                                profile_id("user:1")),
+  auto found = groups(
+      stitch(rules(),
+             {edge(1, "user:1 email:a"), edge(2, "user:1 email:b"), edge(3, "user:1 email:c device:d")}, {}));
+  EXPECT_THAT(found, ElementsAre(Pair("device:d", profile_id("device:d")),
+                                 Pair("email:a email:b user:1", profile_id("user:1")),
                                  Pair("email:c", profile_id("email:c"))));
 }
 
@@ -107,7 +107,7 @@ TEST(Stitcher, HubsJoinNobody) {
 // edges reached from an id give the same answer as all of them.
 TEST(Stitcher, NothingButTheSetOfEdgesMatters) {
   const char* given = std::getenv("TIDEMARK_SEED");
-  uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10)
+  uint64_t seed = given != nullptr               ? std::strtoull(given, nullptr, 10)
                   : std::getenv("CI") != nullptr ? 1
                                                  : std::random_device{}();
   fmt::print("TIDEMARK_SEED={}\n", seed);

@@ -56,8 +56,10 @@ class ProfilesTest : public testing::Test {
     ingest::CapturedTable events = ingest::capture(ingest::event_table("app_events"), true, false);
     events.order_by = {"user_id", "anonymous_id", "timestamp"};
     for (const auto& statement : ingest::create_statements(events)) run(statement);
-    run("CREATE TABLE bronze.customers (id Int64, mail Nullable(String), plan String, _version UInt128, _deleted "
-        "UInt8, _committed_at DateTime64(6, 'UTC'), _cut UInt64) ENGINE = ReplacingMergeTree(_version, _deleted) "
+    run("CREATE TABLE bronze.customers (id Int64, mail Nullable(String), plan String, _version UInt128, "
+        "_deleted "
+        "UInt8, _committed_at DateTime64(6, 'UTC'), _cut UInt64) ENGINE = ReplacingMergeTree(_version, "
+        "_deleted) "
         "ORDER BY id");
   }
 
@@ -86,22 +88,24 @@ class ProfilesTest : public testing::Test {
   void send(uint64_t cut, const std::vector<SentEvent>& events) {
     std::string values;
     for (const auto& event : events) {
-      values += fmt::format("('m{}', '{}', 'e', {}, {}, {}, {}, fromUnixTimestamp64Micro({}, 'UTC'), {}, now64(6), {})",
-                            ++messages_, event.type, quote_string(event.user), quote_string(event.anonymous),
-                            quote_string(event.traits()),
-                            quote_string(event.device.empty()
-                                             ? ""
-                                             : fmt::format(R"({{"device":{{"id":"{}"}}}})", event.device)),
-                            event.at, version(cut), cut);
+      values += fmt::format(
+          "('m{}', '{}', 'e', {}, {}, {}, {}, fromUnixTimestamp64Micro({}, 'UTC'), {}, now64(6), {})",
+          ++messages_, event.type, quote_string(event.user), quote_string(event.anonymous),
+          quote_string(event.traits()),
+          quote_string(event.device.empty() ? ""
+                                            : fmt::format(R"({{"device":{{"id":"{}"}}}})", event.device)),
+          event.at, version(cut), cut);
     }
-    run("INSERT INTO bronze.app_events (message_id, type, event, user_id, anonymous_id, traits, context, timestamp, "
+    run("INSERT INTO bronze.app_events (message_id, type, event, user_id, anonymous_id, traits, context, "
+        "timestamp, "
         "_version, _committed_at, _cut) VALUES " +
         values);
   }
   std::string version(uint64_t cut) const {
     return fmt::format("toUInt128('{}')", fmt::to_string(make_version(1, cut, 1)));
   }
-  void customer(uint64_t cut, int64_t id, const std::string& mail, const std::string& plan, bool gone = false) {
+  void customer(uint64_t cut, int64_t id, const std::string& mail, const std::string& plan,
+                bool gone = false) {
     run(fmt::format("INSERT INTO bronze.customers VALUES ({}, {}, '{}', {}, {}, now64(6), {})", id,
                     mail.empty() ? "NULL" : quote_string(mail), plan, version(cut), gone ? 1 : 0, cut));
   }
@@ -122,7 +126,8 @@ class ProfilesTest : public testing::Test {
   std::string people() {
     return ask(
         "SELECT arrayStringConcat(arraySort(groupArray(ids)), '|') FROM (SELECT "
-        "arrayStringConcat(arraySort(groupArray(id)), ' ') AS ids FROM bronze.cdp_profiles_ids__current GROUP BY "
+        "arrayStringConcat(arraySort(groupArray(id)), ' ') AS ids FROM bronze.cdp_profiles_ids__current "
+        "GROUP BY "
         "profile_id)");
   }
 

@@ -1,6 +1,8 @@
 #include "segments/segment_files.h"
 
+#include "profiles/profile_files.h"
 #include "segments/definition_reader.h"
+#include "segments/profile_entities.h"
 #include "segments/segment_limits.h"
 #include "segments/segment_references.h"
 
@@ -129,6 +131,7 @@ SegmentFiles load_segments(const path& project, bool offline) {
   SegmentFiles loaded;
   config::Report report(project);
   config::Environment environment(offline);
+  profiles::ProfileFiles people = profiles::load_profiles(project, true);
   for (const path& file : files_of(project)) {
     auto text = report.read(file);
     if (!text) continue;
@@ -136,6 +139,7 @@ SegmentFiles load_segments(const path& project, bool offline) {
     if (!node) continue;
     auto definition = read_definition({report, environment}, *node);
     if (!definition || definition->name.empty()) continue;
+    know_profiles(*definition, people);
     if (const Definition* other = loaded.find(definition->name))
       report.error(definition->where,
                    fmt::format("the segment `{}` is declared already in {}", definition->name,
