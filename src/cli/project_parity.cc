@@ -95,6 +95,8 @@ bool ProjectParity::ok() const {
     if (audit.fails()) return false;
   for (const auto& segment : segments)
     if (!segment.good()) return false;
+  for (const auto& people : profiles)
+    if (!people.good()) return false;
   return true;
 }
 
@@ -159,6 +161,15 @@ std::string ProjectParity::to_json() const {
                                         {"extra", segment.extra},
                                         {"examples", json::value_from(segment.examples)}});
   document["segments"] = segment_list;
+  json::array profile_list;
+  for (const auto& people : profiles)
+    profile_list.push_back(json::object{{"profiles", people.profiles},
+                                        {"ids", people.ids},
+                                        {"missing", people.missing},
+                                        {"extra", people.extra},
+                                        {"different", people.different},
+                                        {"examples", json::value_from(people.examples)}});
+  document["profiles"] = profile_list;
   document["seconds"] = seconds;
   return json::serialize(document) + "\n";
 }
@@ -194,6 +205,12 @@ std::string ProjectParity::to_text() const {
   if (!segments.empty()) text += "\n" + segment_rows.render(style);
   for (const auto& segment : segments)
     for (const auto& example : segment.examples) text += fmt::format("  {} {}\n", segment.segment, example);
+  for (const auto& people : profiles) {
+    text += fmt::format("  profiles {}: {} ids, {} missing, {} extra, {} different\n", people.profiles,
+                        with_commas(people.ids), with_commas(people.missing), with_commas(people.extra),
+                        with_commas(people.different));
+    for (const auto& example : people.examples) text += fmt::format("  {} {}\n", people.profiles, example);
+  }
   for (const auto& table : tables) {
     for (const auto& example : table.examples) text += fmt::format("  {} {}\n", table.table, example);
     if (table.refused > 0)
@@ -315,6 +332,7 @@ Result<ProjectParity> verify_project(const config::Project& project, clickhouse:
     return fail(ErrorKind::config, fmt::format("there is no table or model called {}", options.only.front()),
                 "tidemark status lists both");
   parity.segments = TRY(verify_segments(project, pool, options.only));
+  parity.profiles = TRY(verify_profiles(project, pool, options.only));
   parity.seconds = static_cast<double>(system_clock().monotonic_micros() - started) / 1e6;
   return parity;
 }

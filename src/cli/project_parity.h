@@ -2,6 +2,7 @@
 // recompute, every audit. What `tidemark verify` and `tidemark demo --check` print.
 #pragma once
 
+#include "cli/profile_parity.h"
 #include "cli/progress.h"
 #include "cli/segment_parity.h"
 #include "clickhouse/client_pool.h"
@@ -25,6 +26,7 @@ struct ProjectParity {
   std::vector<models::DictionaryParity> dictionaries;
   std::vector<models::AuditResult> audits;
   std::vector<segments::MembershipProof> segments;
+  std::vector<profiles::ProfileProof> profiles;
   double seconds = 0;
 
   bool ok() const;

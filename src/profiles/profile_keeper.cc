@@ -187,7 +187,7 @@ Status Keeper::learn_tables() {
       shown.emplace_back(name, *type);
     }
     Block sorting = TRY(lease->query(fmt::format(
-        "SELECT arrayMap(one -> trim(BOTH '` ' FROM one), splitByChar(',', sorting_key)) AS key, engine FROM "
+        "SELECT arrayMap(one -> trim(BOTH '()` ' FROM one), splitByChar(',', sorting_key)) AS key, engine FROM "
         "system.tables WHERE database = 'bronze' AND name = {}",
         quote_string(table.table))));
     if (sorting.rows() == 1) mirrored.key = list(sorting.columns[0], 0);

@@ -72,7 +72,10 @@ class Keeper {
   // Looks again at everything these ids hang together with: after a decision.
   Status restitch(const std::vector<std::string>& ids, const Follow& follow);
 
+  // Needs no prepare(), and changes nothing.
   Result<ProfileProof> prove();
+  // The tables are there, and of this definition. Asks the warehouse.
+  Result<bool> made();
 
   // For tests: asked before each write of a step, by its name; an error ends the step there.
   void set_failpoint(std::function<Status(std::string_view)> failpoint) { failpoint_ = std::move(failpoint); }

@@ -163,6 +163,15 @@ Status Keeper::rebuild() {
   return {};
 }
 
+Result<bool> Keeper::made() {
+  if (!TRY(clickhouse::table_exists(*pool_.lease(), "tidemark", "profile_versions"))) return false;
+  TRY_VOID(learn_tables());
+  Block block = TRY(
+      pool_.query(fmt::format("SELECT fingerprint FROM tidemark.profile_versions FINAL WHERE profiles = {}",
+                              quote_string(definition_.name()))));
+  return block.rows() == 1 && block.columns[0].text(0) == fingerprint(definition_, event_tables_);
+}
+
 Result<ProfileProof> Keeper::prove() {
   ProfileProof proof{.profiles = definition_.name(), .examples = {}};
   auto whole = TRY(whole_map());
