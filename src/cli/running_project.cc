@@ -10,6 +10,7 @@
 #include "cli/model_watch.h"
 #include "cli/output.h"
 #include "cli/project_files.h"
+#include "cli/project_lookups.h"
 #include "cli/project_models.h"
 #include "cli/running_instance.h"
 #include "cli/segment_routes.h"
@@ -377,20 +378,6 @@ struct RunningProject::State {
     return {};
   }
 
-  Status make_lookups(clickhouse::Client& client) {
-    auto mistakes = TRY(models::prepare_lookups(client, project, models::LookupChanges::all));
-    if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
-    for (const auto& source : project.sources)
-      for (const auto& table : source.live)
-        log::info("live: {} of source {} is read from Postgres by each query, as of no commit", table,
-                  source.name);
-    for (const auto& dictionary : project.dictionaries)
-      if (dictionary.live())
-        log::info("live: dictionary {} reads {} of source {}, at most {} s old, as of no commit",
-                  dictionary.full_name(), dictionary.table, dictionary.source, dictionary.lifetime_seconds);
-    return {};
-  }
-
   Status check_alone_to_change(clickhouse::Client& client, const models::CompiledModels& compiled) {
     if (TRY(models::compute_plan(client, compiled)).empty()) return {};
     auto alone = pipelines.check_alone();
@@ -400,7 +387,7 @@ struct RunningProject::State {
 
   Status deploy_models(const RunOptions& options) {
     auto client = pool->lease();
-    TRY_VOID(make_lookups(*client));
+    TRY_VOID(make_lookups(*client, project));
     auto compilation = TRY(compile_project(*client, project));
     if (!compilation.ok()) {
       std::string text;
@@ -427,6 +414,14 @@ struct RunningProject::State {
     });
     models.replace(std::move(deployed));
     return follow();
+  }
+
+  // A model that segments are over may only just have been made.
+  Result<bool> watches_all() {
+    auto published = models.published();
+    auto watched = std::count_if(published->models.begin(), published->models.end(),
+                                 [](const auto& model) { return model.file.watch; });
+    return TRY(watched_models(*pool->lease(), project)).size() <= static_cast<size_t>(watched);
   }
 
   // Tokens of a dead process's cut must be known until another one replays it, however fast others go on.
@@ -535,6 +530,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.with_servers([&] { return state.prepare_sources(options); }));
   if (SourcePipelines::shared(state.project)) state.models.share_stores();
   TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
+  if (!TRY(state.watches_all())) TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
   if (SourcePipelines::shared(state.project))
     TRY_VOID(state.with_servers([&] { return state.widen_windows(); }));
   TRY_VOID(state.with_servers([&] { return state.prepare_deliveries(); }));

@@ -105,8 +105,14 @@ tables:
         await project.up();
       }
     }
-    await project.caught_up(postgres);
-    await eventually('all events are in', async () => (await project.status()).sources.find(({ source }) => source === 'app').intake.spool_age_ms === 0);
+    const number = (lsn) => lsn.split('/').reduce((sum, half) => sum * 2 ** 32 + parseInt(half, 16), 0);
+    const committed = number((await sql('SELECT pg_current_wal_lsn()')).trim());
+    await eventually('all is in', async (seen) => {
+      const { sources } = await project.status();
+      seen(JSON.stringify(sources));
+      const [shop, app] = ['shop', 'app'].map((name) => sources.find(({ source }) => source === name));
+      return number(shop.ladder.fenced) >= committed && app.state === 'streaming' && app.intake.spool_age_ms === 0;
+    }, { deadline_ms: 60_000 });
     await compare();
   });
 });
