@@ -75,9 +75,8 @@ Status LiveProfiles::after_parts(uint64_t cut, Version version, const std::vecto
 
 Status LiveProfiles::after_copy(const std::vector<std::string>& tables) {
   for (auto& keeper : keepers_)
-    if (std::any_of(tables.begin(), tables.end(),
-                    [&](const auto& table) { return keeper->reads_rows(table); }))
-      TRY_VOID(make_anew(*keeper));
+    for (const auto& table : tables)
+      if (keeper->reads_rows(table)) TRY_VOID(keeper->copied(table, follow(*keeper)));
   return {};
 }
 

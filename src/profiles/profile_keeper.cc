@@ -186,10 +186,11 @@ Status Keeper::learn_tables() {
         return wrong(fmt::format("column `{}` has the type {}, which cannot be shown", name, column->type));
       shown.emplace_back(name, *type);
     }
-    Block sorting = TRY(lease->query(fmt::format(
-        "SELECT arrayMap(one -> trim(BOTH '()` ' FROM one), splitByChar(',', sorting_key)) AS key, engine FROM "
-        "system.tables WHERE database = 'bronze' AND name = {}",
-        quote_string(table.table))));
+    Block sorting =
+        TRY(lease->query(fmt::format("SELECT arrayMap(one -> trim(BOTH '()` ' FROM one), splitByChar(',', "
+                                     "sorting_key)) AS key, engine FROM "
+                                     "system.tables WHERE database = 'bronze' AND name = {}",
+                                     quote_string(table.table))));
     if (sorting.rows() == 1) mirrored.key = list(sorting.columns[0], 0);
     for (const auto& name : mirrored.key)
       if (find(name) == columns.end() ||
@@ -254,23 +255,33 @@ Status Keeper::find_new_edges(const CutRows& rows, Change& change) {
 
 Status Keeper::find_changed_rows(const Mirrored& mirrored, const CutRows& rows, Change& change) {
   std::string condition = fmt::format("_cut = {} AND _version >= toUInt128('{}')", rows.cut, rows.floor);
-  std::string table = "bronze." + quote_identifier(rows.table), key = clickhouse::quote_list(mirrored.key);
+  std::string table = "bronze." + quote_identifier(rows.table);
+  std::vector<std::string> keys;
+  TRY_VOID(
+      each(fmt::format("SELECT DISTINCT {} AS row_key FROM {} WHERE {}", mirrored.row_key, table, condition),
+           [&](const Block& block) -> Status {
+             for (size_t row = 0; row < block.rows(); ++row) keys.emplace_back(block.columns[0].text(row));
+             return {};
+           }));
+  return compare_rows(mirrored, keys,
+                      fmt::format("({0}) IN (SELECT {0} FROM {1} WHERE {2})",
+                                  clickhouse::quote_list(mirrored.key), table, condition),
+                      change);
+}
+
+// The rows of these keys, which `condition` selects, with what is known of them.
+Status Keeper::compare_rows(const Mirrored& mirrored, const std::vector<std::string>& touched,
+                            const std::string& condition, Change& change) {
+  const std::string& name = mirrored.table.table;
   struct Row {
     std::vector<std::string> ids, old_ids;
     uint64_t old_edge = 0;
   };
   std::map<std::string, Row> found;  // by row key
+  for (const auto& key : touched) found.try_emplace(key);
   TRY_VOID(
-      each(fmt::format("SELECT DISTINCT {} AS row_key FROM {} WHERE {}", mirrored.row_key, table, condition),
-           [&](const Block& block) -> Status {
-             for (size_t row = 0; row < block.rows(); ++row)
-               found.try_emplace(std::string(block.columns[0].text(row)));
-             return {};
-           }));
-  TRY_VOID(
-      each(fmt::format("SELECT {0} AS _row_key, {1} AS _ids FROM {2} FINAL WHERE _deleted = 0 AND ({3}) IN "
-                       "(SELECT {3} FROM {2} WHERE {4})",
-                       mirrored.row_key, mirrored.ids, table, key, condition),
+      each(fmt::format("SELECT {} AS _row_key, {} AS _ids FROM bronze.{} FINAL WHERE _deleted = 0 AND {}",
+                       mirrored.row_key, mirrored.ids, quote_identifier(name), condition),
            [&](const Block& block) -> Status {
              for (size_t row = 0; row < block.rows(); ++row)
                found[std::string(block.columns[0].text(row))].ids = list(block.columns[1], row);
@@ -279,7 +290,7 @@ Status Keeper::find_changed_rows(const Mirrored& mirrored, const CutRows& rows, 
   std::vector<std::string> origins;
   std::map<std::string, std::string> keys;
   for (const auto& [row_key, row] : found) {
-    origins.push_back(row_origin(rows.table, row_key));
+    origins.push_back(row_origin(name, row_key));
     keys[origins.back()] = row_key;
   }
   TRY_VOID(in_pages(origins, [&](const std::string& page) {
@@ -295,8 +306,8 @@ Status Keeper::find_changed_rows(const Mirrored& mirrored, const CutRows& rows, 
                 });
   }));
   for (auto& [row_key, row] : found) {
-    std::string origin = row_origin(rows.table, row_key);
-    change.plan.rows.push_back({.table = rows.table, .row_key = row_key, .old_profile = {}});
+    std::string origin = row_origin(name, row_key);
+    change.plan.rows.push_back({.table = name, .row_key = row_key, .old_profile = {}});
     change.row_identities.push_back(row.old_ids.empty() ? "" : row.old_ids.front());
     if (row.ids == row.old_ids) continue;
     auto add = [&](std::vector<std::string>& ids, uint64_t hash, bool gone) {
@@ -430,12 +441,7 @@ Status Keeper::step(uint64_t cut, Version version, const std::vector<std::string
   if (!any) return {};
   std::lock_guard lock(mutex_);
   if (stale_) return {};
-  if (open_) {
-    auto plan = TRY(newest_plan(pool_, tables_));
-    step_ = plan ? plan->step : 0;
-    if (plan) TRY_VOID(run(std::move(*plan), follow));
-    open_ = false;
-  }
+  TRY_VOID(close(follow));
   Change change;
   std::string floor = digits(make_version(version_epoch(version), 0, 0));
   for (const auto& table : tables) {
@@ -452,7 +458,20 @@ Status Keeper::step(uint64_t cut, Version version, const std::vector<std::string
     }
     change.plan.cuts.push_back(std::move(rows));
   }
-  if (change.plan.cuts.empty()) return {};
+  return change.plan.cuts.empty() ? Status() : write(change, follow);
+}
+
+// A step that was left open is finished.
+Status Keeper::close(const Follow& follow) {
+  if (!open_) return {};
+  auto plan = TRY(newest_plan(pool_, tables_));
+  step_ = plan ? plan->step : 0;
+  if (plan) TRY_VOID(run(std::move(*plan), follow));
+  open_ = false;
+  return {};
+}
+
+Status Keeper::write(Change& change, const Follow& follow) {
   std::set<std::string> identities(change.row_identities.begin(), change.row_identities.end());
   identities.erase("");
   if (!identities.empty()) {
@@ -461,7 +480,8 @@ Status Keeper::step(uint64_t cut, Version version, const std::vector<std::string
       if (auto found = before.find(change.row_identities[index]); found != before.end())
         change.plan.rows[index].old_profile = found->second.profile;
   }
-  if (!change.edges.empty()) TRY_VOID(find_moves(change));
+  if (!change.ids.empty()) TRY_VOID(find_moves(change));
+  if (change.plan.empty()) return {};
   TRY_VOID(reached("plan"));
   change.plan.step = step_ + 1;
   open_ = true;
@@ -470,6 +490,39 @@ Status Keeper::step(uint64_t cut, Version version, const std::vector<std::string
                                            {}, policy_, stop_));
   step_ = change.plan.step;
   return run(std::move(change.plan), follow);
+}
+
+Status Keeper::copied(const std::string& table, const Follow& follow) {
+  std::lock_guard lock(mutex_);
+  if (stale_) return {};
+  TRY_VOID(close(follow));
+  for (const auto& mirrored : mirrored_) {
+    if (mirrored.table.table != table) continue;
+    std::set<std::string> keys;
+    std::string origin = row_origin(table, "");
+    for (const std::string& sql :
+         {fmt::format("SELECT {} FROM bronze.{} FINAL WHERE _deleted = 0", mirrored.row_key,
+                      quote_identifier(table)),
+          fmt::format("SELECT substring(id, {}) FROM {} FINAL WHERE _deleted = 0 AND startsWith(id, {})",
+                      origin.size() + 1, tables_.edges, quote_string(origin))})
+      TRY_VOID(each(sql, [&](const Block& block) -> Status {
+        for (size_t row = 0; row < block.rows(); ++row) keys.emplace(block.columns[0].text(row));
+        return {};
+      }));
+    TRY_VOID(in_pages(keys, [&](const std::string& page) -> Status {
+      Change change;
+      std::vector<std::string> here;
+      TRY_VOID(each(fmt::format("SELECT arrayJoin([{}])", page), [&](const Block& block) -> Status {
+        for (size_t row = 0; row < block.rows(); ++row) here.emplace_back(block.columns[0].text(row));
+        return {};
+      }));
+      TRY_VOID(compare_rows(mirrored, here, fmt::format("{} IN ({})", mirrored.row_key, page), change));
+      // Cut 0: its rows are those that the plan names.
+      change.plan.cuts.push_back({.table = table, .cut = 0, .floor = "0"});
+      return write(change, follow);
+    }));
+  }
+  return {};
 }
 
 void Keeper::remember(const Plan& plan) {
@@ -495,18 +548,11 @@ Status Keeper::follow_again(const Follow& follow) {
 
 Status Keeper::restitch(const std::vector<std::string>& ids, const Follow& follow) {
   std::lock_guard lock(mutex_);
-  if (stale_ || open_) return fail(ErrorKind::conflict, "profiles are being made", "try again in a moment");
+  if (stale_) return fail(ErrorKind::conflict, "profiles are being made", "try again in a moment");
+  TRY_VOID(close(follow));
   Change change;
   change.ids.insert(ids.begin(), ids.end());
-  TRY_VOID(find_moves(change));
-  if (change.plan.ids.empty()) return {};
-  change.plan.step = step_ + 1;
-  open_ = true;
-  TRY_VOID(clickhouse::insert_exactly_once(pool_, tables_.plans, plan_block(change.plan),
-                                           fmt::format("{}:{}:plan", definition_.slug(), change.plan.step),
-                                           {}, policy_, stop_));
-  step_ = change.plan.step;
-  return run(std::move(change.plan), follow);
+  return write(change, follow);
 }
 
 }  // namespace tidemark::profiles

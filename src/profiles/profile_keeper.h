@@ -19,7 +19,7 @@
 // only for what the map does not have yet. For events: those of a cut are taken once, because the plan with
 // the cut's number is what a replay looks for.
 //
-// Made anew (rebuild): when the definition is another, or a table was copied again. Then everything is
+// Made anew (rebuild): when the definition is another. Nothing may come in meanwhile. Then everything is
 // emptied and filled with cut 0, as by an initial copy.
 //
 // Thread-safe. Errors: limit when more hangs together than limits::component_edges_max, with the id that
@@ -67,6 +67,8 @@ class Keeper {
   // a step that was left open, too. `tables`: names in bronze that the cut brought rows of.
   using Follow = std::function<Status(uint64_t step)>;
   Status step(uint64_t cut, Version version, const std::vector<std::string>& tables, const Follow& follow);
+  // The initial copy of a mirrored table is complete: its rows are compared with what is known, in steps.
+  Status copied(const std::string& table, const Follow& follow);
   // Follows the newest step again: nobody knows whether that was done before a kill.
   Status follow_again(const Follow& follow);
   // Looks again at everything these ids hang together with: after a decision.
@@ -97,6 +99,10 @@ class Keeper {
   Status each(const std::string& sql, const std::function<Status(const Block&)>& on_block);
   Status find_new_edges(const CutRows& rows, Change& change);
   Status find_changed_rows(const Mirrored& table, const CutRows& rows, Change& change);
+  Status compare_rows(const Mirrored& mirrored, const std::vector<std::string>& touched,
+                      const std::string& condition, Change& change);
+  Status close(const Follow& follow);
+  Status write(Change& change, const Follow& follow);
   Result<std::vector<Edge>> closure(Change& change, std::set<std::string>& hubs);
   Status find_moves(Change& change);
   Result<std::map<std::string, Placement>> placed(const std::set<std::string>& ids);

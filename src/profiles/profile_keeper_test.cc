@@ -133,6 +133,16 @@ TEST_F(KeeperTest, RowsOfTablesSayWhoIsWho) {
   step(3, {"customers"});
   EXPECT_EQ(people(), "anonymous_id:a email:x@y.z|email:other@y.z user_id:42");
   proven("another mail");
+  // Copied anew: 42 is as it was, 43 is new, and nobody was told row by row.
+  customer(0, 43, "third@y.z", "new");
+  ASSERT_OK(keeper_->copied("customers", [](uint64_t) { return Status(); }));
+  EXPECT_EQ(people(), "anonymous_id:a email:x@y.z|email:other@y.z user_id:42|email:third@y.z user_id:43");
+  EXPECT_EQ(ask("SELECT row_key, plan FROM bronze.cdp_profiles_customers__current ORDER BY row_key"),
+            "42\tpro\n43\tnew");
+  proven("copied");
+  run("ALTER TABLE bronze.customers DELETE WHERE id = 43 SETTINGS mutations_sync = 2");
+  ASSERT_OK(keeper_->copied("customers", [](uint64_t) { return Status(); }));
+  proven("copied again");
   customer(4, 42, "", "", true);
   step(4, {"customers"});
   EXPECT_EQ(people(), "anonymous_id:a email:x@y.z");

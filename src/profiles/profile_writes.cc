@@ -68,12 +68,15 @@ Status Keeper::apply_rows(const Plan& plan, const Mirrored& mirrored) {
   for (const auto& cut : plan.cuts) {
     if (cut.table != name) continue;
     std::string key = clickhouse::quote_list(mirrored.key);
+    std::string brought =
+        cut.cut == 0
+            ? fmt::format("{} IN (SELECT id {})", mirrored.row_key, touched)
+            : fmt::format(
+                  "({0}) IN (SELECT {0} FROM bronze.{1} WHERE _cut = {2} AND _version >= toUInt128('{3}'))",
+                  key, quote_identifier(name), cut.cut, cut.floor);
     selects.push_back(
         gone_rows(mirrored.copy, "(profile_id, row_key) IN (SELECT old_profile, id " + touched + ")"));
-    selects.push_back(rows_of_table(
-        mirrored, tables_,
-        fmt::format("({0}) IN (SELECT {0} FROM bronze.{1} WHERE _cut = {2} AND _version >= toUInt128('{3}'))",
-                    key, quote_identifier(name), cut.cut, cut.floor)));
+    selects.push_back(rows_of_table(mirrored, tables_, brought));
   }
   if (moves(plan))
     selects.push_back(

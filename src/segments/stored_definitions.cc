@@ -3,6 +3,7 @@
 #include "clickhouse/schema.h"
 #include "segments/canonical.h"
 #include "segments/definition_reader.h"
+#include "segments/profile_entities.h"
 #include "segments/segment_limits.h"
 #include "segments/segment_references.h"
 
@@ -221,6 +222,7 @@ void add(SegmentFiles& files, const config::Project& project, std::optional<Defi
   }
   if (!definition) return refuse(files, name, origin, report);
   name_mirrors(project, *definition);
+  know_profiles(*definition, profiles::load_profiles(project.root, true));
   files.definitions.push_back(std::move(*definition));
   files.stored[name] = origin;
 }
