@@ -1,5 +1,6 @@
 #include "cli/project_models.h"
 
+#include "cli/live_profiles.h"
 #include "experiments/experiment_files.h"
 #include "experiments/exposure_model.h"
 #include "models/change_tables.h"
@@ -134,8 +135,10 @@ Result<std::set<std::string>> tables_with_changes(clickhouse::Client& client,
     if (record.state != "dropped" && (record.kind == "incremental" || record.kind == "keyed"))
       for (const auto& table : record.tables) tables.insert(table.substr(7));
   // Their cuts must come again in the same parts (profiles/profile_keeper.h).
-  for (const auto& definition : profiles::load_profiles(project.root, false).definitions)
+  for (const auto& definition : profiles::load_profiles(project.root, false).definitions) {
     for (const auto& table : definition.tables) tables.insert(table.table);
+    for (const auto& table : TRY(event_tables_of(definition, project))) tables.insert(table);
+  }
   return tables;
 }
 

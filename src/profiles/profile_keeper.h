@@ -17,7 +17,8 @@
 // anything else, by whoever comes next, also after a kill. Then a cut that comes again finds its edges known
 // and its rows in, and makes a step that writes the same rows under the same keys; its change rows it makes
 // only for what the map does not have yet. For events: those of a cut are taken once, because the plan with
-// the cut's number is what a replay looks for.
+// the cut's number is what a replay looks for. So the sources' tables must have change rows: only then does a
+// cut come again at the same boundaries (ingest/cut.h).
 //
 // Made anew (rebuild): when the definition is another. Nothing may come in meanwhile. Then everything is
 // emptied and filled with cut 0, as by an initial copy.
