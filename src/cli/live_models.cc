@@ -77,6 +77,11 @@ std::shared_ptr<const CompiledModels> LiveModels::published() const {
   std::lock_guard lock(mutex_);
   return published_;
 }
+size_t LiveModels::watched() const {
+  auto list = published();
+  return static_cast<size_t>(std::count_if(list->models.begin(), list->models.end(),
+                                           [](const auto& model) { return model.file.watch; }));
+}
 std::shared_ptr<const models::Lineage> LiveModels::lineage() const {
   std::lock_guard lock(mutex_);
   return lineage_;

@@ -33,6 +33,8 @@ class LiveModels {
   std::shared_ptr<models::Runtime> runtime() const;
   std::shared_ptr<const models::CompiledModels> published() const;
   std::shared_ptr<const models::Lineage> lineage() const;
+  // How many of the published are only watched.
+  size_t watched() const;
 
  private:
   void rebuild();  // with mutex_ held

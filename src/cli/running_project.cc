@@ -416,14 +416,6 @@ struct RunningProject::State {
     return follow();
   }
 
-  // A model that segments are over may only just have been made.
-  Result<bool> watches_all() {
-    auto published = models.published();
-    auto watched = std::count_if(published->models.begin(), published->models.end(),
-                                 [](const auto& model) { return model.file.watch; });
-    return TRY(watched_models(*pool->lease(), project)).size() <= static_cast<size_t>(watched);
-  }
-
   // Tokens of a dead process's cut must be known until another one replays it, however fast others go on.
   Status widen_windows() {
     std::set<std::string> databases{"bronze"};
@@ -530,7 +522,9 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.with_servers([&] { return state.prepare_sources(options); }));
   if (SourcePipelines::shared(state.project)) state.models.share_stores();
   TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
-  if (!TRY(state.watches_all())) TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
+  // A model that segments are over may only just have been made.
+  if (TRY(watched_models(*state.pool->lease(), state.project)).size() > state.models.watched())
+    TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
   if (SourcePipelines::shared(state.project))
     TRY_VOID(state.with_servers([&] { return state.widen_windows(); }));
   TRY_VOID(state.with_servers([&] { return state.prepare_deliveries(); }));
