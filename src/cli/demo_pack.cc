@@ -1,5 +1,6 @@
 #include "cli/demo_pack.h"
 
+#include "cli/experiments_generator.h"
 #include "cli/generate_adtech.h"
 #include "cli/generate_finance.h"
 
@@ -52,6 +53,7 @@ class PackTraffic : public DemoTraffic {
 };
 
 using AdtechTraffic_ = PackTraffic<AdtechGenerator, AdtechPlan, AdtechCounts>;
+using ExperimentsTraffic_ = PackTraffic<ExperimentsGenerator, ExperimentsPlan, ExperimentsCounts>;
 using FinanceTraffic_ = PackTraffic<FinanceGenerator, FinancePlan, FinanceCounts>;
 
 // The original writes 123,456 payments every 24 s. First at that rate for two of its rounds, then one round
@@ -93,6 +95,21 @@ const std::vector<DemoPack>& demo_packs() {
            [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
              return FinanceTraffic_::open(url, seed, stop, generate_finance, &FinanceCounts::transactions,
                                           &FinanceGenerator::has_transactions);
+           }},
+      {.name = "experiments",
+       .database = "experiments",
+       .url_variable = "EXPERIMENTS_DATABASE_URL",
+       .rows = "events",
+       .tables = {"experiments_analytics.experiment_performance",
+                  "experiments_analytics.experiment_daily_stats", "experiments_analytics.experiment_funnel",
+                  "experiments_analytics.attribution"},
+       .history = 100'000,
+       .rate = 100,
+       .check = {{.pace = {.rows = 20'000}}},
+       .open =
+           [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
+             return ExperimentsTraffic_::open(url, seed, stop, generate_experiments,
+                                              &ExperimentsCounts::events, &ExperimentsGenerator::has_history);
            }},
   };
   return packs;

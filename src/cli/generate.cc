@@ -15,6 +15,8 @@ Run add_generate(CLI::App& command) {
   };
   add("adtech", "campaigns, impressions, clicks: see sub-verbs", add_generate_adtech);
   add("finance", "accounts, merchants, payments, exchange rates: see sub-verbs", add_generate_finance);
+  add("experiments", "users, assignments, exposures, conversions with known effects",
+      add_generate_experiments);
   return [chosen](const Invocation& invocation) { return (*chosen)(invocation); };
 }
 

@@ -45,5 +45,6 @@ ExitCode generate_exit_code(const Pace& pace);
 // One per pack.
 Run add_generate_adtech(CLI::App& command);
 Run add_generate_finance(CLI::App& command);
+Run add_generate_experiments(CLI::App& command);
 
 }  // namespace tidemark::cli

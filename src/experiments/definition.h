@@ -38,6 +38,9 @@ struct EventRows {
   std::string time;   // Date, DateTime, DateTime64
   std::string where;  // empty: all rows
   std::string value;  // empty: 1
+  // Compared with the experiment's key as text: rows that say which experiment they are of. Empty: a unit's
+  // rows count for all its experiments.
+  std::string experiment;
   Location place;
 };
 

@@ -80,6 +80,8 @@ EventRows read_rows(MappingReader& mapping, const EventRows* otherwise) {
   rows.unit = inherited("unit", &EventRows::unit);
   rows.time = inherited("time", &EventRows::time);
   rows.where = expression(mapping, "where");
+  rows.experiment = otherwise != nullptr && !mapping.has("experiment") ? otherwise->experiment
+                                                                       : expression(mapping, "experiment");
   rows.value = expression(mapping, "value");
   return rows;
 }

@@ -31,6 +31,7 @@ class Checker {
         fmt::format("({}) AS tm_unit, toDateTime64({}, 6, 'UTC') AS tm_time", rows.unit, rows.time);
     if (!rows.where.empty()) columns += fmt::format(", if({}, 1, 0) AS tm_is", rows.where);
     if (!rows.value.empty()) columns += fmt::format(", toFloat64({}) AS tm_of", rows.value);
+    if (!rows.experiment.empty()) columns += fmt::format(", toString({}) AS tm_experiment", rows.experiment);
     for (size_t step = 0; step < steps.size(); ++step)
       columns += fmt::format(", if({}, 1, 0) AS tm_step{}", steps[step].where, step);
     return explain(fmt::format("SELECT {} FROM {}", columns, readable_table(rows.from)), rows.place, what);

@@ -80,7 +80,9 @@ class Builder {
       bool before = variable == value_before || variable == denominator_before;
       Measure measure{.rows = below ? *metric.denominator : metric.rows, .fold = fold};
       measure.valued = !measure.rows.value.empty();
-      for (const FunnelStep& step : metric.steps) measure.steps.push_back(step.where);
+      for (const FunnelStep& step : metric.steps)
+        measure.steps.push_back(of_experiment(measure.rows, step.where));
+      if (metric.steps.empty()) measure.rows.where = of_experiment(measure.rows, measure.rows.where);
       measure.low_us = before ? -metric.before_seconds * second_us : low;
       measure.high_us = before ? 0 : high;
       values.columns.push_back(keep(std::move(measure)));
@@ -107,6 +109,14 @@ class Builder {
   }
 
  private:
+  // The condition, of rows that are of this experiment.
+  std::string of_experiment(const EventRows& rows, const std::string& condition) const {
+    if (rows.experiment.empty()) return condition;
+    std::string own =
+        fmt::format("toString({}) = {}", rows.experiment, clickhouse::quote_string(experiment_.key));
+    return condition.empty() ? own : fmt::format("({}) AND {}", condition, own);
+  }
+
   static Fold fold_of(MetricKind kind) {
     switch (kind) {
       case MetricKind::proportion:

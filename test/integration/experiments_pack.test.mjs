@@ -1,0 +1,132 @@
+// The experiments pack end to end: users in three experiments, events late and repeated, corrected and deleted, users in
+// two variants, a planted sample-ratio mismatch. The read-out equals what Postgres computes by itself, before and after
+// changes; every table and model equals its recompute; the outbox tells the same; effects that are known are covered.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { binary, eventually, run } from '../harness/process.mjs';
+import { make_world } from '../harness/world.mjs';
+
+const seed = process.env.TIDEMARK_SEED ?? '1';
+
+// Conversion and revenue by arm of an experiment, from Postgres: first exposure, three days, one row a request.
+const by_postgres = (experiment) => `
+  WITH sent AS (SELECT DISTINCT ON (request_id) * FROM events WHERE experiment_id = ${experiment} ORDER BY request_id, id),
+  exposed AS (SELECT user_id, min(variant_key) AS variant, min(timestamp) AS first_at FROM sent
+              WHERE event_type = 'exposure' AND timestamp <= now() AT TIME ZONE 'UTC' GROUP BY user_id HAVING count(DISTINCT variant_key) = 1),
+  units AS (SELECT x.variant, x.user_id, sum((e.properties->>'value')::numeric) AS spent, count(e.id) AS conversions FROM exposed x
+            LEFT JOIN sent e ON e.user_id = x.user_id AND e.event_type = 'conversion' AND e.timestamp >= x.first_at AND e.timestamp < x.first_at + interval '72 hours'
+            GROUP BY x.variant, x.user_id)
+  SELECT variant, count(*), count(*) FILTER (WHERE conversions > 0), coalesce(sum(spent), 0)::float8, coalesce(sum(spent * spent), 0)::float8
+  FROM units GROUP BY variant ORDER BY variant`;
+
+test(`experiments pack (seed ${seed})`, { timeout: 300_000 }, async (t) => {
+  const world = await make_world(t, 'experiments-pack', { pack: 'experiments', database: 'experiments' });
+  const { postgres, project, database } = world;
+  const rows = async (query) => (await postgres.sql(database, query)).trim().split('\n').map((line) => line.split('\t'));
+  const generate = async (...options) => {
+    const result = await run(binary, ['generate', 'experiments', '--url', world.url, '--seed', seed, ...options]);
+    assert.equal(result.code, 0, result.stderr);
+  };
+  const report = async (name, query = '') => {
+    const answer = await project.fetch(`/api/experiments/${name}${query}`, { signal: AbortSignal.timeout(60_000) });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    return answer.json();
+  };
+  const near = (left, right, what) => assert.ok(Math.abs(left - right) <= 1e-9 * Math.max(1, Math.abs(right)), `${what}: ${left} and ${right}`);
+  const differs = async (number, name) => {
+    const expected = await rows(by_postgres(number));
+    const { metrics, exposures } = await report(name);
+    const arms = (metric) => new Map(metrics.find((one) => one.metric === metric).arms.map((arm) => [arm.variant, arm.sums]));
+    assert.equal(exposures.arms.length, expected.length);
+    for (const [variant, units, converted, spent, squares] of expected) {
+      assert.equal(exposures.arms.find((arm) => arm.variant === variant).units, Number(units), `${name} ${variant}`);
+      assert.equal(arms('conversion').get(variant).sum, Number(converted), `${name} ${variant}`);
+      near(arms('revenue_per_user').get(variant).sum, Number(spent), `${name} ${variant}`);
+      near(arms('revenue_per_user').get(variant).sum_squares, Number(squares), `${name} ${variant}`);
+    }
+  };
+  const all_equal = async () => {
+    for (const [number, name] of [[1, 'checkout_button'], [2, 'free_shipping'], [3, 'new_ranking']]) await differs(number, name);
+  };
+  const caught_up = async () => {
+    const count = (await rows("SELECT count(*), coalesce(sum(round((properties->>'value')::numeric * 100)), 0) FROM events"))[0].join('\t');
+    await eventually('events are mirrored', async () =>
+      (await project.clickhouse("SELECT count(), sum(toInt64(round(JSONExtractFloat(toString(properties), 'value') * 100))) FROM bronze.events__current")).trim() === count);
+    await eventually('the source is quiet', async () => (await project.status()).sources.every((source) => source.lag_bytes === 0 || source.lag_ms < 1000));
+  };
+  const verified = async () => {
+    const result = await project.run('verify', '--json');
+    assert.equal(result.code, 0, result.stdout.slice(0, 3000) + result.stderr);
+    const parity = JSON.parse(result.stdout);
+    assert.ok(parity.ok && parity.models.length >= 17);
+    const audits = await project.run('audit');
+    assert.equal(audits.code, 0, `the outbox tells what the table tells: ${audits.stdout}${audits.stderr}`);
+  };
+
+  await t.test('history', async () => {
+    await generate('--rows', '30000', '--updates', '0.02', '--deletes', '0.005');
+    await project.up();
+    await caught_up();
+    await all_equal();
+  });
+
+  await t.test('what was planted is found', async () => {
+    const truth = await rows('SELECT experiment_key, variant_key, metric, effect FROM true_effects');
+    assert.equal(truth.length, 8);
+    const reports = new Map();
+    for (const name of ['checkout_button', 'free_shipping', 'new_ranking']) reports.set(name, await report(name));
+    for (const [experiment, variant, metric, effect] of truth) {
+      const comparison = reports.get(experiment).metrics.find((one) => one.metric === metric).comparisons.find((one) => one.variant === variant);
+      assert.ok(comparison.sequential.lower <= Number(effect) && Number(effect) <= comparison.sequential.upper, `${experiment} ${variant} ${metric}: ${JSON.stringify(comparison)}`);
+    }
+    assert.deepEqual([...reports].filter(([, one]) => one.exposures.sample_ratio.alarm).map(([name]) => name), ['free_shipping']);
+    assert.equal(reports.get('free_shipping').decisions[0].hint, 'repair');
+    assert.ok(reports.get('checkout_button').exposures.multiple_exposure.units > 0);
+  });
+
+  await t.test('a stream with corrections and deletes', async () => {
+    await generate('--rows', '2000', '--days', '2', '--updates', '0.3', '--deletes', '0.1');
+    // An exposure turns out to have been of another variant; the application announces what it does.
+    const moved = "event_type = 'exposure' AND experiment_id = 1 AND user_id = (SELECT max(user_id) FROM events WHERE experiment_id = 1 AND event_type = 'exposure')";
+    await postgres.sql(database, `BEGIN;
+      UPDATE events SET variant_key = CASE variant_key WHEN 'blue' THEN 'green' ELSE 'blue' END, variant_id = CASE variant_key WHEN 'blue' THEN 2 ELSE 3 END WHERE ${moved};
+      INSERT INTO outbox_events SELECT (SELECT max(id) FROM outbox_events) + row_number() OVER (), id, 'event', 'EVENT_UPDATED', to_jsonb(events), timestamp FROM events WHERE ${moved};
+      COMMIT`);
+    await caught_up();
+    let last;
+    await eventually('the read-outs are of the last commit', async () => all_equal().then(() => true, (error) => ((last = error), false)), { deadline_ms: 20_000 }).catch(() => assert.fail(last));
+    await verified();
+  });
+
+  await t.test('as of then, by device, over time', async () => {
+    const past = await report('checkout_button', `?at=${new Date(Date.now() - 20 * 86_400_000).toISOString().slice(0, 10)}&series=3&dimension=device`);
+    const now = await report('checkout_button');
+    assert.ok(past.exposures.units > 0 && past.exposures.units < now.exposures.units);
+    assert.equal(past.series.length, 3);
+    assert.deepEqual(past.series[2].arms, past.exposures.arms, 'the last point is the report');
+    assert.ok(past.series[0].arms[0].units < past.series[2].arms[0].units);
+    const levels = past.dimensions[0].levels;
+    assert.deepEqual(levels.map((level) => level.level).sort(), ['desktop', 'mobile', 'tablet']);
+    for (const arm of past.exposures.arms)
+      assert.equal(levels.reduce((sum, level) => sum + level.arms.find((one) => one.variant === arm.variant).units, 0), arm.units);
+    assert.equal((await project.fetch('/api/experiments/checkout_button?dimension=devise')).status, 400);
+    assert.equal((await project.fetch('/api/experiments/nothing')).status, 404);
+    const list = await (await project.fetch('/api/experiments')).json();
+    assert.deepEqual(list.experiments.map((one) => [one.experiment, one.deployed]), [['checkout_button', true], ['free_shipping', true], ['new_ranking', true]]);
+    const text = await project.run('experiment', 'report', 'checkout_button');
+    assert.equal(text.code, 0, text.stderr);
+    assert.match(text.stdout, /conversion\tgreen/);
+  });
+
+  await t.test('attribution adds up; funnels narrow; the journey is the assignments', async () => {
+    const one = async (query) => (await project.clickhouse(query)).trim();
+    const [first, last, indirect, linear, decay, place] = (await one('SELECT sum(first_touch), sum(last_touch), sum(last_non_direct), sum(linear), sum(time_decay), sum(position_based) FROM experiments_analytics.attribution')).split('\t').map(Number);
+    for (const sum of [last, indirect, linear, decay, place]) assert.equal(sum, first);
+    assert.ok(first > 100);
+    assert.equal(await one('SELECT countIf(exposed < clicked OR clicked < converted) FROM experiments_analytics.experiment_funnel'), '0');
+    assert.equal(await one('SELECT count() FROM experiments_analytics.user_journey_analysis'), (await rows('SELECT count(*) FROM assignments'))[0][0]);
+    const events = (await rows('SELECT count(DISTINCT request_id) FROM events'))[0][0];
+    for (const table of ['experiment_daily_stats', 'experiment_hourly_stats', 'user_experiment_stats', 'sessions', 'heatmap'])
+      assert.equal(await one(`SELECT sum(events) FROM experiments_analytics.${table}`), events, table);
+  });
+});
