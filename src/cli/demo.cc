@@ -215,7 +215,7 @@ Result<ExitCode> demo(const Choice& choice, const Invocation& invocation) {
 
 Run add_demo(CLI::App& command) {
   auto choice = std::make_shared<Choice>();
-  command.add_option("pack", choice->pack, "which pack (adtech); or finance");
+  command.add_option("pack", choice->pack, "which pack (adtech); or finance, experiments");
   command.add_option("--dir", choice->directory,
                      "where its Postgres, project and data live (./tidemark-demo)");
   command.add_flag("--check", choice->check,
@@ -229,7 +229,7 @@ Run add_demo(CLI::App& command) {
       .add_option("--rows", choice->rows,
                   "--check: rows while it runs; finance: of the batch at the end (1000000; 123456)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--rate", choice->rate, "rows a second (200; finance 500)")->check(CLI::PositiveNumber);
+  command.add_option("--rate", choice->rate, "rows a second (200; finance 500; experiments 100)")->check(CLI::PositiveNumber);
   command.add_option("--seed", choice->seed, "of the traffic (1)");
   return [choice](const Invocation& invocation) { return demo(*choice, invocation); };
 }
