@@ -13,7 +13,7 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
   const world = await make_world(t, 'cdp-tables', { pack: null, database: 'shop' });
   const { project } = world;
   const admin = (query) => project.clickhouse(query, { account: 'admin' });
-  project.environment = { CRM_TOKEN: 'crm-token-0123456789', LOOK_TOKEN: 'look-token-0123456789' };
+  project.environment = { SHOP_DATABASE_URL: world.url, CRM_TOKEN: 'crm-token-0123456789', LOOK_TOKEN: 'look-token-0123456789' };
   const settings = fs.readFileSync(path.join(project.directory, 'tidemark.yaml'), 'utf8');
   project.write('tidemark.yaml', `${settings}tokens:
   - { name: crm, value: "\${env:CRM_TOKEN}", scopes: [read, "segments:write"] }
@@ -23,6 +23,12 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
   project.write('destinations/told.yaml', 'destination: told\nfile: { path: told.ndjson }\n');
   project.write('segments/high_fit.yaml', 'segment: high_fit\nentity: cdp.entities\nnotify: [told]\nwhere:\n  - { property: industry, eq: Marketing }\n  - { property: company_size, gte: 50 }\n');
   project.write('segments/high_interest.yaml', 'segment: high_interest\nentity: cdp.entities\nnotify: [told]\nproperties: [website_activity]\nwhere: { property: website_activity, gte: 50 }\n');
+  // The same leads in a table of Postgres, and posted over HTTP.
+  await world.postgres.sql(world.database, 'CREATE SCHEMA crm; CREATE TABLE crm.entities (tenant_id text, entity_id text, properties jsonb, PRIMARY KEY (tenant_id, entity_id))');
+  project.write('sources/shop.yaml', 'source: shop\npostgres:\n  url: ${env:SHOP_DATABASE_URL}\n  mode: cdc\n  tables: [crm.entities]\n');
+  project.write('sources/app.yaml', 'source: app\nevents:\n  write_keys: a-write-key\n  tables:\n    - { table: entities, columns: { tenant_id: String, entity_id: String, properties: String }, key: [tenant_id, entity_id] }\n');
+  for (const [way, entity] of [['cdc', 'bronze.crm_entities'], ['http', 'bronze.entities']])
+    project.write(`segments/interest_${way}.yaml`, `segment: interest_${way}\nentity: ${entity}\nkey: [tenant_id, entity_id]\nnotify: [told]\nwhere: { property: website_activity, gte: 50 }\n`);
   const checked = await project.run('check');
   assert.equal(checked.code, 0, checked.stderr);
   await project.up();
@@ -58,6 +64,21 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
     await project.assert_verified();
     assert.equal(await members('high_interest'), 'lead_002');
     await assert.rejects(project.clickhouse("INSERT INTO cdp.entities (entity_id) VALUES ('x')"), /Not enough privileges|ACCESS_DENIED|readonly/i, 'a reader writes nothing');
+  });
+
+  await t.test('the same by CDC and over HTTP', async () => {
+    const in_postgres = (id, activity) => world.postgres.sql(world.database, `INSERT INTO crm.entities VALUES ('acme', '${id}', '{"website_activity": ${activity}}') ON CONFLICT (tenant_id, entity_id) DO UPDATE SET properties = excluded.properties`);
+    const over_http = async (id, activity) => {
+      const answer = await project.fetch('/v1/ingest/entities', { method: 'POST', headers: { authorization: 'Bearer a-write-key' }, body: JSON.stringify({ tenant_id: 'acme', entity_id: id, properties: JSON.stringify({ website_activity: activity }) }) });
+      assert.equal(answer.status, 200, await answer.text());
+    };
+    for (const [way, put] of [['cdc', in_postgres], ['http', over_http]]) {
+      for (const [id, activity] of [['lead_001', 20], ['lead_002', 70], ['lead_003', 90]]) await put(id, activity);
+      await are(`interest_${way}`, 'lead_002 lead_003');
+      await put('lead_003', 10);
+      await are(`interest_${way}`, 'lead_002', 3_000);
+      await eventually('the exit is told', () => told().find((one) => one.type === 'segment.exited' && one.data.segment === `interest_${way}` && one.data.ids.entity_id === 'lead_003'), { every_ms: 25 });
+    }
   });
 
   const criteria = (segment, filters, more = '') =>
@@ -97,7 +118,7 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
     await admin("INSERT INTO cdp.criteria (tenant_id, segment_id, is_deleted) VALUES ('acme', 'json', 1)");
     await are('acme.json', '');
     const verified = await project.assert_verified();
-    assert.deepEqual(verified.segments.map((one) => one.segment).sort(), ['acme.fits', 'acme.yaml', 'high_fit', 'high_interest', 'other.fits']);
+    assert.deepEqual(verified.segments.map((one) => one.segment).sort(), ['acme.fits', 'acme.yaml', 'high_fit', 'high_interest', 'interest_cdc', 'interest_http', 'other.fits']);
   });
 
   await t.test('segments and lists over HTTP, with tokens', async () => {
