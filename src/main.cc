@@ -1,5 +1,6 @@
 // The program's table of contents: every verb, one line each, in the order --help shows them.
 #include "cli/notification_verbs.h"
+#include "cli/profile_verbs.h"
 #include "cli/verb.h"
 
 int main(int argc, char** argv) {
@@ -24,6 +25,8 @@ int main(int argc, char** argv) {
           {"audit", "ask every audit now", "tidemark audit analytics.mv_campaign_ctr", add_audit},
           {"refresh", "recompute refresh models now", "tidemark refresh analytics.top_campaigns",
            add_refresh},
+          {"profile", "who somebody is, and everything that is known of them",
+           "tidemark profile show email:ann@example.com", add_profile},
           {"segment", "what segments mean and who is in them", "tidemark segment preview high_fit",
            add_segment},
           {"destination", "where notifications go: list, test, resume, replay", "tidemark destination list",

@@ -75,6 +75,13 @@ tables:
     // Nobody entered twice, whoever was absorbed.
     assert.equal(await ask("SELECT count() FROM tidemark.segment_changes WHERE segment = 'buyers' AND entered = 1"), '1');
     await compare();
+    const known = await project.run('profile', 'export', 'email:C1@example.com');
+    assert.equal(known.code, 0, known.stderr);
+    const everything = JSON.parse(known.stdout);
+    assert.deepEqual(everything.ids.map(({ kind, value }) => `${kind}:${value}`), ['anonymous_id:a1', 'anonymous_id:a2', 'email:c1@example.com', 'user_id:1']);
+    assert.deepEqual([everything.events.length, everything['rows of customers'][0].plan, everything.profile[0].user_id], [5, 'pro', '1']);
+    assert.ok(everything.memberships.some(({ segment }) => segment === 'buyers'));
+    assert.equal((await project.run('profile', 'show', 'user_id:nobody')).code, 78);
   });
 
   await t.test('a shared device joins nobody', async () => {
