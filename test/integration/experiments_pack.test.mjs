@@ -118,6 +118,39 @@ test(`experiments pack (seed ${seed})`, { timeout: 300_000 }, async (t) => {
     assert.match(text.stdout, /conversion\tgreen/);
   });
 
+  await t.test('sessions, retention and attribution are what Postgres computes', async () => {
+    await postgres.sql(database, `CREATE TABLE sent AS SELECT DISTINCT ON (request_id) * FROM events ORDER BY request_id, id;
+      CREATE INDEX ON sent (user_id); ANALYZE sent`);
+    // A visit ends where the next event is more than 30 minutes away.
+    const sessions = await rows(`WITH gaps AS (SELECT user_id, timestamp, event_type,
+        coalesce(extract(epoch FROM date_trunc('second', timestamp) - date_trunc('second', lag(timestamp) OVER w)) > 1800, false)::int AS fresh FROM sent WINDOW w AS (PARTITION BY user_id ORDER BY timestamp, id)),
+      visits AS (SELECT *, sum(fresh) OVER (PARTITION BY user_id ORDER BY timestamp ROWS UNBOUNDED PRECEDING) AS visit FROM gaps),
+      sessions AS (SELECT user_id, visit, count(*) AS events, count(*) FILTER (WHERE event_type = 'page_view') AS pages FROM visits GROUP BY 1, 2)
+      SELECT count(*), sum(events), sum(events * events), sum(pages * events) FROM sessions`);
+    assert.equal((await project.clickhouse('SELECT count(), sum(events), sum(events * events), sum(page_views * events) FROM experiments_analytics.sessions')).trim(), sessions[0].join('\t'));
+    const retention = await rows(`WITH first AS (SELECT experiment_id, variant_id, user_id, min(timestamp)::date AS day FROM sent WHERE event_type = 'exposure' AND timestamp >= assignment_at GROUP BY 1, 2, 3)
+      SELECT s.timestamp::date - f.day AS n, count(DISTINCT (f.experiment_id, f.variant_id, f.user_id)) FROM first f JOIN sent s USING (experiment_id, variant_id, user_id)
+      WHERE s.timestamp >= s.assignment_at AND s.timestamp::date - f.day BETWEEN 0 AND 14 GROUP BY n ORDER BY n`);
+    const days = (await project.clickhouse('SELECT day, sum(returned) FROM experiments_analytics.cohort_retention GROUP BY day HAVING sum(returned) > 0 ORDER BY day')).trim().split('\n').map((line) => line.split('\t'));
+    assert.deepEqual(days, retention);
+    const touches = await rows(`WITH touch AS (SELECT c.request_id AS conversion, t.properties->>'source' AS source,
+        row_number() OVER (PARTITION BY c.request_id ORDER BY t.timestamp, t.id) AS place, count(*) OVER (PARTITION BY c.request_id) AS n
+        FROM sent c JOIN sent t ON t.user_id = c.user_id AND t.timestamp <= c.timestamp AND t.properties->>'source' <> '' WHERE c.event_type = 'conversion')
+      SELECT source, count(*) FILTER (WHERE place = 1), count(*) FILTER (WHERE place = n), round(sum(1.0 / n), 6),
+        round(sum(CASE WHEN n = 1 THEN 1 WHEN n = 2 THEN 0.5 WHEN place IN (1, n) THEN 0.4 ELSE 0.2 / (n - 2) END), 6) FROM touch GROUP BY source ORDER BY source`);
+    const credits = (await project.clickhouse('SELECT source, first_touch, last_touch, linear, position_based FROM experiments_analytics.attribution ORDER BY source')).trim().split('\n').map((line) => line.split('\t'));
+    assert.deepEqual(credits.map((line) => line.slice(0, 3)), touches.map((line) => line.slice(0, 3)));
+    credits.forEach((line, index) => { for (const place of [3, 4]) assert.ok(Math.abs(Number(line[place]) - Number(touches[index][place])) < 2e-6, `${line} and ${touches[index]}`); });
+    // Steps in their order: exposed, then clicked at or after, then converted at or after.
+    const funnel = await rows(`WITH own AS (SELECT * FROM sent WHERE timestamp >= assignment_at),
+      one AS (SELECT experiment_id, variant_id, user_id, min(timestamp) AS at FROM own WHERE event_type = 'exposure' GROUP BY 1, 2, 3),
+      two AS (SELECT o.experiment_id, o.variant_id, o.user_id, min(e.timestamp) AS at FROM one o JOIN own e USING (experiment_id, variant_id, user_id) WHERE e.event_type = 'click' AND e.timestamp >= o.at GROUP BY 1, 2, 3),
+      three AS (SELECT DISTINCT o.experiment_id, o.variant_id, o.user_id FROM two o JOIN own e USING (experiment_id, variant_id, user_id) WHERE e.event_type = 'conversion' AND e.timestamp >= o.at)
+      SELECT experiment_id, variant_id, count(*), (SELECT count(*) FROM two t WHERE (t.experiment_id, t.variant_id) = (o.experiment_id, o.variant_id)),
+        (SELECT count(*) FROM three t WHERE (t.experiment_id, t.variant_id) = (o.experiment_id, o.variant_id)) FROM one o GROUP BY experiment_id, variant_id ORDER BY 1, 2`);
+    assert.equal((await project.clickhouse('SELECT experiment_id, variant_id, exposed, clicked, converted FROM experiments_analytics.experiment_funnel ORDER BY 1, 2')).trim(), funnel.map((line) => line.join('\t')).join('\n'));
+  });
+
   await t.test('attribution adds up; funnels narrow; the journey is the assignments', async () => {
     const one = async (query) => (await project.clickhouse(query)).trim();
     const [first, last, indirect, linear, decay, place] = (await one('SELECT sum(first_touch), sum(last_touch), sum(last_non_direct), sum(linear), sum(time_decay), sum(position_based) FROM experiments_analytics.attribution')).split('\t').map(Number);
