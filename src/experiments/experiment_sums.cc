@@ -46,6 +46,7 @@ class UnitTable {
 
   Status fill(const std::string& sql) {
     TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
+    TRY_VOID(drop_left_units(client_));
     return client_.execute(
         fmt::format("CREATE TABLE {} ENGINE = MergeTree ORDER BY tuple() AS\n{}", name_, sql),
         query_options());

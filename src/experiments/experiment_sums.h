@@ -68,7 +68,8 @@ Result<Counters> read_counters(clickhouse::Client& client, const Experiment& exp
 Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
                                  const std::vector<const Metric*>& metrics, const SumsOptions& options);
 
-// Tables of units that a killed process left.
+// Tables of units that a killed process left: older than any question may take. Each read_sums() looks for
+// them.
 Status drop_left_units(clickhouse::Client& client);
 
 }  // namespace tidemark::experiments
