@@ -8,7 +8,7 @@ import { Tidemark } from './tidemark.mjs';
 import { end, free_port, root, sleep, until, usage } from './servers.mjs';
 
 const write_key = 'bench-write-key-0123456789';
-const burst_window_s = Number(process.env.BW ?? 90);
+const burst_window_s = 90;
 const zones = ['America/New_York', 'Europe/London', 'UTC'];
 
 // The same 25 shapes twice, the second time over other windows.
@@ -161,7 +161,7 @@ export async function segments({ postgres, start_peer, people, history, seconds,
     note(`segments: ${JSON.stringify(measured.bursts.at(-1))}`);
     run.check();
   } finally {
-    await load?.close(); if (process.env.KEEP) fs.copyFileSync(`${run.directory}/log`, process.env.KEEP);
+    await load?.close();
     await run.stop().catch(() => {});
   }
   return measured;

@@ -229,7 +229,8 @@ Run add_demo(CLI::App& command) {
       .add_option("--rows", choice->rows,
                   "--check: rows while it runs; finance: of the batch at the end (1000000; 123456)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--rate", choice->rate, "rows a second (200; finance 500; experiments 100)")->check(CLI::PositiveNumber);
+  command.add_option("--rate", choice->rate, "rows a second (200; finance 500; experiments 100)")
+      ->check(CLI::PositiveNumber);
   command.add_option("--seed", choice->seed, "of the traffic (1)");
   return [choice](const Invocation& invocation) { return demo(*choice, invocation); };
 }

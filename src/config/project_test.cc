@@ -446,7 +446,7 @@ TEST_F(ProjectTest, EndpointsAreChecked) {
 }
 
 TEST_F(ProjectTest, WhatIsNotReadIsSaid) {
-  write("segments/s.yaml", "segment: s\n");  // read elsewhere: no warning
+  write("segments/s.yaml", "segment: s\n");        // read elsewhere: no warning
   write("experiments/a.yaml", "experiment: a\n");  // the same
   write("model/x.sql", "SELECT 1\n");
   write("models/analytics/query.txt", "\n");
