@@ -124,6 +124,19 @@ TEST_F(EventPipelineTest, EveryEventOnceAndTheFirstCounts) {
   EXPECT_EQ(pipeline_->status().intake->duplicates, 110u);
 }
 
+// Whoever waits for a moment without a cut under way (a deployment) would else wait for the next event.
+TEST_F(EventPipelineTest, AKillThatLeftNothingToReadIsNoDoubtForEver) {
+  start();
+  send(range(0, 10));
+  settle();
+  pipeline_->stop();
+  // What a kill leaves out: that it ended in peace.
+  warehouse("ALTER TABLE tidemark.cuts DELETE WHERE state = 'stopped' SETTINGS mutations_sync = 2");
+  start();
+  settle();
+  EXPECT_EQ(ask("SELECT count() FROM bronze.app_events"), "10");
+}
+
 TEST_F(EventPipelineTest, DuplicatesMakeNoChangeRows) {
   start({"app_events"});
   warehouse("CREATE DATABASE witness");

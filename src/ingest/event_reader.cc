@@ -261,7 +261,10 @@ Status EventReader::close_if_due() {
   uint64_t position = records_.position();
   bool wanted = wanted_fence_ > applied_.fenced_lsn && position >= wanted_fence_;
   bool asked_anew = wanted && (position > closed_at_ || applied_.in_doubt);
-  if (asked_anew || (position > closed_at_ && now - last_idle_micros_ >= limits::idle_fence_every_us))
+  // After a kill that left nothing to read: nothing is under way, and a fence says so.
+  bool doubted = applied_.in_doubt && !std::exchange(settled_, true);
+  if (asked_anew || doubted ||
+      (position > closed_at_ && now - last_idle_micros_ >= limits::idle_fence_every_us))
     return close(Plan::unnecessary);
   return {};
 }

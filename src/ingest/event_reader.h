@@ -80,6 +80,7 @@ class EventReader {
   size_t open_bytes_ = 0;
   uint64_t closed_at_ = 0;  // the end of the last cut
   bool full_ = false;
+  bool settled_ = false;  // the doubt of the start
   std::vector<CommittedTransaction> open_transactions_;
   int64_t committed_at_ = 0;
   std::vector<QuarantinedRow> refused_;
