@@ -133,7 +133,8 @@ test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) =
 
   await t.test('tidemark and Connect are killed', async () => {
     const working = work(60);
-    for (let round = 0; round < 3; ++round) {
+    // Each start waits for Kafka's group; torture and kafka_sinks kill more often.
+    for (let round = 0; round < (process.env.CI ? 1 : 3); ++round) {
       project.up_child.kill('SIGKILL');
       await project.up_child.ended;
       await project.up();
