@@ -314,7 +314,6 @@ Status LiveSegments::touched(clickhouse::Client& client, const models::TouchedKe
   if (evaluator == nullptr) missed_ = true;
   std::string group = group_of(touched.model);
   if (group.empty() || evaluator == nullptr) return {};
-  if (touched.keys > segments::limits::entities_by_key_max) return evaluator->all_touched(group, "event");
   std::vector<std::string> texts, entities;
   for (const auto& column : touched.model.file.key)
     texts.push_back(fmt::format("ifNull(toString({}), '')", clickhouse::quote_identifier(column)));
@@ -322,15 +321,17 @@ Status LiveSegments::touched(clickhouse::Client& client, const models::TouchedKe
       texts.size() == 1 ? texts.front() : fmt::format("toJSONString([{}])", fmt::join(texts, ", "));
   clickhouse::QueryOptions options;
   options.settings = models::model_query_settings();
-  options.parameters = {
-      {"cut", std::to_string(touched.cut)}, {"key_offset", "0"}, {"key_count", std::to_string(touched.keys)}};
+  options.parameters = {{"cut", std::to_string(touched.cut)},
+                        {"key_offset", "0"},
+                        {"key_count", std::to_string(segments::limits::entities_by_key_max + 1)}};
   TRY_VOID(client.query_blocks("SELECT " + entity + " FROM (" + touched.model.keyed.touched_keys + ")",
                                options, [&](const Block& block) -> Status {
                                  for (size_t row = 0; row < block.rows(); ++row)
                                    entities.emplace_back(block.columns[0].text(row));
                                  return {};
                                }));
-  return evaluator->touched(group, entities, "event");
+  if (entities.size() > segments::limits::entities_by_key_max) return evaluator->all_touched(group, "event");
+  return evaluator->touched(group, std::move(entities), "event");
 }
 
 }  // namespace tidemark::cli

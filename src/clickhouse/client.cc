@@ -471,7 +471,7 @@ Result<Block> Client::query(std::string_view sql, const QueryOptions& options) {
         whole.columns[index].append_from(block.columns[index], row);
     return {};
   }));
-  if (whole.columns.empty()) return columns_of(sql, options);
+  if (whole.columns.empty() && options.describe_empty) return columns_of(sql, options);
   return whole;
 }
 

@@ -43,6 +43,8 @@ struct QueryOptions {
   std::chrono::milliseconds timeout{30'000};  // of the whole call
   std::string query_id;
   Placement placement = Placement::automatic;  // on a cluster
+  // Which columns no rows have takes query() a second question. False: then there are none.
+  bool describe_empty = true;
 };
 
 // The text of an Array(String) parameter, for raw_parameters.

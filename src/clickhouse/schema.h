@@ -25,6 +25,11 @@ std::string quote_list(const std::vector<std::string>& names);
 // parts when `durable`. Without the keyword SETTINGS, so that callers can add their own.
 std::string merge_tree_settings(bool durable);
 
+// For tables that are read a few keys at a time, beside small granules: a granule costs the compressed blocks
+// it lies in. 150 people among four million events: 22 ms instead of 55, for 8 % more on disk.
+inline constexpr const char* point_read_settings =
+    "min_compress_block_size = 4096, max_compress_block_size = 8192";
+
 struct ColumnDescription {
   std::string name;
   std::string type;          // as ClickHouse prints it

@@ -65,7 +65,8 @@ Block bronze_block(const CapturedTable& table) {
 
 // A log with an order of its own is read by it, a few keys at a time: 150 people among a million with twenty
 // events each took a third of the time of the default, 8192.
-constexpr const char* log_granularity = ", index_granularity = 512";
+const std::string log_granularity =
+    std::string(", index_granularity = 512, ") + clickhouse::point_read_settings;
 
 std::vector<std::string> create_statements(const CapturedTable& table) {
   std::vector<std::string> statements;
@@ -85,7 +86,7 @@ std::vector<std::string> create_statements(const CapturedTable& table) {
                     "'UTC'), _cut UInt64{}) "
                     "ENGINE = MergeTree ORDER BY ({}) SETTINGS {}{}",
                     table.target(), columns, clauses, joined(order_by), durable_settings(),
-                    table.order_by.empty() ? "" : log_granularity));
+                    table.order_by.empty() ? std::string() : log_granularity));
     statements.push_back(fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}",
                                      table.target("__current"), joined(source_columns(table, false)),
                                      table.target()));

@@ -121,29 +121,28 @@ Status Runtime::after_cut(clickhouse::Client& client, uint64_t cut, Version vers
   return {};
 }
 
-Result<uint64_t> Runtime::find_touched(clickhouse::Client& client, Work& work, uint64_t cut,
-                                       const std::vector<std::string>& tables) {
+Status Runtime::derive_touched(clickhouse::Client& client, Work& work, uint64_t cut,
+                               const std::vector<std::string>& tables) {
   const KeyedStatements& statements = work.model->keyed;
   clickhouse::QueryOptions options = options_for(cut);
   // One statement, so that the server works on them side by side and writes one part a table.
   std::vector<std::string> derived;
   for (const auto& [mirrored, select] : statements.derive)
     if (any_of(std::set<std::string>{mirrored}, tables)) derived.push_back("SELECT * FROM (" + select + ")");
-  if (!derived.empty())
-    TRY_VOID(
-        client.execute("INSERT INTO " + work.model->touched + " " + joined(derived, " UNION ALL "), options));
-  Block counted = TRY(client.query(statements.count, options));
-  return counted.rows() == 1 ? counted.columns[0].get<uint64_t>(0) : 0;
+  if (derived.empty()) return {};
+  return client.execute("INSERT INTO " + work.model->touched + " " + joined(derived, " UNION ALL "), options);
 }
 
 Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Version version,
                         const std::vector<std::string>& tables) {
-  uint64_t keys = TRY(find_touched(client, work, cut, tables));
-  if (keys == 0) return {};
-  if (work.model->file.watch)
-    return watch_.touched ? watch_.touched(client, {*work.model, cut, keys}) : Status();
+  TRY_VOID(derive_touched(client, work, cut, tables));
+  // Who watches reads the keys, so that they need not be counted first.
+  if (work.model->file.watch) return watch_.touched ? watch_.touched(client, {*work.model, cut}) : Status();
   const KeyedStatements& statements = work.model->keyed;
   clickhouse::QueryOptions options = options_for(cut);
+  Block counted = TRY(client.query(statements.count, options));
+  uint64_t keys = counted.rows() == 1 ? counted.columns[0].get<uint64_t>(0) : 0;
+  if (keys == 0) return {};
   if (keys > limits::keyed_keys_a_slice && writers_ == Writers::one) {
     work.newest_known = false;  // ask again how many rows there are
     Version next = TRY(work.next_version(client, version));

@@ -46,12 +46,11 @@
 namespace tidemark::models {
 
 // A model that is only watched (config::ModelFile::watch) gets no rows: who asked to watch it is told of each
-// cut that touched keys, after all other models are right as of that cut. The keys are those that
-// keyed.touched_keys selects, with {cut:UInt64}, {key_offset:UInt64} and {key_count:UInt64}.
+// cut of the tables that it reads, after all other models are right as of that cut. The keys, perhaps none,
+// are those that keyed.touched_keys selects, with {cut:UInt64}, {key_offset:UInt64} and {key_count:UInt64}.
 struct TouchedKeys {
   const CompiledModel& model;
   uint64_t cut = 0;
-  uint64_t keys = 0;  // how many
 };
 struct WatchHooks {
   // Repeatable: called again for a cut that is replayed.
@@ -88,9 +87,9 @@ class Runtime {
   Status clean_up(clickhouse::Client& client, Work& work, uint64_t cut,
                   const std::vector<std::string>& tables);
 
-  // Of the keys touched in the cut, how many there are; those found by way of other tables are added first.
-  Result<uint64_t> find_touched(clickhouse::Client& client, Work& work, uint64_t cut,
-                                const std::vector<std::string>& tables);
+  // Keys that a cut touches by way of other tables are added to those that it touches itself.
+  Status derive_touched(clickhouse::Client& client, Work& work, uint64_t cut,
+                        const std::vector<std::string>& tables);
 
   CompiledModels models_;
   Writers writers_;

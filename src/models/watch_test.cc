@@ -22,12 +22,10 @@ class WatchTest : public ModelsTest {
 
   WatchHooks hooks() {
     return {.touched = [this](clickhouse::Client& client, const TouchedKeys& touched) -> Status {
-              Block block =
-                  TRY(client.query("SELECT toString(shop) FROM (" + touched.model.keyed.touched_keys + ")",
-                                   {.parameters = {{"cut", std::to_string(touched.cut)},
-                                                   {"key_offset", "0"},
-                                                   {"key_count", std::to_string(touched.keys)}}}));
-              EXPECT_EQ(block.rows(), touched.keys);
+              Block block = TRY(client.query(
+                  "SELECT toString(shop) FROM (" + touched.model.keyed.touched_keys + ")",
+                  {.parameters = {
+                       {"cut", std::to_string(touched.cut)}, {"key_offset", "0"}, {"key_count", "1000"}}}));
               for (size_t row = 0; row < block.rows(); ++row) told_.emplace(block.columns[0].text(row));
               return {};
             },

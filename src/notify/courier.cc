@@ -78,6 +78,15 @@ void Courier::wake(uint64_t newest) {
   changed_.notify_one();
 }
 
+void Courier::wake(std::shared_ptr<const Outbox::News> news) {
+  uint64_t newest = news->complete_to;
+  {
+    std::lock_guard lock(mutex_);
+    news_ = std::move(news);
+  }
+  wake(newest);
+}
+
 // A thread of a carrier.
 void Courier::carry() {
   auto carrier = options_.make_carrier();
@@ -285,7 +294,9 @@ void Courier::flush_when_due(bool idle) {
   if (now < store_again_at_) return;
   const bool position = position_changed_ || (queue_->position() > saved_.position &&
                                               now - position_saved_at_ >= position_every_us);
-  const bool outcomes = !unwritten_.empty() && (idle || unwritten_.size() >= limits::written_outcomes_max ||
+  // While something is under way, more outcomes come in a moment.
+  const bool outcomes = !unwritten_.empty() && ((idle && under_way_ == 0 && queue_->in_hand() == 0) ||
+                                                unwritten_.size() >= limits::written_outcomes_max ||
                                                 now - unwritten_since_ >= limits::outcome_age_us_max);
   if (position || outcomes) flush(position);
 }
@@ -329,6 +340,10 @@ bool Courier::read_more() {
   }
   const uint64_t cursor = queue_->cursor();
   if (cursor >= newest || more_heads_ || !queue_->wants_more() || now_us() < store_again_at_) return false;
+  if (auto page = from_news(cursor)) {
+    queue_->add(std::move(page->rows), page->complete_to, now_us());
+    return true;
+  }
   auto page = outbox_.read(options_.destination, cursor, newest, cursor < saved_.outcomes_to);
   if (!page) {
     warehouse_failed(page.error());
@@ -337,6 +352,23 @@ bool Courier::read_more() {
   store_error_.clear();
   queue_->add(std::move(page->rows), page->complete_to, now_us());
   return true;
+}
+
+// What was read for everybody, unless this destination is behind it or has to look at what it has settled.
+std::optional<Outbox::Page> Courier::from_news(uint64_t cursor) const {
+  std::shared_ptr<const Outbox::News> news;
+  {
+    std::lock_guard lock(mutex_);
+    news = news_;
+  }
+  if (!news || cursor < news->after || cursor >= news->complete_to || cursor < saved_.outcomes_to)
+    return std::nullopt;
+  Outbox::Page page{.rows = {}, .complete_to = news->complete_to};
+  for (const auto& [notification, destinations] : news->rows)
+    if (notification.seq > cursor &&
+        std::find(destinations.begin(), destinations.end(), options_.destination) != destinations.end())
+      page.rows.push_back(notification);
+  return page;
 }
 
 bool Courier::hand_over() {

@@ -61,6 +61,8 @@ class Courier {
   void stop();
   // The outbox has notifications up to `newest`.
   void wake(uint64_t newest);
+  // It has these, and they are at hand.
+  void wake(std::shared_ptr<const Outbox::News> news);
 
   // Sends a test now, beside the queue. Errors: cancelled.
   Result<Outcome> test();
@@ -91,6 +93,7 @@ class Courier {
   bool take_results();
   bool resume_due();
   bool read_more();
+  std::optional<Outbox::Page> from_news(uint64_t cursor) const;
   bool hand_over();
   // Writes outcomes down; with `position` also how far all is settled. False: the warehouse does not take it.
   bool flush(bool position);
@@ -131,6 +134,7 @@ class Courier {
   std::vector<Done> done_;
   std::deque<Command> commands_;
   uint64_t newest_ = 0;
+  std::shared_ptr<const Outbox::News> news_;  // the latest
   bool woken_ = false;
   bool ended_ = false;
   DestinationFacts facts_;

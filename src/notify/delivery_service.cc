@@ -101,23 +101,40 @@ void DeliveryService::set_couriers(bool work) {
 }
 
 void DeliveryService::look() {
-  auto newest = outbox_.newest();
-  if (!newest) {
-    if (!std::exchange(outbox_failed_, true))
-      log::warn("the outbox cannot be read, it is tried again: {}", newest.error().message);
-    return;
+  Status looked = newest_ == 0 ? begin_at_newest() : read_news();
+  if (looked) {
+    outbox_failed_ = false;
+  } else if (!std::exchange(outbox_failed_, true)) {
+    log::warn("the outbox cannot be read, it is tried again: {}", looked.error().message);
   }
-  outbox_failed_ = false;
+}
+
+// Each destination reads by itself what it has missed.
+Status DeliveryService::begin_at_newest() {
+  uint64_t newest = TRY(outbox_.newest());
   std::lock_guard lock(mutex_);
-  if (*newest <= newest_) return;
-  newest_ = *newest;
+  newest_ = newest;
   for (auto& [name, entry] : entries_)
-    if (entry.courier) entry.courier->wake(newest_);
+    if (entry.courier && newest > 0) entry.courier->wake(newest);
+  return {};
+}
+
+Status DeliveryService::read_news() {
+  auto news = std::make_shared<const Outbox::News>(TRY(outbox_.news(newest_)));
+  std::lock_guard lock(mutex_);
+  newest_ = news->complete_to;
+  // There may be more than a page.
+  woken_ |= news->rows.size() == limits::page_rows_max;
+  for (auto& [name, entry] : entries_)
+    if (entry.courier && !news->rows.empty()) entry.courier->wake(news);
+  return {};
 }
 
 void DeliveryService::count() {
   const int64_t now = system_clock().monotonic_micros();
-  if (counted_at_ != 0 && now - counted_at_ < limits::count_every.count() * 1000) return;
+  if (counted_at_ != 0 && now - counted_at_ < std::max<int64_t>(limits::count_every.count() * 1000,
+                                                                count_took_ * limits::count_share))
+    return;
   counted_at_ = now;
   std::vector<std::pair<std::string, uint64_t>> positions;
   {
@@ -131,6 +148,7 @@ void DeliveryService::count() {
     std::lock_guard lock(mutex_);
     entries_.at(name).counts = *counts;
   }
+  count_took_ = system_clock().monotonic_micros() - now;
 }
 
 void DeliveryService::expire() {

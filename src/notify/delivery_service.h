@@ -61,6 +61,8 @@ class DeliveryService {
 
   void run();
   void look();
+  Status begin_at_newest();
+  Status read_news();
   void set_couriers(bool work);
   void count();
   void expire();
@@ -81,6 +83,7 @@ class DeliveryService {
   uint64_t newest_ = 0;
   bool outbox_failed_ = false;
   std::atomic<int64_t> counted_at_{0};  // 0: count at once
+  int64_t count_took_ = 0;
   int64_t expired_at_ = 0;
   std::thread thread_;
 };

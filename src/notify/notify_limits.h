@@ -33,6 +33,8 @@ constexpr int64_t store_pause_us = 1'000'000;
 constexpr std::chrono::milliseconds poll_every{500};
 // Counting what waits and what is dead, for status and metrics.
 constexpr std::chrono::milliseconds count_every{2'000};
+// Where it takes long, a pause is so many times as long.
+constexpr int64_t count_share = 50;
 
 // A try. Standard Webhooks advises 15 to 30 s; a slow receiver holds one connection of a few.
 constexpr std::chrono::milliseconds attempt_timeout{15'000};

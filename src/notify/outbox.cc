@@ -21,24 +21,21 @@ clickhouse::QueryOptions bounded() {
   clickhouse::QueryOptions options;
   options.timeout = limits::store_try_max;
   options.settings = {{"max_threads", "1"}};
+  options.describe_empty = false;
   return options;
 }
 
-std::vector<Notification> notifications_of(const Block& block) {
-  std::vector<Notification> rows;
-  rows.reserve(block.rows());
-  auto text = [&](const char* name, size_t row) { return std::string(block.find(name)->text(row)); };
-  for (size_t row = 0; row < block.rows(); ++row)
-    rows.push_back({.seq = block.find("seq")->get<uint64_t>(row),
-                    .kind = text("kind", row),
-                    .subject = text("subject", row),
-                    .subject_version = text("subject_version", row),
-                    .entity = text("entity", row),
-                    .prev_seq = block.find("prev_seq")->get<uint64_t>(row),
-                    .cause = text("cause", row),
-                    .happened_at_ms = block.find("happened_at_ms")->get<int64_t>(row),
-                    .data = text("data", row)});
-  return rows;
+Notification notification_of(const Block& block, size_t row) {
+  auto text = [&](const char* name) { return std::string(block.find(name)->text(row)); };
+  return {.seq = block.find("seq")->get<uint64_t>(row),
+          .kind = text("kind"),
+          .subject = text("subject"),
+          .subject_version = text("subject_version"),
+          .entity = text("entity"),
+          .prev_seq = block.find("prev_seq")->get<uint64_t>(row),
+          .cause = text("cause"),
+          .happened_at_ms = block.find("happened_at_ms")->get<int64_t>(row),
+          .data = text("data")};
 }
 
 }  // namespace
@@ -85,16 +82,36 @@ Result<uint64_t> Outbox::newest() {
   return block.rows() == 0 ? 0 : block.find("newest")->get<uint64_t>(0);
 }
 
+Result<Outbox::News> Outbox::news(uint64_t after) {
+  clickhouse::QueryOptions options = bounded();
+  options.parameters = {{"after", std::to_string(after)}};
+  Block block = TRY(pool_.query(
+      fmt::format("SELECT {}, destinations FROM tidemark.outbox WHERE seq > {{after:UInt64}} ORDER BY seq "
+                  "LIMIT {}",
+                  columns, limits::page_rows_max),
+      options));
+  News news{.after = after, .complete_to = after, .rows = {}};
+  for (size_t row = 0; row < block.rows(); ++row) {
+    OutboxRow one{.notification = notification_of(block, row), .destinations = {}};
+    const Column& names = *block.find("destinations");
+    for (size_t index = names.array_begin(row); index < names.array_end(row); ++index)
+      one.destinations.emplace_back(names.element().text(index));
+    news.complete_to = one.notification.seq;
+    news.rows.push_back(std::move(one));
+  }
+  return news;
+}
+
 Result<Outbox::Page> Outbox::page(const std::string& where, std::map<std::string, std::string> parameters,
                                   std::map<std::string, std::string> raw_parameters, uint64_t up_to) {
   clickhouse::QueryOptions options = bounded();
   options.parameters = std::move(parameters);
   options.raw_parameters = std::move(raw_parameters);
   Page page;
-  page.rows = notifications_of(
-      TRY(pool_.query(fmt::format("SELECT {} FROM tidemark.outbox WHERE {} ORDER BY seq LIMIT {}", columns,
-                                  where, limits::page_rows_max),
-                      options)));
+  Block block = TRY(pool_.query(fmt::format("SELECT {} FROM tidemark.outbox WHERE {} ORDER BY seq LIMIT {}",
+                                            columns, where, limits::page_rows_max),
+                                options));
+  for (size_t row = 0; row < block.rows(); ++row) page.rows.push_back(notification_of(block, row));
   page.complete_to = page.rows.size() < limits::page_rows_max ? up_to : page.rows.back().seq;
   return page;
 }

@@ -46,6 +46,12 @@ class Outbox {
     std::vector<Notification> rows;  // in order
     uint64_t complete_to = 0;        // everything up to here was looked at
   };
+  // All that is new, for every destination: one question instead of one for each.
+  struct News {
+    uint64_t after = 0, complete_to = 0;  // everything in (after, complete_to] was looked at
+    std::vector<OutboxRow> rows;          // in order, at most limits::page_rows_max
+  };
+  Result<News> news(uint64_t after);
   // What `destination` has in (after, up_to]. `with_outcomes`: those that tidemark.deliveries says are
   // settled are left out.
   Result<Page> read(const std::string& destination, uint64_t after, uint64_t up_to, bool with_outcomes);

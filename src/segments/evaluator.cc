@@ -56,6 +56,7 @@ struct Evaluator::Group {
   std::vector<std::optional<CompiledSegments>> values;  // of each segment that sends properties along
   int64_t looked_until = 0;                             // only whoever evaluates
   std::atomic<int64_t> next_due{never_us};
+  std::atomic<int64_t> rests_until{0};  // the clock's turn
 
   void look_at(int64_t instant) {
     if (instant < next_due) next_due = instant;
@@ -202,10 +203,10 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
 
 // A segment that is no more: everybody leaves it, and nobody is told.
 Status Evaluator::drop(SegmentVersion version) {
-  Block members =
-      TRY(pool_.query("SELECT entity, seq FROM tidemark.segment_members FINAL WHERE segment = "
-                      "{segment:String} AND member = 1",
-                      {.parameters = {{"segment", version.segment}}}));
+  Block members = TRY(
+      pool_.query("SELECT entity, max(seq) FROM tidemark.segment_changes WHERE segment = {segment:String} "
+                  "GROUP BY entity HAVING argMax(entered, seq) = 1",
+                  {.parameters = {{"segment", version.segment}}}));
   std::vector<MembershipChange> changes;
   int64_t now = clock_.wall_micros();
   for (size_t row = 0; row < members.rows(); ++row) {
@@ -237,9 +238,12 @@ std::vector<std::string> Evaluator::groups() const {
   return names;
 }
 
-Status Evaluator::touched(const std::string& name, const std::vector<std::string>& entities,
+Status Evaluator::touched(const std::string& name, std::vector<std::string> entities,
                           const std::string& cause) {
   if (entities.empty()) return {};
+  // Each once, and those beside each other in one slice: they lie beside each other in every table too.
+  std::sort(entities.begin(), entities.end());
+  entities.erase(std::unique(entities.begin(), entities.end()), entities.end());
   // In turn: definitions may be on their way from one set to another.
   Turn turn(*this, true);
   auto group = find(name);
@@ -496,6 +500,7 @@ Status Evaluator::look_at_timers(Group& group) {
   if (!timers.empty() || lost) TRY_VOID(store_.save_looked_until(group.name, now));
   group.looked_until = std::max(group.looked_until, now);
   group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(never_us);
+  group.rests_until = clock_.wall_micros() + limits::timer_gather_us;
   return {};
 }
 
@@ -506,7 +511,7 @@ void Evaluator::run_timers() {
     std::shared_ptr<Group> ready;
     int64_t wait = limits::timer_sleep_us_max;
     for (const auto& group : groups_) {
-      int64_t due = group->next_due;
+      int64_t due = std::max<int64_t>(group->next_due, group->rests_until);
       if (due <= now)
         ready = group;
       else if (due != never_us)

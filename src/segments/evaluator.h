@@ -59,9 +59,8 @@ class Evaluator {
   // The name of a group of definitions (group_of) that share queries, timers and touched keys.
   std::vector<std::string> groups() const;
 
-  // These entities may have changed. `entities`: their names (membership_store.h).
-  Status touched(const std::string& group, const std::vector<std::string>& entities,
-                 const std::string& cause);
+  // These entities may have changed. `entities`: their names (membership_store.h); one may be there twice.
+  Status touched(const std::string& group, std::vector<std::string> entities, const std::string& cause);
   // Any may have.
   Status all_touched(const std::string& group, const std::string& cause);
 

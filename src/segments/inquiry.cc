@@ -97,9 +97,10 @@ Result<json::array> members(clickhouse::Client& client, const std::string& segme
   clickhouse::QueryOptions options;
   options.parameters = {{"segment", segment}, {"most", std::to_string(most)}};
   std::string sql =
-      "SELECT entity, since AS entered_at, toString(cause) AS cause FROM tidemark.segment_members FINAL "
-      "WHERE "
-      "segment = {segment:String} AND member = 1 ORDER BY entity LIMIT {most:UInt64}";
+      "SELECT entity, argMax(happened_at, seq) AS entered_at, toString(argMax(cause, seq)) AS cause FROM "
+      "tidemark.segment_changes WHERE segment = {segment:String} GROUP BY entity HAVING argMax(entered, seq) "
+      "= "
+      "1 ORDER BY entity LIMIT {most:UInt64}";
   if (at_us) {
     options.parameters["at"] = std::to_string(*at_us);
     sql =

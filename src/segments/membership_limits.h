@@ -14,8 +14,9 @@ constexpr size_t entities_a_slice = 5'000;
 constexpr size_t entities_by_key_max = 200'000;
 // Changes written in one block.
 constexpr size_t changes_a_block = 20'000;
-// Timers that come due are gathered this long, so that many in one second are one evaluation.
-constexpr int64_t timer_gather_us = 50'000;
+// Timers that come due are gathered this long: where windows of many people end all the time, each look costs
+// as much as a cut, and cuts wait for it.
+constexpr int64_t timer_gather_us = 250'000;
 // The longest sleep of the clock's thread: the clock may be set.
 constexpr int64_t timer_sleep_us_max = 1'000'000;
 

@@ -27,8 +27,8 @@ std::vector<std::string> statements() {
       "CREATE TABLE IF NOT EXISTS tidemark.segment_members (segment LowCardinality(String), entity String, "
       "seq "
       "UInt64, member UInt8, version LowCardinality(String), since DateTime64(6, 'UTC'), cause "
-      "LowCardinality(String)) ENGINE = ReplacingMergeTree(seq) ORDER BY (segment, entity)" +
-          settings + ", index_granularity = 256",
+      "LowCardinality(String)) ENGINE = ReplacingMergeTree(seq) ORDER BY (entity, segment)" +
+          settings + ", index_granularity = 256, " + clickhouse::point_read_settings,
       fmt::format("CREATE MATERIALIZED VIEW IF NOT EXISTS tidemark.segment_members_of_changes TO "
                   "tidemark.segment_members AS SELECT {} FROM tidemark.segment_changes",
                   member_columns),
@@ -68,6 +68,14 @@ ColumnType text() {
 }  // namespace
 
 Status MembershipStore::prepare() {
+  // Until a few entities could be read without a look at every segment; filled again from the changes below.
+  Block old =
+      TRY(read("SELECT name FROM system.tables WHERE database = 'tidemark' AND name = "
+               "'segment_members' AND sorting_key = 'segment, entity'"));
+  if (old.rows() > 0)
+    for (const char* statement : {"DROP VIEW IF EXISTS tidemark.segment_members_of_changes SYNC",
+                                  "DROP TABLE IF EXISTS tidemark.segment_members SYNC"})
+      TRY_VOID(clickhouse::retry(policy_, stop_, [&] { return pool_.execute(statement); }));
   for (const auto& statement : statements())
     TRY_VOID(clickhouse::retry(policy_, stop_, [&] { return pool_.execute(statement); }));
   return {};
@@ -77,7 +85,7 @@ Result<Block> MembershipStore::read(const std::string& sql,
                                     const std::map<std::string, std::string>& parameters) {
   Block block;
   TRY_VOID(clickhouse::retry(policy_, stop_, [&]() -> Status {
-    block = TRY(pool_.query(sql, {.parameters = parameters}));
+    block = TRY(pool_.query(sql, {.parameters = parameters, .describe_empty = false}));
     return {};
   }));
   return block;
@@ -95,11 +103,12 @@ Result<uint64_t> MembershipStore::newest_seq() {
 Result<std::vector<Membership>> MembershipStore::memberships(const std::vector<std::string>& segments,
                                                              const std::vector<std::string>& entities) {
   Block block = TRY(pool_.query(
-      "SELECT entity, toUInt64(indexOf({segments:Array(String)}, toString(segment)) - 1), seq, member FROM "
-      "tidemark.segment_members FINAL WHERE segment IN {segments:Array(String)} AND entity IN "
-      "{entities:Array(String)} ORDER BY entity",
+      "SELECT entity, toUInt64(indexOf({segments:Array(String)}, toString(segment)) - 1), max(seq), "
+      "argMax(member, seq) FROM tidemark.segment_members WHERE segment IN {segments:Array(String)} AND "
+      "entity IN {entities:Array(String)} GROUP BY entity, segment",
       {.raw_parameters = {{"segments", clickhouse::array_parameter(segments)},
-                          {"entities", clickhouse::array_parameter(entities)}}}));
+                          {"entities", clickhouse::array_parameter(entities)}},
+       .describe_empty = false}));
   std::vector<Membership> found;
   for (size_t row = 0; row < block.rows(); ++row)
     found.push_back({.entity = std::string(block.columns[0].text(row)),
@@ -159,7 +168,7 @@ Result<std::vector<Timer>> MembershipStore::due(const std::string& group, int64_
   Block block =
       TRY(read("SELECT entity, max(due) FROM tidemark.segment_timers WHERE timers = {timers:String} AND due "
                "> {after:Int64} "
-               "AND due <= {until:Int64} GROUP BY entity LIMIT {most:UInt64}",
+               "AND due <= {until:Int64} GROUP BY entity ORDER BY entity LIMIT {most:UInt64}",
                {{"timers", group},
                 {"after", std::to_string(after)},
                 {"until", std::to_string(until)},

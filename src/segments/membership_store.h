@@ -65,12 +65,13 @@ class MembershipStore {
   Status prepare();
   Result<uint64_t> newest_seq();
 
-  // Of these entities, by entity.
+  // Of these entities, in no order.
   Result<std::vector<Membership>> memberships(const std::vector<std::string>& segments,
                                               const std::vector<std::string>& entities);
   Status append(const std::vector<MembershipChange>& changes);
   Status add_timers(const std::string& group, const std::vector<Timer>& timers);
-  // Entities with timers in (after, until], each with its last; at most `most` and one more.
+  // Entities with timers in (after, until], each with its last, by entity: those beside each other lie beside
+  // each other in every table that is read for them. At most `most` and one more.
   Result<std::vector<Timer>> due(const std::string& group, int64_t after, int64_t until, size_t most);
   // The first timer behind `after`.
   Result<std::optional<int64_t>> next_due(const std::string& group, int64_t after);
