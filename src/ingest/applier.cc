@@ -35,6 +35,14 @@ clickhouse::RetryPolicy farewell_policy() {
   return {.deadline = limits::farewell_deadline, .attempt_timeout = limits::farewell_deadline};
 }
 
+Status say_farewell(clickhouse::ClientPool& pool, const std::string& stream, uint16_t epoch,
+                    const ApplierCounters& counters, const std::atomic<bool>& stop) {
+  if (counters.in_doubt) return {};
+  StateStore store(pool, farewell_policy(), stop);
+  auto last = TRY(store.fenced(stream, epoch));
+  return last ? store.stopped(*last) : Status();
+}
+
 Status send_inserts(clickhouse::ClientPool& pool, Part& part, const std::string& token,
                     const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop) {
   const CapturedTable& table = *part.table;

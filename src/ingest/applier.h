@@ -109,5 +109,8 @@ clickhouse::RetryPolicy apply_policy(const std::string& what);
 
 // For what is said while a source ends: not for long.
 clickhouse::RetryPolicy farewell_policy();
+// The last word of a stream that ends in peace: nothing of it is in doubt.
+Status say_farewell(clickhouse::ClientPool& pool, const std::string& stream, uint16_t epoch,
+                    const ApplierCounters& counters, const std::atomic<bool>& stop);
 
 }  // namespace tidemark::ingest

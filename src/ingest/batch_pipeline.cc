@@ -221,12 +221,7 @@ Status BatchPipeline::follow(const postgres::BatchServer& server, uint16_t epoch
   stop_now_ = false;
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
-  if (!applied_.in_doubt) {
-    StateStore farewell(pool_, farewell_policy(), stop_now_);
-    auto last = TRY(farewell.fenced(source, epoch));
-    if (last) TRY_VOID(farewell.stopped(*last));
-  }
-  return {};
+  return say_farewell(pool_, source, epoch, applied_, stop_now_);
 }
 
 // Finishes what a kill interrupted, and makes sure that nothing is in doubt.

@@ -192,12 +192,7 @@ Status EventPipeline::stream(uint16_t epoch, CutRecord fenced) {
   stop_now_ = false;
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
-  if (!applied_.in_doubt) {
-    StateStore farewell(pool_, farewell_policy(), stop_now_);
-    auto last = TRY(farewell.fenced(source, epoch));
-    if (last) TRY_VOID(farewell.stopped(*last));
-  }
-  return {};
+  return say_farewell(pool_, source, epoch, applied_, stop_now_);
 }
 
 // What a killed process had sent may still be on its way into the table, where the ids of the first cut are

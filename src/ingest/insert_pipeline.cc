@@ -144,12 +144,7 @@ Status InsertPipeline::stream(uint16_t epoch, CutRecord fenced) {
   stop_now_ = false;
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
-  if (!applied_.in_doubt) {
-    StateStore farewell(pool_, farewell_policy(), stop_now_);
-    auto last = TRY(farewell.fenced(name_, epoch));
-    if (last) TRY_VOID(farewell.stopped(*last));
-  }
-  return {};
+  return say_farewell(pool_, name_, epoch, applied_, stop_now_);
 }
 
 // Everything that was inserted is in. After each start, and after a DELETE FROM, the table and its mirror are

@@ -287,12 +287,7 @@ Status KafkaPipeline::stream(uint16_t epoch) {
   stop_now_ = false;
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
-  if (!applied_.in_doubt) {
-    StateStore farewell(pool_, farewell_policy(), stop_now_);
-    auto last = TRY(farewell.fenced(stream_name(), epoch));
-    if (last) TRY_VOID(farewell.stopped(*last));
-  }
-  return {};
+  return say_farewell(pool_, stream_name(), epoch, applied_, stop_now_);
 }
 
 // Each pass with a client of its own: one that was used for a replay, or for other partitions, may hold

@@ -311,12 +311,7 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   stop_now_ = false;
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
-  if (!applied_.in_doubt) {
-    StateStore farewell(pool_, farewell_policy(), stop_now_);
-    auto last = TRY(farewell.fenced(options_.source.name, epoch));
-    if (last) TRY_VOID(farewell.stopped(*last));
-  }
-  return {};
+  return say_farewell(pool_, options_.source.name, epoch, applied_, stop_now_);
 }
 
 SourceStatus PostgresPipeline::status() const {

@@ -23,8 +23,8 @@
 // Made anew (rebuild): when the definition is another. Nothing may come in meanwhile. Then everything is
 // emptied and filled with cut 0, as by an initial copy.
 //
-// Thread-safe. Errors: limit when more hangs together than limits::component_edges_max, with the id that
-// most edges have; those of the warehouse.
+// Thread-safe. Errors: limit when more hangs together than limits::component_edges_max, with an id
+// among them; those of the warehouse.
 #pragma once
 
 #include "base/version.h"

@@ -118,7 +118,7 @@ TEST_F(EvaluatorTest, EntriesAndExitsAreWrittenOnce) {
   EXPECT_THAT(news(), IsEmpty());
   person("bob", R"({"city": "Oslo"})");
   person("ann", R"({"city": "Rome"})");
-  touched({"ann", "bob"});
+  touched({"ann", "bob", "ann"});
   EXPECT_THAT(news(), UnorderedElementsAre("oslo-ann event", "oslo+bob event"));
   begin();
   replace({named("oslo", "{property: city, eq: Oslo}")});
