@@ -100,6 +100,8 @@ Result<std::optional<std::vector<EntityAnswer>>> ask_few(clickhouse::ClientPool&
   for (const auto& entity : entities) keys.push_back(key_of_entity(entity, query.bound.key.size()));
   clickhouse::QueryOptions options = query_options(query.bound, as_of, keys);
   options.timeout = std::chrono::milliseconds(tidemark::limits::model_statement_ms_max);
+  // Both questions, and the memberships, are asked side by side.
+  if (entities.size() <= limits::one_thread_entities) options.settings["max_threads"] = "1";
   std::future<Result<Block>> asked;
   if (!query.events.empty())
     asked = std::async(std::launch::async, [&] { return pool.query(query.events, options); });

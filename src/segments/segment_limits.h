@@ -44,6 +44,8 @@ constexpr size_t keys_max = 100'000;
 
 // Up to here entities are answered in memory (few_entities.h): beyond, the oracle's fixed cost is small.
 constexpr size_t few_entities_max = 5'000;
+// Up to here one thread reads each: more of them would wait for each other on a small machine.
+constexpr size_t one_thread_entities = 1'000;
 // Events read for that in one evaluation: about 50 MB. One entity with more than this is one for the oracle.
 constexpr size_t few_events_max = 200'000;
 
