@@ -92,7 +92,9 @@ Result<Block> MembershipStore::read(const std::string& sql,
 }
 
 Status MembershipStore::insert(const char* table, const Block& block, const std::string& token) {
-  return clickhouse::insert_exactly_once(pool_, table, block, token, {}, policy_, stop_);
+  // Members and outbox are views side by side: neither reads the other, so each may have a thread.
+  return clickhouse::insert_exactly_once(pool_, table, block, token, {{"parallel_view_processing", "1"}},
+                                         policy_, stop_);
 }
 
 Result<uint64_t> MembershipStore::newest_seq() {
