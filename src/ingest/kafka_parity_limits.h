@@ -18,8 +18,6 @@ constexpr std::chrono::milliseconds replay_poll{100};
 // no longer than this, or this often.
 constexpr int64_t replay_lead_us = 2'000'000;
 constexpr int replay_passes_max = 4;
-// A comparison is repeated for rows that moved and could not be judged.
-constexpr int kafka_parity_rounds_max = 3;
 // A query of the comparison: more goes to disk, and it ends when that is not enough.
 constexpr uint64_t parity_query_memory_bytes_max = 2ULL << 30;
 constexpr uint64_t parity_query_spill_bytes = 256ULL << 20;

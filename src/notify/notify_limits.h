@@ -27,7 +27,7 @@ constexpr size_t unwritten_outcomes_max = 10'000;
 constexpr size_t written_outcomes_max = 2'000;
 constexpr int64_t outcome_age_us_max = 100'000;
 // The warehouse is away: how long one try to write takes, and the pause before the next.
-constexpr std::chrono::milliseconds store_try_max{2'000};
+constexpr std::chrono::milliseconds store_try_max{5'000};
 constexpr int64_t store_pause_us = 1'000'000;
 // The outbox is looked at so often when nobody calls wake().
 constexpr std::chrono::milliseconds poll_every{500};
