@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { events_report } from './events.mjs';
 import { segments_report } from './segments.mjs';
+import { experiments_report } from './experiments.mjs';
 import { kafka_report } from './kafka_report.mjs';
 import { references } from './stream.mjs';
 
@@ -23,7 +24,7 @@ function resources(usages) {
     `ClickHouse meanwhile ${median(usages.map((u) => u.warehouse_cpu_s)).toFixed(1)} CPU s (medians of ${usages.length}).`];
 }
 
-export function report({ snapshot, stream, latency, models, kafka, events, segments, postgres, warehouse, command, rounds, ours }) {
+export function report({ snapshot, stream, latency, models, kafka, events, segments, experiments, postgres, warehouse, command, rounds, ours }) {
   const promises = [];
   const promise = (text, value, met, unit = 'x') => promises.push({ text, value: value === null ? 'not measured' : `${value.toFixed(unit === 'x' ? 2 : 1)}${unit === 'x' ? 'x' : ` ${unit}`}`, met });
   let commit = '';
@@ -116,6 +117,10 @@ export function report({ snapshot, stream, latency, models, kafka, events, segme
     out.push(...segments_report(segments, { median, row, heading, promise }));
     out.push(...resources(segments.usages));
     peaks.push(...segments.usages);
+  }
+  if (experiments) {
+    out.push(...experiments_report(experiments, { median, row, heading, promise }));
+    peaks.push(...experiments.usages);
   }
   if (peaks.length) {
     const peak = Math.max(...peaks.map((u) => u.peak_mb));

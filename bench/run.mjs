@@ -1,6 +1,7 @@
 // make bench: Tidemark against its peers and its limits, in one run on one machine. See docs/BENCHMARKS.md.
-//   node bench/run.mjs [--only snapshot,stream,latency,models,kafka,events,segments] [--rows N] [--changes N] [--seconds N] [--rounds N]
+//   node bench/run.mjs [--only snapshot,stream,latency,models,kafka,events,segments,experiments] [--rows N] [--changes N] [--seconds N] [--rounds N]
 //                      [--kpi-rate N] [--impressions N] [--kafka-changes N] [--people N] [--history N]
+//                      [--users N] [--experiment-events N]
 //                      [--peers-only] [--write] [--json FILE]
 // Exit status: 0 measured, and every promise met; 1 something failed or a promise is not met; 2 usage.
 import fs from 'node:fs';
@@ -14,9 +15,10 @@ import { models } from './models.mjs';
 import { kafka } from './kafka.mjs';
 import { events } from './events.mjs';
 import { segments } from './segments.mjs';
+import { experiments } from './experiments.mjs';
 import { report, write_into } from './report.mjs';
 
-const parts = { snapshot, stream, latency, models, kafka, events, segments };
+const parts = { snapshot, stream, latency, models, kafka, events, segments, experiments };
 let options;
 try {
   options = parseArgs({
@@ -32,13 +34,15 @@ try {
       'kafka-changes': { type: 'string', default: '600000' },
       people: { type: 'string', default: '1000000' },
       history: { type: 'string', default: '20000000' },
+      users: { type: 'string', default: '5000000' },
+      'experiment-events': { type: 'string', default: '50000000' },
       'peers-only': { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   }).values;
   for (const name of options.only.split(',')) if (!parts[name]) throw new Error(`--only: ${name} is none of ${Object.keys(parts).join(', ')}`);
-  for (const name of ['rows', 'changes', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions', 'kafka-changes', 'people', 'history']) {
+  for (const name of ['rows', 'changes', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions', 'kafka-changes', 'people', 'history', 'users', 'experiment-events']) {
     options[name] = Number(options[name]);
     if (!Number.isInteger(options[name]) || options[name] < 1) throw new Error(`--${name} wants a whole number above 0`);
   }

@@ -1,5 +1,7 @@
 #include "cli/live_models.h"
 
+#include "segments/watched_query.h"
+
 namespace tidemark::cli {
 
 using models::CompiledModel;
@@ -77,10 +79,11 @@ std::shared_ptr<const CompiledModels> LiveModels::published() const {
   std::lock_guard lock(mutex_);
   return published_;
 }
-size_t LiveModels::watched() const {
+size_t LiveModels::watched_by_segments() const {
   auto list = published();
-  return static_cast<size_t>(std::count_if(list->models.begin(), list->models.end(),
-                                           [](const auto& model) { return model.file.watch; }));
+  return static_cast<size_t>(std::count_if(list->models.begin(), list->models.end(), [&](const auto& model) {
+    return model.file.watch && model.file.database == segments::watch_database;
+  }));
 }
 std::shared_ptr<const models::Lineage> LiveModels::lineage() const {
   std::lock_guard lock(mutex_);

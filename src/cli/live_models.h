@@ -33,8 +33,8 @@ class LiveModels {
   std::shared_ptr<models::Runtime> runtime() const;
   std::shared_ptr<const models::CompiledModels> published() const;
   std::shared_ptr<const models::Lineage> lineage() const;
-  // How many of the published are only watched.
-  size_t watched() const;
+  // How many of the published are only watched, for segments.
+  size_t watched_by_segments() const;
 
  private:
   void rebuild();  // with mutex_ held

@@ -1,8 +1,10 @@
 #include "cli/project_models.h"
 
 #include "cli/live_profiles.h"
+#include "cli/source_pipelines.h"
 #include "experiments/experiment_files.h"
 #include "experiments/exposure_model.h"
+#include "experiments/watched_units.h"
 #include "models/change_tables.h"
 #include "models/model_state.h"
 #include "profiles/profile_files.h"
@@ -78,7 +80,25 @@ Result<std::vector<config::ModelFile>> added_models(clickhouse::Client& client,
   auto people = profiles::load_profiles(project.root, false);
   for (auto& file : TRY(profiles::profile_models(client, people.definitions)))
     models.push_back(std::move(file));
+  std::vector<config::ModelFile> all = project.models;
+  all.insert(all.end(), models.begin(), models.end());
+  for (auto& file : TRY(watched_units(client, project, std::move(all)))) models.push_back(std::move(file));
   return models;
+}
+
+// A model that cannot be watched is no mistake of anybody: experiments over it are read anew for each
+// question.
+Result<std::vector<config::ModelFile>> watched_units(clickhouse::Client& client,
+                                                     const config::Project& project,
+                                                     std::vector<config::ModelFile> files) {
+  if (SourcePipelines::shared(project) || client.endpoint().cluster) return std::vector<config::ModelFile>();
+  auto candidates = experiments::watched_unit_models(experiments::load_experiments(project.root, false));
+  if (candidates.empty()) return candidates;
+  files.insert(files.end(), candidates.begin(), candidates.end());
+  auto compilation = TRY(models::compile(client, files));
+  std::erase_if(candidates,
+                [&](const auto& file) { return compilation.models.find(file.full_name()) == nullptr; });
+  return candidates;
 }
 
 Result<std::vector<config::ModelFile>> deployed_with_watched(clickhouse::Client& client,
@@ -86,7 +106,8 @@ Result<std::vector<config::ModelFile>> deployed_with_watched(clickhouse::Client&
                                                              const models::CompiledModels& deployed) {
   std::vector<config::ModelFile> files = TRY(watched_models(client, project));
   for (const auto& model : deployed.models)
-    if (!model.file.watch) files.push_back(model.file);
+    if (!model.file.watch || model.file.database == experiments::exposures_database)
+      files.push_back(model.file);
   return files;
 }
 
@@ -103,6 +124,9 @@ Result<std::set<std::string>> tables_with_changes(clickhouse::Client& client,
                                                   const config::Project& project) {
   std::vector<config::ModelFile> files = project.models;
   for (auto& file : experiment_models(project)) files.push_back(std::move(file));
+  if (!SourcePipelines::shared(project))
+    for (auto& file : experiments::watched_unit_models(experiments::load_experiments(project.root, false)))
+      files.push_back(std::move(file));
   segments::SegmentFiles segments = TRY(project_segments(client, project));
   for (const auto& table : project.criteria_tables) {
     segments::Definition everyone;

@@ -35,6 +35,12 @@ Result<std::vector<config::ModelFile>> watched_models(clickhouse::Client& client
 // Empty when there are mistakes in metrics/ or experiments/ (compile_project tells them).
 std::vector<config::ModelFile> experiment_models(const config::Project& project);
 
+// Which units cuts touch, for experiments: those of `files` (which get nothing) and the project that the
+// warehouse can watch.
+Result<std::vector<config::ModelFile>> watched_units(clickhouse::Client& client,
+                                                     const config::Project& project,
+                                                     std::vector<config::ModelFile> files);
+
 // All that are not files of models/: watched ones and those of experiments.
 Result<std::vector<config::ModelFile>> added_models(clickhouse::Client& client,
                                                     const config::Project& project);

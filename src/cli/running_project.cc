@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "cli/live_experiments.h"
 #include "cli/live_models.h"
 #include "cli/live_profiles.h"
 #include "cli/live_segments.h"
@@ -34,7 +35,6 @@
 #include "models/refresh_service.h"
 #include "models/sql_tokens.h"
 #include "notify/delivery_service.h"
-#include "serve/experiment_routes.h"
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
@@ -73,6 +73,7 @@ struct RunningProject::State {
   ingest::PartsGate parts_gate;
   std::unique_ptr<LiveSegments> segments;
   std::unique_ptr<LiveProfiles> profiles;
+  LiveExperiments experiments{models};
   std::unique_ptr<ModelDesk> desk;
   std::vector<std::string> for_later;  // models that are filled beside the stream
   std::string other_files;             // as they were at the start
@@ -149,6 +150,14 @@ struct RunningProject::State {
     return {};
   }
 
+  // All rows of these tables are there.
+  Status loaded(const std::vector<std::string>& tables) {
+    std::vector<std::string> names = bronze_names(tables);
+    dictionaries.reload(*pool->lease(), names);
+    refreshes->on_copy(names);
+    return {};
+  }
+
   ingest::ModelHooks hooks() {
     ingest::ModelHooks hooks;
     hooks.after_parts = [this](uint64_t cut, Version version,
@@ -163,17 +172,9 @@ struct RunningProject::State {
     hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
       TRY_VOID(profiles->after_copy(tables));
       TRY_VOID(models.runtime()->after_copy(*pool->lease(), version, tables));
-      std::vector<std::string> names = bronze_names(tables);
-      dictionaries.reload(*pool->lease(), names);
-      refreshes->on_copy(names);
-      return {};
+      return loaded(tables);
     };
-    hooks.after_load = [this](const std::vector<std::string>& tables) -> Status {
-      std::vector<std::string> names = bronze_names(tables);
-      dictionaries.reload(*pool->lease(), names);
-      refreshes->on_copy(names);
-      return {};
-    };
+    hooks.after_load = [this](const std::vector<std::string>& tables) { return loaded(tables); };
     hooks.parts_gate = &parts_gate;
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
       return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
@@ -209,7 +210,7 @@ struct RunningProject::State {
       while (!stopping && behind() && system_clock().monotonic_micros() < deadline)
         std::this_thread::sleep_for(limits::fence_poll_every);
     };
-    return hooks;
+    return experiments.with(std::move(hooks));
   }
 
   // Everything that goes by the project's models goes by these now.
@@ -303,7 +304,7 @@ struct RunningProject::State {
   void make_segments() {
     profiles = std::make_unique<LiveProfiles>(*pool, models, stopping);
     segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
-    models.watch(segments->hooks());
+    models.watch(experiments.hooks(segments->hooks()));
   }
 
   // Watches what definitions that lie in the warehouse read by now.
@@ -347,7 +348,7 @@ struct RunningProject::State {
     TRY_VOID(pipelines.prepare(project, *pool,
                                {.tables_with_changes = std::move(with_changes),
                                 .recopy = options.recopy,
-                                .hooks = hooks(),
+                                .hooks = experiments.with(hooks()),
                                 .on_cut = on_cut}));
     return profiles->prepare(project, SourcePipelines::shared(project));
   }
@@ -479,7 +480,7 @@ struct RunningProject::State {
     auto access = std::make_shared<serve::Access>(token, project.tokens);
     options.more_routes = [this, access](http::Server& http) {
       if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
-      serve::add_experiment_routes(http, project.root, endpoint);
+      experiments.add_routes(http, project, endpoint);
       add_segment_routes(http, *segments, *pool, project, access);
     };
     server = std::make_unique<serve::LiveServer>(std::move(options));
@@ -496,6 +497,7 @@ struct RunningProject::State {
     if (refreshes) refreshes->stop();
     pipelines.stop();
     if (deliveries) deliveries->stop();
+    experiments.stop();
     if (server) server->stop();
     if (embedded) embedded->stop();
     std::error_code ignored;
@@ -523,7 +525,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   if (SourcePipelines::shared(state.project)) state.models.share_stores();
   TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
   // A model that segments are over may only just have been made.
-  if (TRY(watched_models(*state.pool->lease(), state.project)).size() > state.models.watched())
+  if (TRY(watched_models(*state.pool->lease(), state.project)).size() > state.models.watched_by_segments())
     TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
   if (SourcePipelines::shared(state.project))
     TRY_VOID(state.with_servers([&] { return state.widen_windows(); }));

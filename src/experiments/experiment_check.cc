@@ -62,12 +62,13 @@ Result<std::vector<config::Diagnostic>> check_experiments(clickhouse::Client& cl
     if (!TRY(checker.explain("SELECT * FROM " + exposures, experiment.exposures.place,
                              "the exposures of " + experiment.name)))
       continue;
+    std::string exposed = "(" + exposed_sql(experiment, exposures, {.at_us = now}) + ")";
     for (const auto* uses : {&experiment.goals, &experiment.guardrails})
       for (const MetricUse& use : *uses)
         for (const Metric* metric : good)
           if (metric->name == use.metric)
             TRY(checker.explain(
-                unit_query(experiment, {metric}, exposures, {.at_us = now}).sql, use.place,
+                unit_query(experiment, {metric}, exposed, {.at_us = now}).sql, use.place,
                 fmt::format("metric {} over the exposures of {}", metric->name, experiment.name)));
   }
   return checker.take();

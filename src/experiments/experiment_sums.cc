@@ -4,59 +4,16 @@
 #include "clickhouse/schema.h"
 #include "experiments/experiments_limits.h"
 #include "experiments/exposure_model.h"
+#include "experiments/unit_table.h"
 
-#include <atomic>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 namespace tidemark::experiments {
 namespace {
 
 constexpr int64_t day_us = 86'400'000'000;
 constexpr int64_t recent_days = 7;
-
-clickhouse::QueryOptions query_options() {
-  clickhouse::QueryOptions options;
-  options.timeout = limits::query_time;
-  // Spills instead of failing: a read-out may be slow, it may not take the warehouse down.
-  // Every query is another text: compiling its expressions takes longer than it gives.
-  options.settings = {{"max_bytes_before_external_group_by", "1500000000"},
-                      {"compile_expressions", "0"},
-                      {"compile_aggregate_expressions", "0"},
-                      {"compile_sort_description", "0"}};
-  return options;
-}
-
-std::string exposures_of(const Experiment& experiment, const SumsOptions& options) {
-  return options.exposures.empty() ? readable_table(exposures_table(experiment)) : options.exposures;
-}
-
-// The table of units, as long as this lives.
-class UnitTable {
- public:
-  UnitTable(clickhouse::Client& client, const Experiment& experiment) : client_(client) {
-    static std::atomic<uint64_t> made{0};
-    name_ = clickhouse::quote_table(exposures_database,
-                                    fmt::format("units_of_{}_{}_{}", experiment.name, getpid(), ++made));
-  }
-  UnitTable(const UnitTable&) = delete;
-  UnitTable& operator=(const UnitTable&) = delete;
-  ~UnitTable() { (void)client_.execute("DROP TABLE IF EXISTS " + name_ + " SYNC"); }
-
-  Status fill(const std::string& sql) {
-    TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
-    TRY_VOID(drop_left_units(client_));
-    return client_.execute(
-        fmt::format("CREATE TABLE {} ENGINE = MergeTree ORDER BY tuple() AS\n{}", name_, sql),
-        query_options());
-  }
-  const std::string& name() const { return name_; }
-
- private:
-  clickhouse::Client& client_;
-  std::string name_;
-};
 
 std::string with_if(const char* function, const std::string& argument, const std::string& condition) {
   return condition.empty() ? fmt::format("{}({})", function, argument)
@@ -138,8 +95,9 @@ class Reading {
       asked.push_back(index);
     }
     if (asked.empty()) return {};
-    Block found = TRY(
-        client_.query(fmt::format("SELECT {} FROM {}", fmt::join(outputs, ", "), table_), query_options()));
+    Block found =
+        TRY(client_.query(fmt::format("SELECT {} FROM {} WHERE arm != 0", fmt::join(outputs, ", "), table_),
+                          unit_query_options()));
     for (size_t place = 0; place < asked.size(); ++place) {
       double cap = found.columns[place].get<double>(0);
       if (cap == cap) caps_[asked[place]] = cap;  // NaN of no units
@@ -162,10 +120,11 @@ class Reading {
         fmt::format(
             "SELECT arrayStringConcat(arrayMap(tm_level -> concat('\\'', replaceAll(replaceAll(tm_level, "
             "'\\\\', '\\\\\\\\'), '\\'', '\\\\\\''), '\\''), groupArray(tm_level)), ',') FROM (SELECT {0} AS "
-            "tm_level, count() AS tm_units FROM {1} GROUP BY tm_level ORDER BY tm_units DESC, tm_level "
+            "tm_level, count() AS tm_units FROM {1} WHERE arm != 0 GROUP BY tm_level ORDER BY tm_units DESC, "
+            "tm_level "
             "LIMIT {2}) FORMAT TSVRaw",
             column, table_, limits::dimension_levels),
-        query_options()));
+        unit_query_options()));
     while (top.ends_with('\n')) top.pop_back();
     DimensionSums sums{name, {}};
     sums.levels = TRY(read_levels(fmt::format("if(has([{0}], {1}), {1}, '(other)')", top, column), true));
@@ -193,10 +152,11 @@ class Reading {
     }
     Block found = TRY(client_.query(
         fmt::format(
-            "SELECT {}\nFROM {}\nGROUP BY tm_level, arm\nORDER BY {}", fmt::join(outputs, ",\n    "), table_,
+            "SELECT {}\nFROM {}\nWHERE arm != 0\nGROUP BY tm_level, arm\nORDER BY {}",
+            fmt::join(outputs, ",\n    "), table_,
             by_level ? "tm_level = '(other)', sum(tm_units) OVER (PARTITION BY tm_level) DESC, tm_level, arm"
                      : "arm"),
-        query_options()));
+        unit_query_options()));
     std::vector<DimensionLevel> levels;
     for (size_t row = 0; row < found.rows(); ++row) {
       std::string name(found.columns[0].text(row));
@@ -230,8 +190,8 @@ class Reading {
     for (const auto& output : outputs)
       for (int place = 1; place <= 3; ++place)
         flat.push_back(fmt::format("toFloat64(({})[{}])", output, place));
-    Block found =
-        TRY(client_.query(fmt::format("SELECT {} FROM {}", fmt::join(flat, ", "), table_), query_options()));
+    Block found = TRY(
+        client_.query(fmt::format("SELECT {} FROM {}", fmt::join(flat, ", "), table_), unit_query_options()));
     for (size_t arm = 0; arm < sums.arms.size(); ++arm) {
       if (sums.quantiles[arm].observations == 0) continue;
       sums.quantiles[arm].lower = found.columns[arm * 3].get<double>(0);
@@ -250,64 +210,72 @@ class Reading {
 
 }  // namespace
 
+std::string exposures_of(const Experiment& experiment, const SumsOptions& options) {
+  return options.exposures.empty() ? readable_table(exposures_table(experiment)) : options.exposures;
+}
+
 int64_t Counters::total() const {
   int64_t all = 0;
   for (int64_t arm : units) all += arm;
   return all;
 }
 
-Result<Counters> read_counters(clickhouse::Client& client, const Experiment& experiment,
-                               const SumsOptions& options) {
-  std::vector<std::string> names;
-  for (const Variant& variant : experiment.variants) names.push_back(clickhouse::quote_string(variant.name));
+namespace {
+
+// `units`: known, several, first_us of every unit that was seen.
+Result<Counters> count_units(clickhouse::Client& client, const Experiment& experiment,
+                             const std::string& units, int64_t at_us) {
   Block found = TRY(client.query(
       fmt::format(
-          "SELECT toUInt8(indexOf([{0}], variant)) AS arm, variants > 1 AS multiple, toInt64(count()) AS "
-          "units, "
-          "toUnixTimestamp64Micro(min(first)) AS first_us, toUnixTimestamp64Micro(max(first)) AS last_us, "
-          "toInt64(countIf(first > fromUnixTimestamp64Micro({1}, 'UTC'))) AS recent\n"
-          "FROM (SELECT unit, argMin(variant, (first_at, variant)) AS variant, count() AS variants, "
-          "min(first_at) AS "
-          "first FROM {2} WHERE first_at <= fromUnixTimestamp64Micro({3}, 'UTC') GROUP BY unit)\n"
-          "GROUP BY arm, multiple ORDER BY arm, multiple",
-          fmt::join(names, ", "), options.at_us - recent_days * day_us, exposures_of(experiment, options),
-          options.at_us),
-      query_options()));
+          "SELECT known, several, toInt64(count()) AS units, min(first_us) AS first, max(first_us) AS "
+          "last, toInt64(countIf(first_us > {})) AS recent\nFROM {}\nGROUP BY known, several\nORDER "
+          "BY known, several",
+          at_us - recent_days * day_us, units),
+      unit_query_options()));
   Counters counters;
   counters.units.resize(experiment.variants.size());
   int64_t recent = 0;
   for (size_t row = 0; row < found.rows(); ++row) {
     size_t arm = found.columns[0].get<uint8_t>(row);
-    bool multiple = found.columns[1].get<uint8_t>(row) != 0;
-    int64_t units = found.columns[2].get<int64_t>(row);
+    bool several = found.columns[1].get<uint8_t>(row) != 0;
+    int64_t units_seen = found.columns[2].get<int64_t>(row);
     int64_t first = found.columns[3].get<int64_t>(row), last = found.columns[4].get<int64_t>(row);
-    counters.seen += units;
-    if (multiple) counters.multiple += units;
+    counters.seen += units_seen;
+    if (several) counters.multiple += units_seen;
     if (counters.first_us == 0 || first < counters.first_us) counters.first_us = first;
     counters.last_us = std::max(counters.last_us, last);
-    bool counts = !multiple || experiment.multiple_exposure == MultipleExposure::first_seen;
+    bool counts = !several || experiment.multiple_exposure == MultipleExposure::first_seen;
     if (arm == 0) {
-      if (counts) counters.unknown += units;
+      if (counts) counters.unknown += units_seen;
     } else if (counts) {
-      counters.units[arm - 1] += units;
+      counters.units[arm - 1] += units_seen;
       recent += found.columns[5].get<int64_t>(row);
     }
   }
-  double days = static_cast<double>(options.at_us - counters.first_us) / day_us;
+  double days = static_cast<double>(at_us - counters.first_us) / day_us;
   if (counters.seen > 0 && days > 0)
     counters.units_a_day = static_cast<double>(recent) / std::min<double>(days, recent_days);
   return counters;
 }
 
-Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
-                                 const std::vector<const Metric*>& metrics, const SumsOptions& options) {
+}  // namespace
+
+Result<Counters> read_counters(clickhouse::Client& client, const Experiment& experiment,
+                               const SumsOptions& options) {
+  Experiment plain = experiment;
+  plain.dimensions.clear();
+  return count_units(
+      client, experiment,
+      "(" + exposed_sql(plain, exposures_of(experiment, options), {.at_us = options.at_us}) + ")",
+      options.at_us);
+}
+
+Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experiment& experiment,
+                                     const UnitQuery& query, const std::string& units,
+                                     const SumsOptions& options) {
   ExperimentSums sums{.at_us = options.at_us};
-  sums.counters = TRY(read_counters(client, experiment, options));
-  UnitQuery query = unit_query(experiment, metrics, exposures_of(experiment, options),
-                               {.at_us = options.at_us, .first_us = sums.counters.first_us});
-  UnitTable table(client, experiment);
-  TRY_VOID(table.fill(query.sql));
-  Reading reading(client, experiment, query, table.name());
+  sums.counters = TRY(count_units(client, experiment, units, options.at_us));
+  Reading reading(client, experiment, query, units);
   TRY_VOID(reading.read_caps());
   sums.metrics = TRY(reading.read_all());
   for (const std::string& dimension : options.dimensions)
@@ -315,16 +283,11 @@ Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& e
   return sums;
 }
 
-Status drop_left_units(clickhouse::Client& client) {
-  Block found = TRY(client.query(fmt::format(
-      "SELECT name FROM system.tables WHERE database = '{}' AND startsWith(name, 'units_of_') AND "
-      "metadata_modification_time < now() - INTERVAL 1 HOUR",
-      exposures_database)));
-  for (size_t row = 0; row < found.rows(); ++row)
-    TRY_VOID(
-        client.execute(fmt::format("DROP TABLE IF EXISTS {} SYNC",
-                                   clickhouse::quote_table(exposures_database, found.columns[0].text(row)))));
-  return {};
+Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
+                                 const std::vector<const Metric*>& metrics, const SumsOptions& options) {
+  UnitTable table(client, experiment);
+  UnitQuery query = TRY(table.fill(metrics, exposures_of(experiment, options), {.at_us = options.at_us}));
+  return sums_of_units(client, experiment, query, table.name(), options);
 }
 
 }  // namespace tidemark::experiments

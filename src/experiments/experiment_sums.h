@@ -1,9 +1,9 @@
 // The numbers of an experiment that come out of the warehouse: how many units each arm has, and for every
 // metric and arm the sums that the statistics are made of (stats_sums.h); the same by dimension.
 //
-// Two speeds. counters() reads the exposures alone and is what SRM needs: within a second. sums() makes the
-// table of units (unit_query.h) once, under a name of its own, and asks it for everything else - caps, sums,
-// dimensions, quantiles -, then drops it.
+// Two speeds. read_counters() reads the exposures alone and is what SRM needs: within a second. read_sums()
+// makes the table of units (unit_table.h) and asks it for everything - counters, caps, sums, dimensions,
+// quantiles -, then drops it; sums_of_units() asks one that is kept (kept_units.h).
 //
 // As of a time: exposures and rows after it are not there. Rows that arrive late are, as soon as they are in.
 // Threads: one client a call. Failure: the server's; the table of units is dropped all the same.
@@ -68,8 +68,12 @@ Result<Counters> read_counters(clickhouse::Client& client, const Experiment& exp
 Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
                                  const std::vector<const Metric*>& metrics, const SumsOptions& options);
 
-// Tables of units that a killed process left: older than any question may take. Each read_sums() looks for
-// them.
-Status drop_left_units(clickhouse::Client& client);
+// The same of a table of units that is there already (or a SELECT in brackets), with the query that made it.
+Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experiment& experiment,
+                                     const UnitQuery& query, const std::string& units,
+                                     const SumsOptions& options);
+
+// What is read when options.exposures is empty.
+std::string exposures_of(const Experiment& experiment, const SumsOptions& options);
 
 }  // namespace tidemark::experiments

@@ -20,4 +20,12 @@ inline constexpr int64_t window_seconds_max = 366 * 86'400;
 // Past this a query has gone wrong; 50 M events take some 10 s on two cores.
 inline constexpr std::chrono::milliseconds query_time{300'000};
 
+// Units that are recomputed one by one between two questions: below the least always, above it up to this
+// part of all; more is a copy or a correction of everything, for which reading all is cheaper.
+inline constexpr uint64_t touched_units_least = 20'000;
+inline constexpr uint64_t touched_units_part = 8;
+inline constexpr uint64_t touched_units_a_cut_max = 1'000'000;  // a cut need not wait for a longer list
+// Experiments whose units are kept: a few seconds of reading each, and their disk.
+inline constexpr size_t kept_experiments_max = 32;
+inline constexpr int64_t kept_unasked_us = 1'800'000'000;  // nobody looks any more
 }  // namespace tidemark::experiments::limits

@@ -6,6 +6,7 @@
 #include "experiments/experiments_limits.h"
 #include "experiments/exposure_model.h"
 #include "experiments/read_out_document.h"
+#include "experiments/watched_units.h"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -22,13 +23,6 @@ Result<std::string> relation_of(clickhouse::Client& client, const Experiment& ex
       TRY(client.query(fmt::format("SELECT count() FROM system.tables WHERE concat(database, '.', name) = {}",
                                    clickhouse::quote_string(exposures_table(experiment)))));
   return found.columns[0].get<uint64_t>(0) > 0 ? std::string() : exposures_relation(experiment);
-}
-
-std::vector<const Metric*> metrics_of(const ExperimentFiles& files, const Experiment& experiment) {
-  std::vector<const Metric*> metrics;
-  for (const auto* uses : {&experiment.goals, &experiment.guardrails})
-    for (const MetricUse& use : *uses) metrics.push_back(files.metric(use.metric));
-  return metrics;
 }
 
 // Evenly from the first exposure on, the last being the time of the report: each as if it had been asked
@@ -52,7 +46,8 @@ Result<json::array> series(clickhouse::Client& client, const Experiment& experim
 }  // namespace
 
 Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const ExperimentFiles& files,
-                                            const Experiment& experiment, const ReportOptions& options) {
+                                            const Experiment& experiment, const ReportOptions& options,
+                                            KeptExperiments* kept) {
   if (options.points > limits::series_points_max)
     return fail(ErrorKind::usage, fmt::format("{} points of a series", options.points),
                 fmt::format("At most {}: each is a read-out of its own.", limits::series_points_max));
@@ -72,13 +67,20 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
   std::string relation = TRY(relation_of(client, experiment));
   auto metrics = metrics_of(files, experiment);
   int64_t begun = system_clock().monotonic_micros();
-  report->sums = TRY(read_sums(client, experiment, metrics,
-                               {.at_us = options.at_us.value_or(system_clock().wall_micros()),
-                                .exposures = relation,
-                                .dimensions = options.dimensions}));
+  SumsOptions asked{.at_us = options.at_us.value_or(system_clock().wall_micros()),
+                    .exposures = relation,
+                    .dimensions = options.dimensions};
+  KeptExperiments::Answer answer;
+  if (kept != nullptr && !options.at_us && relation.empty())
+    answer = TRY(kept->sums(client, experiment, metrics, asked));
+  else
+    answer.sums = TRY(read_sums(client, experiment, metrics, asked));
+  report->sums = std::move(answer.sums);
   report->read = read_out(experiment, report->sums);
   json::object document = read_out_document(experiment, report->sums, report->read);
   document["deployed"] = relation.empty();
+  document["units_recomputed"] =
+      answer.kept && !answer.made_anew ? json::value(answer.recomputed) : json::value("all");
   if (options.points > 0)
     document["series"] = TRY(series(client, experiment, metrics, report->sums, relation, options.points));
   document["seconds"] = static_cast<double>(system_clock().monotonic_micros() - begun) / 1e6;

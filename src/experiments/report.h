@@ -1,11 +1,12 @@
 // An experiment's read-out out of the warehouse, as one document: what the verb prints and the API answers.
 //
-// The counters are asked each time; the rest is made from a table of units that lives as long as the
-// question. An experiment whose exposures are not deployed is read from their source, so a draft can be
-// looked at.
+// Made from a table of units: one that is kept, for questions about now in a running project
+// (kept_experiments.h), else one that lives as long as the question. An experiment whose exposures are not
+// deployed is read from their source, so a draft can be looked at.
 #pragma once
 
 #include "experiments/experiment_files.h"
+#include "experiments/kept_experiments.h"
 #include "experiments/read_out.h"
 
 #include <memory>
@@ -28,10 +29,11 @@ struct Report {
   std::string document;
 };
 
-// `files` must outlive what comes back. Errors: config for a dimension that is not there, usage for too many
-// points, those of the server.
+// `files` must outlive what comes back. `kept` may be null. Errors: config for a dimension that is not there,
+// usage for too many points, those of the server.
 Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const ExperimentFiles& files,
-                                            const Experiment& experiment, const ReportOptions& options);
+                                            const Experiment& experiment, const ReportOptions& options,
+                                            KeptExperiments* kept = nullptr);
 
 // All experiments with their counters, as a JSON list.
 Result<std::string> list_document(clickhouse::Client& client, const ExperimentFiles& files);

@@ -1,6 +1,7 @@
 #include "experiments/unit_query.h"
 
 #include "clickhouse/schema.h"
+#include "experiments/experiments_limits.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -27,7 +28,10 @@ struct Measure {
   bool valued = false;             // sum of values; else of ones
   std::vector<std::string> steps;  // conditions
   int64_t low_us = 0, high_us = 0;
-  std::string column;
+  size_t index = 0;
+
+  bool endless() const { return high_us == std::numeric_limits<int64_t>::max(); }
+  std::string output() const { return fmt::format("value_{}", index); }
 };
 
 struct Table {
@@ -35,27 +39,42 @@ struct Table {
   std::vector<size_t> measures;
 };
 
-std::string neutral(const Measure& measure) {
-  if (measure.fold == Fold::steps) return "tuple(toInt64(0), toUInt32(0))";
-  return measure.fold == Fold::first ? fmt::format("toFloat64({})", measure.high_us - measure.low_us)
-                                     : "toFloat64(0)";
+// What a row brings to a measure: one column.
+//   sum    the value, and a mark whether it counts
+//   any    the mark
+//   first  the time since the window began
+//   steps  time and fulfilled steps as one number, 0 when it does not count
+std::string row_column(const Measure& measure) {
+  return fmt::format("tm_{}", measure.index);
 }
 
-// Of the grouped rows.
-std::string folded(const Measure& measure) {
-  const std::string& name = measure.column;
+// Steps are the lowest bits, and one that is never set lies above them.
+std::string steps_type(const Measure& measure) {
+  return measure.steps.size() < 12 ? "Int64" : "Int128";
+}
+
+std::string neutral(const Measure& measure) {
+  if (measure.fold == Fold::first) return fmt::format("toInt64({})", measure.high_us - measure.low_us);
+  if (measure.fold == Fold::steps) return fmt::format("to{}(0)", steps_type(measure));
+  return "toUInt8(0)";
+}
+
+// Of the grouped rows; `value`: the column of the values.
+std::string folded(const Measure& measure, const std::string& value) {
+  std::string column = row_column(measure);
   switch (measure.fold) {
     case Fold::sum:
-      return fmt::format("sum({})", name);
+      return measure.valued ? fmt::format("sumIf({}, {})", value, column)
+                            : fmt::format("toFloat64(sum({}))", column);
     case Fold::any:
-      return fmt::format("max({})", name);
+      return fmt::format("toFloat64(max({}))", column);
     case Fold::first:
-      return fmt::format("min({}) / {}", name, second_us);
+      return fmt::format("min({}) / {}", column, second_us);
     case Fold::steps:
       return fmt::format(
-          "toFloat64(arrayFold((tm_done, tm_row) -> if(bitTest(tm_row.2, tm_done), toUInt8(tm_done + 1), "
-          "tm_done), arraySort(groupArrayIf({0}, {0}.2 != 0)), toUInt8(0)) = {1})",
-          name, measure.steps.size());
+          "toFloat64(arrayFold((tm_done, tm_row) -> if(bitTest(tm_row, tm_done), toUInt8(tm_done + 1), "
+          "tm_done), arraySort(groupArrayIf({0}, {0} != 0)), toUInt8(0)) = {1})",
+          column, measure.steps.size());
   }
   return "";
 }
@@ -94,18 +113,32 @@ class Builder {
     return values;
   }
 
-  std::string sql(const std::string& exposures) {
+  std::string sql(const std::string& exposed) {
     collect_tables();
-    std::vector<std::string> outputs{"tm_unit AS unit", "toUInt8(max(tm_arm)) AS arm",
-                                     "max(tm_first) AS first_us"};
-    std::vector<std::string> parts{own_part(exposures)};
+    std::vector<std::string> outputs{"tm_unit AS unit", "max(tm_arm) AS arm", "max(tm_known) AS known",
+                                     "max(tm_several) AS several", "max(tm_first) AS first_us"};
+    std::vector<std::string> parts{own_part(exposed)};
     for (const Dimension& dimension : experiment_.dimensions)
       outputs.push_back(fmt::format("max(tm_dimension_{0}) AS dimension_{0}", dimension.name));
     for (const Measure& measure : measures_)
-      outputs.push_back(fmt::format("{} AS {}", folded(measure), output_name(measure)));
-    for (const Table& table : tables_) parts.push_back(table_part(table, exposures));
+      outputs.push_back(fmt::format("{} AS {}", folded(measure, value_column(measure)), measure.output()));
+    for (const Table& table : tables_) parts.push_back(table_part(table, exposed));
     return fmt::format("SELECT {}\nFROM\n(\n{}\n)\nGROUP BY tm_unit", fmt::join(outputs, ",\n    "),
                        fmt::join(parts, "\nUNION ALL\n"));
+  }
+
+  std::string later(const std::string& exposures) {
+    collect_tables();
+    std::string only = as_of_.only.empty() ? "" : " AND " + only_of("unit");
+    std::vector<std::string> parts{
+        fmt::format("SELECT unit, toUnixTimestamp64Micro(first_at) AS at_us FROM {} WHERE first_at > {}{}",
+                    exposures, instant(as_of_.at_us), only)};
+    for (const Table& table : tables_)
+      parts.push_back(fmt::format("SELECT {} AS unit, {} AS at_us FROM {} WHERE {} > {}{}",
+                                  present(table.unit), microseconds(table.time), readable_table(table.from),
+                                  table.time, instant(as_of_.at_us),
+                                  as_of_.only.empty() ? "" : " AND " + only_of(table.unit)));
+    return fmt::format("{}", fmt::join(parts, "\nUNION ALL\n"));
   }
 
  private:
@@ -131,8 +164,6 @@ class Builder {
     }
   }
 
-  static std::string output_name(const Measure& measure) { return "value" + measure.column.substr(3); }
-
   // The same for metrics that share it.
   std::string keep(Measure measure) {
     auto same = [](const Measure& one) {
@@ -140,10 +171,34 @@ class Builder {
                       one.steps, one.low_us, one.high_us);
     };
     for (const Measure& other : measures_)
-      if (same(other) == same(measure)) return output_name(other);
-    measure.column = fmt::format("tm_{}", measures_.size());
+      if (same(other) == same(measure)) return other.output();
+    measure.index = measures_.size();
     measures_.push_back(std::move(measure));
-    return output_name(measures_.back());
+    return measures_.back().output();
+  }
+
+  std::string only_of(const std::string& unit) const {
+    return fmt::format("({}) IN (SELECT unit FROM {})", unit, as_of_.only);
+  }
+  static std::string present(const std::string& expression) {
+    return fmt::format("assumeNotNull({})", expression);
+  }
+  static std::string microseconds(const std::string& time) {
+    return fmt::format("toUnixTimestamp64Micro(assumeNotNull(toDateTime64({}, 6, 'UTC')))", time);
+  }
+
+  // Measures over the same values of the same table share their column. Empty: none.
+  std::string value_column(const Measure& measure) const {
+    if (!measure.valued || measure.fold != Fold::sum) return "";
+    for (const Measure& other : measures_)
+      if (other.valued && other.fold == Fold::sum && other.rows.value == measure.rows.value &&
+          other.rows.from == measure.rows.from && other.rows.unit == measure.rows.unit &&
+          other.rows.time == measure.rows.time)
+        return fmt::format("tm_of{}", other.index);
+    return "";
+  }
+  bool owns_values(const Measure& measure) const {
+    return value_column(measure) == fmt::format("tm_of{}", measure.index);
   }
 
   void collect_tables() {
@@ -160,25 +215,27 @@ class Builder {
     }
   }
 
-  std::string own_part(const std::string& exposures) const {
-    std::string columns = "unit AS tm_unit, arm AS tm_arm, first_us AS tm_first";
+  std::string own_part(const std::string& exposed) const {
+    std::string columns =
+        "unit AS tm_unit, arm AS tm_arm, known AS tm_known, several AS tm_several, first_us AS tm_first";
     for (const Dimension& dimension : experiment_.dimensions)
       columns += fmt::format(", dimension_{0} AS tm_dimension_{0}", dimension.name);
-    for (const Measure& measure : measures_)
-      columns += fmt::format(", {} AS {}", neutral(measure), measure.column);
-    return fmt::format("SELECT {}\nFROM ({})", columns,
-                       exposed_sql(experiment_, exposures, as_of_.at_us, true));
+    for (const Measure& measure : measures_) {
+      columns += fmt::format(", {} AS {}", neutral(measure), row_column(measure));
+      if (owns_values(measure)) columns += ", toFloat64(0) AS " + value_column(measure);
+    }
+    return fmt::format("SELECT {}\nFROM {}", columns, exposed);
   }
 
   std::string inside(const Measure& measure) const {
     // Until the end, where no window ends it.
-    if (measure.high_us == std::numeric_limits<int64_t>::max())
+    if (measure.endless())
       return fmt::format("tm_since >= {}{}", measure.low_us,
                          experiment_.end_us ? fmt::format(" AND tm_time < {}", *experiment_.end_us) : "");
     return fmt::format("tm_since >= {} AND tm_since < {}", measure.low_us, measure.high_us);
   }
 
-  std::string table_part(const Table& table, const std::string& exposures) const {
+  std::string table_part(const Table& table, const std::string& exposed) const {
     std::vector<std::string> read, wanted;
     bool all_wanted = false;
     int64_t low = std::numeric_limits<int64_t>::max(), high = std::numeric_limits<int64_t>::min();
@@ -201,8 +258,9 @@ class Builder {
       } else {
         all_wanted = true;
       }
-      if (measure.valued)
-        read.push_back(fmt::format("ifNull(toFloat64({}), 0) AS tm_of{}", measure.rows.value, index));
+      if (owns_values(measure))
+        read.push_back(
+            fmt::format("ifNull(toFloat64({}), 0) AS {}", measure.rows.value, value_column(measure)));
     }
     std::vector<std::string> conditions{fmt::format("tm_time <= {}", as_of_.at_us)};
     if (as_of_.first_us != 0) conditions.push_back(fmt::format("tm_time >= {}", as_of_.first_us + low));
@@ -210,36 +268,46 @@ class Builder {
     conditions.push_back(fmt::format("{} <= {}", table.time, instant(as_of_.at_us)));
     if (as_of_.first_us != 0)
       conditions.push_back(fmt::format("{} >= {}", table.time, instant(as_of_.first_us + low)));
+    if (!as_of_.only.empty()) conditions.push_back(only_of(table.unit));
     if (!all_wanted) conditions.push_back(fmt::format("({})", fmt::join(wanted, " OR ")));
-    std::string columns = "tm_exposed.unit AS tm_unit, toUInt8(0) AS tm_arm, toInt64(0) AS tm_first";
+    std::string columns =
+        "tm_exposed.unit AS tm_unit, toUInt8(0) AS tm_arm, toUInt8(0) AS tm_known, toUInt8(0) AS tm_several, "
+        "toInt64(0) AS tm_first";
     for (const Dimension& dimension : experiment_.dimensions)
       columns += fmt::format(", '' AS tm_dimension_{}", dimension.name);
-    for (size_t index = 0; index < measures_.size(); ++index)
-      columns += fmt::format(", {} AS {}", row_value(table, index), measures_[index].column);
+    for (const Measure& measure : measures_) {
+      columns += fmt::format(", {} AS {}", row_value(table, measure), row_column(measure));
+      if (!owns_values(measure)) continue;
+      std::string values = value_column(measure);
+      columns += has(table, measure) ? fmt::format(", tm_rows.{0} AS {0}", values)
+                                     : fmt::format(", toFloat64(0) AS {}", values);
+    }
     std::string near = fmt::format("tm_since >= {}", low);
     if (high != std::numeric_limits<int64_t>::max()) near += fmt::format(" AND tm_since < {}", high);
     return fmt::format(
         "WITH tm_rows.tm_time - tm_exposed.first_us AS tm_since\nSELECT {}\nFROM\n(\n  SELECT ({}) AS "
-        "tm_unit, toUnixTimestamp64Micro(assumeNotNull(toDateTime64({}, 6, "
-        "'UTC'))) AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\nINNER JOIN\n({}) AS tm_exposed ON "
-        "tm_rows.tm_unit = tm_exposed.unit\nWHERE {}",
-        columns, table.unit, table.time, read.empty() ? "" : ",\n    ", fmt::join(read, ",\n    "),
-        readable_table(table.from), fmt::join(conditions, "\n    AND "),
-        exposed_sql(experiment_, exposures, as_of_.at_us, false), near);
+        "tm_unit, {} AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\nINNER JOIN\n(SELECT unit, first_us "
+        "FROM {} WHERE arm != 0) AS tm_exposed ON tm_rows.tm_unit = tm_exposed.unit\nWHERE {}",
+        columns, table.unit, microseconds(table.time), read.empty() ? "" : ",\n    ",
+        fmt::join(read, ",\n    "), readable_table(table.from), fmt::join(conditions, "\n    AND "), exposed,
+        near);
   }
 
-  std::string row_value(const Table& table, size_t index) const {
-    const Measure& measure = measures_[index];
-    if (std::find(table.measures.begin(), table.measures.end(), index) == table.measures.end())
-      return neutral(measure);
-    if (measure.fold == Fold::steps)
-      return fmt::format("if({}, tuple(tm_since, tm_mask{}), {})", inside(measure), index, neutral(measure));
+  static bool has(const Table& table, const Measure& measure) {
+    return std::find(table.measures.begin(), table.measures.end(), measure.index) != table.measures.end();
+  }
+
+  std::string row_value(const Table& table, const Measure& measure) const {
+    if (!has(table, measure)) return neutral(measure);
     std::string condition = inside(measure);
-    if (!measure.rows.where.empty()) condition += fmt::format(" AND tm_is{}", index);
-    std::string value = measure.fold == Fold::first ? fmt::format("toFloat64(tm_since - {})", measure.low_us)
-                        : measure.valued            ? fmt::format("tm_of{}", index)
-                                                    : "toFloat64(1)";
-    return fmt::format("if({}, {}, {})", condition, value, neutral(measure));
+    if (measure.fold == Fold::steps)
+      return fmt::format("if({}, to{}(tm_since) * {} + tm_mask{}, 0)",
+                         condition + fmt::format(" AND tm_mask{} != 0", measure.index), steps_type(measure),
+                         uint64_t{1} << (measure.steps.size() + 1), measure.index);
+    if (!measure.rows.where.empty()) condition += fmt::format(" AND tm_is{}", measure.index);
+    if (measure.fold == Fold::first)
+      return fmt::format("if({}, tm_since - {}, {})", condition, measure.low_us, neutral(measure));
+    return fmt::format("toUInt8({})", condition);
   }
 
   const Experiment& experiment_;
@@ -272,31 +340,50 @@ std::string readable_table(const std::string& table) {
   return clickhouse::quote_table(database, database == "bronze" ? name + "__current" : name);
 }
 
-std::string exposed_sql(const Experiment& experiment, const std::string& exposures, int64_t at_us,
-                        bool with_dimensions) {
-  std::vector<std::string> names;
-  for (const Variant& variant : experiment.variants) names.push_back(clickhouse::quote_string(variant.name));
+std::string exposed_sql(const Experiment& experiment, const std::string& exposures, const ReadAsOf& as_of) {
+  // Ranks in the order of names: declared ones have odd numbers, what lies between them even ones.
+  std::vector<std::pair<std::string, size_t>> declared;
+  for (size_t arm = 0; arm < experiment.variants.size(); ++arm)
+    declared.emplace_back(experiment.variants[arm].name, arm + 1);
+  std::sort(declared.begin(), declared.end());
+  std::vector<std::string> names, ranks, arms;
+  for (size_t place = 0; place < declared.size(); ++place) {
+    names.push_back(clickhouse::quote_string(declared[place].first));
+    ranks.push_back(fmt::format("toInt64({})", 2 * place + 1));
+    arms.push_back(std::to_string(declared[place].second));
+  }
+  static_assert(2 * limits::variants_max < 64);
   std::string dimensions;
-  if (with_dimensions)
-    for (const Dimension& dimension : experiment.dimensions)
-      dimensions +=
-          fmt::format(", argMin(dimension_{0}, (first_at, variant)) AS dimension_{0}", dimension.name);
+  for (const Dimension& dimension : experiment.dimensions)
+    dimensions +=
+        fmt::format(",\n    argMin(dimension_{0}, (first_at, variant)) AS dimension_{0}", dimension.name);
+  std::string conditions = fmt::format("first_at <= {}", instant(as_of.at_us));
+  if (!as_of.only.empty()) conditions += fmt::format(" AND unit IN (SELECT unit FROM {})", as_of.only);
   return fmt::format(
-      "SELECT unit, toUInt8(indexOf([{}], argMin(variant, (first_at, variant)))) AS arm, "
-      "toUnixTimestamp64Micro(min(first_at)) AS first_us{} FROM {} WHERE first_at <= {} GROUP BY unit HAVING "
-      "arm "
-      "!= 0{}",
-      fmt::join(names, ", "), dimensions, exposures, instant(at_us),
-      experiment.multiple_exposure == MultipleExposure::exclude ? " AND count() = 1" : "");
+      "SELECT unit,\n    transform(bitAnd(tm_first, 63), [{0}], [{1}], 0)::UInt8 AS known, count() > 1 AS "
+      "several,\n    {2} AS arm,\n    bitShiftRight(tm_first, 6) AS first_us{3},\n    "
+      "min(toUnixTimestamp64Micro(first_at) * 64 + transform(variant, [{4}], [{0}], "
+      "toInt64(2 * arrayCount(tm_name -> tm_name < variant, [{4}])))) AS tm_first\n"
+      "FROM {5}\nWHERE {6}\nGROUP BY unit",
+      fmt::join(ranks, ", "), fmt::join(arms, ", "),
+      experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
+      dimensions, fmt::join(names, ", "), exposures, conditions);
 }
 
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
-                     const std::string& exposures, const ReadAsOf& as_of) {
+                     const std::string& exposed, const ReadAsOf& as_of) {
   Builder builder(experiment, as_of);
   UnitQuery query;
   for (const Metric* metric : metrics) query.metrics.push_back(builder.add(*metric));
-  query.sql = builder.sql(exposures);
+  query.sql = builder.sql(exposed);
   return query;
+}
+
+std::string later_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                      const std::string& exposures, const ReadAsOf& as_of) {
+  Builder builder(experiment, as_of);
+  for (const Metric* metric : metrics) builder.add(*metric);
+  return builder.later(exposures);
 }
 
 }  // namespace tidemark::experiments

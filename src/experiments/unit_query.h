@@ -1,12 +1,17 @@
 // From definitions to SQL: what every unit of an experiment is worth for each of its metrics, one row a unit.
-// Nothing but sums of it ever leaves the warehouse (experiment_sums.h).
+// Nothing but sums of it ever leaves the warehouse (experiment_sums.h). Two steps, so that exposures are
+// grouped once however many tables metrics read:
 //
-//   exposed   a row a unit: its arm by the policy for units that saw two variants, and its first exposure
-//   rows      of each table that metrics read, the rows of exposed units by a hash join, each with its
-//   distance
-//             in time from the unit's exposure; tables are read once, however many metrics read them
-//   units     all of them and the exposed units themselves, grouped by unit: so that a unit without rows is a
-//             0 and not missing, and products of two metrics' values (ratios, CUPED) can be formed
+//   exposed   a row a unit that was seen: the first variant and instant, whether it saw several, its arm by
+//   the
+//             policy for those that did (0: it counts in none)
+//   units     the same rows with a value a metric: of each table that metrics read, the rows of exposed units
+//             by one hash join and in one pass, each with its distance in time from the unit's exposure and a
+//             mark a metric; all of them and the exposed units themselves are grouped by unit, so that a unit
+//             without rows is a 0 and not missing, and products of two values (ratios, CUPED) can be formed
+//
+// What decides between variants that were seen at one instant is their name: instant and rank of the name are
+// one number, whose minimum is cheap.
 //
 // A row counts for a metric when since >= delay (+ after) and since < that + window, since being the time
 // from the unit's first exposure; with window none until the experiment's end. CUPED's part is -before <=
@@ -14,7 +19,8 @@
 //
 // Funnels: the unit's rows in the order of time, at one time in the order of the steps; the next step is done
 // by the first row behind the last step's that fulfils it; one row does one step. (windowFunnel() has other
-// answers for equal times in other versions.)
+// answers for equal times in other versions.) Time and fulfilled steps are one number, so that sorting is
+// cheap.
 #pragma once
 
 #include "experiments/definition.h"
@@ -31,14 +37,18 @@ struct UnitValues {
   const Metric* metric = nullptr;
   MetricShape shape = MetricShape::mean;  // of quantiles: mean
   std::vector<std::string> columns;       // in the order of `variables_of`
-  // SQL: whether the unit is counted. Empty: always.
+  // SQL over the table of units: whether the unit is counted. Empty: always. Depends on the time of the
+  // question.
   std::string counted;
 };
 // Which of the four variables of ArmSums a shape has.
 std::vector<Variable> variables_of(MetricShape shape);
 
+// What there is a unit beside its values.
+inline constexpr const char* unit_columns = "unit, arm, known, several, first_us";
+
 struct UnitQuery {
-  // SELECT unit, arm (1-based UInt8), first_us, dimension_<name> ..., a Float64 for each value
+  // SELECT unit_columns, dimension_<name> ..., a Float64 for each value
   std::string sql;
   std::vector<UnitValues> metrics;
 };
@@ -47,17 +57,25 @@ struct ReadAsOf {
   int64_t at_us = 0;  // only exposures and rows up to then
   // Of the first exposure: rows long before it are not looked at. 0: all are.
   int64_t first_us = 0;
+  // A table of units, quoted: only rows of these are read. Empty: of all.
+  std::string only;
 };
 
-// "bronze.x" -> "bronze.x__current" and so on, quoted. `exposures` below: a name in this form, or "(SELECT
-// ...)".
+// "bronze.x" -> "bronze.x__current" and so on, quoted. `exposures` and `exposed` below: a name in this form,
+// or
+// "(SELECT ...)".
 std::string readable_table(const std::string& table);
 
-// A row a unit with `arm` 1.. by the experiment's policy; units without an arm are left out.
-std::string exposed_sql(const Experiment& experiment, const std::string& exposures, int64_t at_us,
-                        bool with_dimensions);
+// SELECT unit, arm UInt8 (1-based; 0: counts in no arm), known UInt8 (the arm whatever the policy; 0: a
+// variant nobody declared), several UInt8 (saw more than one), first_us, dimension_<name> ...
+std::string exposed_sql(const Experiment& experiment, const std::string& exposures, const ReadAsOf& as_of);
 
+// `exposed`: what exposed_sql() selects.
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
-                     const std::string& exposures, const ReadAsOf& as_of);
+                     const std::string& exposed, const ReadAsOf& as_of);
+
+// SELECT unit, at_us: exposures and rows that come after as_of.at_us, and change the answer then.
+std::string later_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                      const std::string& exposures, const ReadAsOf& as_of);
 
 }  // namespace tidemark::experiments

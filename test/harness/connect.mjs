@@ -60,7 +60,9 @@ export class Connect {
       `bootstrap.servers=${this.kafka.brokers}\n` +
         'key.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter=org.apache.kafka.connect.json.JsonConverter\n' +
         `offset.storage.file.filename=${path.join(this.directory, 'offsets')}\noffset.flush.interval.ms=500\n` +
-        `listeners=http://127.0.0.1:${this.port}\nplugin.discovery=hybrid_warn\n` +
+        `listeners=http://127.0.0.1:${this.port}\n` +
+        // every plugin here has a manifest; looking through all classes for others takes most of a start
+        'plugin.discovery=service_load\n' +
         'config.providers=env\nconfig.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider\n' +
         // a broker that is killed is back in seconds
         'producer.reconnect.backoff.max.ms=500\nproducer.delivery.timeout.ms=120000\n',

@@ -86,6 +86,16 @@ export class Kafka {
     await this.tool('org.apache.kafka.tools.TopicCommand', '--create', '--topic', topic, '--partitions', String(partitions), '--replication-factor', '1', ...configuration);
   }
 
+  // Topics with the broker's defaults, made by asking for them: without a JVM.
+  async ask_for_topics(...topics) {
+    for (const topic of topics)
+      await eventually(`topic ${topic}`, async (seen) => {
+        const answer = await this.kcat(['-L', '-J', '-t', topic, '-X', 'allow.auto.create.topics=true']);
+        seen(answer);
+        return JSON.parse(answer).topics[0].partitions.length > 0;
+      });
+  }
+
   // One of Kafka's own command line programs.
   async tool(main, ...args) {
     const result = await run('java', java_arguments(main, '--bootstrap-server', this.brokers, ...args));

@@ -2,8 +2,9 @@
 // two variants, a planted sample-ratio mismatch. The read-out equals what Postgres computes by itself, before and after
 // changes; every table and model equals its recompute; the outbox tells the same; effects that are known are covered.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import test from 'node:test';
-import { binary, eventually, run } from '../harness/process.mjs';
+import { binary, eventually, root, run } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
 
 const seed = process.env.TIDEMARK_SEED ?? '1';
@@ -98,6 +99,46 @@ test(`experiments pack (seed ${seed})`, { timeout: 300_000 }, async (t) => {
     await verified();
   });
 
+  // What is kept between questions against what the verb reads anew, which knows nothing of it.
+  const kept_is_anew = async () => {
+    const recomputed = [];
+    for (const name of ['checkout_button', 'free_shipping', 'new_ranking']) {
+      // A document is given again for two seconds.
+      const kept = await report(name, '?dimension=device');
+      const answer = await project.run('experiment', 'report', name, '--json', '--dimension', 'device');
+      assert.equal(answer.code, 0, answer.stderr);
+      const anew = JSON.parse(answer.stdout);
+      assert.deepEqual(kept.exposures.arms, anew.exposures.arms, name);
+      assert.deepEqual(kept.exposures.multiple_exposure, anew.exposures.multiple_exposure, name);
+      const same = (left, right, where) => {
+        if (typeof left === 'number') near(left, right, where);
+        else if (left === null || typeof left !== 'object') assert.equal(left, right, where);
+        else for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) same(left[key], right[key], `${where}.${key}`);
+      };
+      same(kept.metrics.map((metric) => metric.arms), anew.metrics.map((metric) => metric.arms), name);
+      same(kept.dimensions[0].levels.map(({ level, arms, metrics }) => [level, arms, metrics.map((metric) => metric.values)]),
+        anew.dimensions[0].levels.map(({ level, arms, metrics }) => [level, arms, metrics.map((metric) => metric.values)]), `${name} by device`);
+      recomputed.push(kept.units_recomputed);
+    }
+    return recomputed;
+  };
+
+  await t.test('what is kept is what is read anew, after corrections, late rows, deletes and a kill', async () => {
+    await kept_is_anew();
+    await generate('--rows', '300', '--days', '1', '--updates', '0.5', '--deletes', '0.2');
+    await caught_up();
+    let seen;
+    // The cut is in when all of it is: until then the two look at different moments.
+    await eventually('kept and anew are of the last commit', async () => kept_is_anew().then((found) => ((seen = found), true), (error) => ((seen = error), false)), { deadline_ms: 30_000, every_ms: 2_100 })
+      .catch(() => assert.fail(seen));
+    assert.ok(seen.every((count) => count !== 'all'), `only touched units were read: ${seen}`);
+    project.up_child.kill('SIGKILL');
+    await project.up_child.ended;
+    await project.up();
+    await caught_up();
+    await kept_is_anew();
+  });
+
   await t.test('as of then, by device, over time', async () => {
     const past = await report('checkout_button', `?at=${new Date(Date.now() - 20 * 86_400_000).toISOString().slice(0, 10)}&series=3&dimension=device`);
     const now = await report('checkout_button');
@@ -151,6 +192,27 @@ test(`experiments pack (seed ${seed})`, { timeout: 300_000 }, async (t) => {
     assert.equal((await project.clickhouse('SELECT experiment_id, variant_id, exposed, clicked, converted FROM experiments_analytics.experiment_funnel ORDER BY 1, 2')).trim(), funnel.map((line) => line.join('\t')).join('\n'));
   });
 
+  await t.test('Markov chains and Shapley values are those of the calculator', async () => {
+    const lines = (await project.clickhouse('SELECT converted, value, toJSONString(sources) FROM experiments_analytics.attribution_paths')).trim().split('\n').map((line) => line.split('\t'));
+    const paths = new Map();
+    for (const [converted, , sources] of lines) paths.set(`${converted}${sources}`, [JSON.parse(sources), converted === '1', (paths.get(`${converted}${sources}`)?.[2] ?? 0) + 1]);
+    assert.ok(paths.size > 20 && lines.some(([converted]) => converted === '0'));
+    const calculate = async (method) => {
+      const result = await run(binary, ['stats'], { input: `${JSON.stringify({ id: method, method, paths: [...paths.values()] })}\n` });
+      assert.equal(result.code, 0, result.stdout + result.stderr);
+      return JSON.parse(result.stdout).result;
+    };
+    const credits = async (query) => Object.fromEntries((await project.clickhouse(query)).trim().split('\n').map((line) => line.split('\t')).map(([source, value]) => [source, Number(value)]));
+    const compare = (left, right, what) => {
+      assert.deepEqual(Object.keys(left).sort(), Object.keys(right).sort());
+      for (const source of Object.keys(left)) assert.ok(Math.abs(left[source] - right[source]) < 1e-6 * Math.max(1, Math.abs(right[source])), `${what} ${source}: ${left[source]} and ${right[source]}`);
+    };
+    compare(await credits('SELECT source, conversions FROM experiments_analytics.attribution_shapley'), (await calculate('attribution_shapley')).credited_conversions, 'Shapley');
+    const markov = await calculate('attribution_markov_order1');
+    compare(await credits('SELECT source, removal_effect FROM experiments_analytics.attribution_markov'), markov.removal_effect, 'removal effect');
+    compare(await credits('SELECT source, conversions_credited FROM experiments_analytics.attribution_markov'), markov.credited_conversions, 'Markov');
+  });
+
   await t.test('attribution adds up; funnels narrow; the journey is the assignments', async () => {
     const one = async (query) => (await project.clickhouse(query)).trim();
     const [first, last, indirect, linear, decay, place] = (await one('SELECT sum(first_touch), sum(last_touch), sum(last_non_direct), sum(linear), sum(time_decay), sum(position_based) FROM experiments_analytics.attribution')).split('\t').map(Number);
@@ -161,5 +223,29 @@ test(`experiments pack (seed ${seed})`, { timeout: 300_000 }, async (t) => {
     const events = (await rows('SELECT count(DISTINCT request_id) FROM events'))[0][0];
     for (const table of ['experiment_daily_stats', 'experiment_hourly_stats', 'user_experiment_stats', 'sessions', 'heatmap'])
       assert.equal(await one(`SELECT sum(events) FROM experiments_analytics.${table}`), events, table);
+  });
+
+  // Last: its rows are of experiments of their own, and in no outbox.
+  await t.test('golden cases of product analytics', async () => {
+    const cases = JSON.parse(fs.readFileSync(`${root}/test/data/product_analytics.json`, 'utf8'));
+    const quoted = (text) => `'${String(text).replaceAll("'", "''")}'`;
+    let id = Number((await rows('SELECT max(id) FROM events'))[0][0]);
+    for (const late of [false, true]) {
+      const values = cases.flatMap(({ events }, number) => events.filter((event) => (event[4] === 'late') === late).map(([user, seconds, type, properties = {}]) =>
+        `(${++id}, ${1000 + number}, ${quoted(`case ${number} ${user}`)}, 1, 'v', ${quoted(type)}, timestamp '2026-03-02 00:00:00' + interval '${seconds} seconds', NULL, ${quoted(JSON.stringify(properties))}, '', 'case ${id}')`));
+      await postgres.sql(database, `INSERT INTO events (id, experiment_id, user_id, variant_id, variant_key, event_type, timestamp, assignment_at, properties, session_id, request_id) VALUES ${values.join(', ')}`);
+      await caught_up();
+    }
+    const total = cases.reduce((sum, { events }) => sum + events.length, 0);
+    await eventually('the cases are there', async () => (await project.clickhouse("SELECT count() FROM experiments_analytics.events_processed WHERE experiment_id >= 1000")).trim() === String(total));
+    for (const [number, { name, why, endpoint, ask, columns, expect }] of cases.entries()) {
+      const query = new URLSearchParams({ experiment_id: 1000 + number, ...ask, format: 'jsonl' });
+      const answer = await project.fetch(`/api/endpoints/${endpoint}?${query}`);
+      const text = await answer.text();
+      assert.equal(answer.status, 200, `${name}: ${text}`);
+      const found = text.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line)).map((row) => columns.map((column) => (typeof expect[0][columns.indexOf(column)] === 'number' ? Number(row[column]) : row[column])));
+      assert.deepEqual(found, expect, `${endpoint}, ${name}: ${why}`);
+    }
+    assert.notEqual((await project.fetch('/api/endpoints/funnel?experiment_id=1&mode=sideways')).status, 200);
   });
 });

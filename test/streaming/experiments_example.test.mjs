@@ -24,14 +24,14 @@ test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) =
   });
   world = await make_world(t, 'experiments-example', { pack: null, database: 'experiments' });
   const { project, postgres, database } = world;
-  const kafka = (world.kafka = await Kafka.start(world.directory));
-  project.environment = { KAFKA_BROKERS: kafka.brokers };
   for (const folder of ['sources', 'models', 'dashboards']) fs.cpSync(path.join(example, folder), path.join(project.directory, folder), { recursive: true });
+  const prepared = postgres.sql(database, fs.readFileSync(path.join(example, 'postgres/schema.sql'), 'utf8'));
+  const kafka = (world.kafka = await Kafka.start(world.directory));
+  await prepared;
+  project.environment = { KAFKA_BROKERS: kafka.brokers };
   const checked = await project.run('check');
   assert.equal(checked.code, 0, checked.stderr);
-  await kafka.create_topic('experiments_events');
-  await kafka.create_topic('outbox.event.assignment');
-  await postgres.sql(database, fs.readFileSync(path.join(example, 'postgres/schema.sql'), 'utf8'));
+  await kafka.ask_for_topics('experiments_events', 'outbox.event.assignment');
   const connect = (world.connect = new Connect(world.directory, kafka));
   connect.environment = { PGHOST: '127.0.0.1', PGPORT: String(postgres.port), PGUSER: 'postgres', PGPASSWORD: 'unused', PGDATABASE: database };
   for (const name of ['events', 'outbox']) connect.add_text(`experiments-${name}`, fs.readFileSync(path.join(example, `connect/${name}.properties`), 'utf8'));
@@ -70,6 +70,7 @@ test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) =
 
   // Everything before it in Postgres's log is in the warehouse when the mark is.
   let marks = 0;
+  const begun = performance.now();
   const compare = async (phase) => {
     marks += 1;
     await postgres.sql(database, `SELECT assign('mark-${marks}', 1, 1), track('mark-${marks}', 1, 'mark')`).then((answer) => published.push(answer.split('\t')[0]));
@@ -110,15 +111,15 @@ test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) =
        FROM assignments a LEFT JOIN events e USING (user_id, experiment_id, variant_id) GROUP BY 1, 2`,
       'SELECT experiment_id, variant_id, assigned, exposed, converted FROM analytics.experiment_performance',
     );
+    t.diagnostic(`${phase}: ${((performance.now() - begun) / 1000).toFixed(0)} s`);
     const quarantined = (await project.status()).sources.flatMap((source) => source.tables.map((table) => table.quarantined));
     assert.deepEqual(quarantined, [0, 0], phase);
     assert.equal((await project.assert_verified()).models.length, 4);
   };
 
   // Nothing has been published yet: declared columns are enough. The outbox wants its connector before its first event.
-  await project.up();
   await postgres.sql(database, "INSERT INTO events (user_id, experiment_id, variant_id, event_type) SELECT 'early', 1, 1, 'page_view' FROM generate_series(1, 100)");
-  await connect.start();
+  await Promise.all([project.up(), connect.start()]);
   await eventually(
     'both slots are taken',
     async (seen) => {
@@ -132,16 +133,15 @@ test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) =
   await compare('the first rows');
 
   await t.test('tidemark and Connect are killed', async () => {
-    const working = work(60);
+    const working = work(40);
+    const connect_again = connect.stop('SIGKILL').then(() => connect.start());
     // Each start waits for Kafka's group; torture and kafka_sinks kill more often.
     for (let round = 0; round < (process.env.CI ? 1 : 3); ++round) {
       project.up_child.kill('SIGKILL');
       await project.up_child.ended;
       await project.up();
     }
-    await connect.stop('SIGKILL');
-    await connect.start();
-    await working;
+    await Promise.all([connect_again, working]);
     await compare('kills');
     const sent = Number(/offset (\d+)/.exec(await kafka.kcat(['-Q', '-t', 'outbox.event.assignment:0:-1']))[1]);
     t.diagnostic(`${published.length} events of the outbox, ${sent} messages, seed ${seed}`);

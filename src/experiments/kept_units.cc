@@ -1,0 +1,221 @@
+#include "experiments/kept_units.h"
+
+#include "base/log.h"
+#include "clickhouse/schema.h"
+#include "experiments/experiments_limits.h"
+#include "experiments/exposure_model.h"
+#include "models/query_settings.h"
+
+#include <fmt/format.h>
+
+namespace tidemark::experiments {
+namespace {
+
+Result<uint64_t> number_of(clickhouse::Client& client, const std::string& sql) {
+  Block found = TRY(client.query(sql, unit_query_options()));
+  return found.rows() == 1 ? found.columns[0].get<uint64_t>(0) : 0;
+}
+
+// All that decides what the rows are, but for the time.
+std::string definition_of(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                          const std::string& exposures) {
+  return exposed_sql(experiment, exposures, {}) + exposures_sql(experiment) +
+         unit_query(experiment, metrics, "", {}).sql;
+}
+
+}  // namespace
+
+void KeptUnits::touched(clickhouse::Client& client, const models::TouchedKeys& keys) {
+  std::lock_guard lock(listing_);
+  if (lost_) return;
+  if (keys.keys > limits::touched_units_a_cut_max) {
+    lost_ = true;
+    return;
+  }
+  clickhouse::QueryOptions options;
+  options.settings = models::model_query_settings();
+  options.parameters = {
+      {"cut", std::to_string(keys.cut)}, {"key_offset", "0"}, {"key_count", std::to_string(keys.keys)}};
+  any_touched_ = true;
+  auto written = client.execute(fmt::format("INSERT INTO {} SELECT unit FROM ({}) WHERE isNotNull(unit)",
+                                            touched_, keys.model.keyed.touched_keys),
+                                options);
+  if (written) return;
+  lost_ = true;
+  log::info(
+      "experiments: what a cut touched could not be written down, so the next read-out is made anew: {}",
+      written.error().describe());
+}
+
+void KeptUnits::all_touched() {
+  std::lock_guard lock(listing_);
+  lost_ = true;
+}
+
+// A new list; what the one before is called goes to `closed`.
+Status KeptUnits::open_list(clickhouse::Client& client, const Experiment& experiment,
+                            const std::string& exposures, std::string& closed) {
+  std::string fresh = new_unit_table(experiment, kept_units, "touched");
+  TRY_VOID(make_unit_table(client, fresh, fmt::format("SELECT unit FROM {} LIMIT 0", exposures)));
+  std::lock_guard lock(listing_);
+  closed = std::exchange(touched_, fresh);
+  any_touched_ = false;
+  return {};
+}
+
+Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
+                       const std::vector<const Metric*>& metrics, const std::string& exposures,
+                       int64_t at_us) {
+  drop(client);
+  TRY_VOID(client.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
+  std::string none;
+  TRY_VOID(open_list(client, experiment, exposures, none));
+  {
+    std::lock_guard lock(listing_);
+    lost_ = false;
+  }
+  UnitTable units(client, experiment, kept_units);
+  TRY(units.fill(metrics, exposures, {.at_us = at_us}));
+  base_rows_ = TRY(number_of(client, "SELECT count() FROM " + units.name()));
+  later_ = new_unit_table(experiment, kept_units, "later");
+  TRY_VOID(make_unit_table(client, later_, later_sql(experiment, metrics, exposures, {.at_us = at_us})));
+  changed_ = new_unit_table(experiment, kept_units, "changed");
+  TRY_VOID(make_unit_table(
+      client, changed_,
+      fmt::format("SELECT *, toUInt64(0) AS tm_version, toUInt8(0) AS tm_gone FROM {} LIMIT 0", units.name()),
+      "ReplacingMergeTree(tm_version, tm_gone) ORDER BY unit"));
+  Block described = TRY(client.query(fmt::format(
+      "SELECT arrayStringConcat(groupArray(name), ', ') FROM (SELECT name FROM system.columns WHERE "
+      "concat('`', database, '`.`', table, '`') = {} ORDER BY position)",
+      clickhouse::quote_string(units.name()))));
+  columns_ = described.columns[0].text(0);
+  base_ = units.release();
+  changed_rows_ = version_ = 0;
+  fingerprint_ = definition_of(experiment, metrics, exposures);
+  return {};
+}
+
+std::string KeptUnits::relation() const {
+  if (changed_rows_ == 0) return base_;
+  return fmt::format(
+      "(SELECT {0} FROM {1} WHERE unit NOT IN (SELECT unit FROM {2}) UNION ALL SELECT {0} FROM {2} FINAL "
+      "WHERE "
+      "tm_gone = 0)",
+      columns_, base_, changed_);
+}
+
+// False: so much has changed that it is cheaper to begin anew.
+Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& experiment,
+                               const std::vector<const Metric*>& metrics, const std::string& exposures,
+                               int64_t at_us, uint64_t& recomputed) {
+  bool due = next_later_us_ != 0 && next_later_us_ <= at_us;
+  {
+    std::lock_guard lock(listing_);
+    if (!any_touched_ && !due) return true;
+  }
+  std::string list;
+  TRY_VOID(open_list(client, experiment, exposures, list));
+  struct Dropped {
+    clickhouse::Client& client;
+    const std::string& table;
+    ~Dropped() { (void)drop_unit_table(client, table); }
+  } dropped{client, list};
+  if (due)
+    TRY_VOID(client.execute(fmt::format("INSERT INTO {} SELECT unit FROM {} WHERE at_us > {} AND at_us <= {}",
+                                        list, later_, at_us_, at_us)));
+  recomputed = TRY(number_of(client, fmt::format("SELECT uniqExact(unit) FROM {}", list)));
+  if (recomputed > limits::touched_units_least && recomputed > base_rows_ / limits::touched_units_part)
+    return false;
+  ReadAsOf as_of{.at_us = at_us, .only = list};
+  UnitTable units(client, experiment, kept_units);
+  TRY(units.fill(metrics, exposures, as_of));
+  ++version_;
+  TRY_VOID(
+      client.execute(fmt::format("INSERT INTO {} SELECT *, {}, 0 FROM {}", changed_, version_, units.name()),
+                     unit_query_options()));
+  TRY_VOID(client.execute(
+      fmt::format(
+          "INSERT INTO {0} (unit, tm_version, tm_gone) SELECT DISTINCT unit, {1}, 1 FROM {2} WHERE unit "
+          "NOT IN (SELECT unit FROM {3}) AND unit IN (SELECT unit FROM {4} WHERE unit IN (SELECT unit "
+          "FROM {2}) UNION ALL SELECT unit FROM {0} WHERE unit IN (SELECT unit FROM {2}))",
+          changed_, version_, list, units.name(), base_),
+      unit_query_options()));
+  TRY_VOID(client.execute(
+      fmt::format("INSERT INTO {} {}", later_, later_sql(experiment, metrics, exposures, as_of)),
+      unit_query_options()));
+  changed_rows_ = TRY(number_of(client, "SELECT count() FROM " + changed_));
+  return true;
+}
+
+// What has changed becomes part of the base.
+Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& experiment) {
+  std::string merged = new_unit_table(experiment, kept_units, "values");
+  auto made = make_unit_table(client, merged, "SELECT * FROM " + relation());
+  if (!made) {
+    (void)drop_unit_table(client, merged);
+    return made;
+  }
+  std::string before = std::exchange(base_, merged);
+  (void)drop_unit_table(client, before);
+  TRY_VOID(client.execute("TRUNCATE TABLE " + changed_));
+  changed_rows_ = 0;
+  base_rows_ = TRY(number_of(client, "SELECT count() FROM " + base_));
+  return {};
+}
+
+Result<std::optional<KeptUnits::Brought>> KeptUnits::bring(clickhouse::Client& client,
+                                                           const Experiment& experiment,
+                                                           const std::vector<const Metric*>& metrics,
+                                                           const std::string& exposures, int64_t at_us) {
+  if (!base_.empty() && at_us < at_us_) return std::optional<Brought>();
+  Brought brought;
+  auto work = [&]() -> Status {
+    bool lost = base_.empty() || fingerprint_ != definition_of(experiment, metrics, exposures);
+    {
+      std::lock_guard lock(listing_);
+      lost |= lost_;
+    }
+    if (!lost) lost = !TRY(follow(client, experiment, metrics, exposures, at_us, brought.recomputed));
+    brought.made_anew = lost;
+    if (lost) TRY_VOID(make(client, experiment, metrics, exposures, at_us));
+    if (changed_rows_ > limits::touched_units_least &&
+        changed_rows_ > base_rows_ / limits::touched_units_part)
+      TRY_VOID(merge_changed(client, experiment));
+    at_us_ = at_us;
+    Block next = TRY(client.query(
+        fmt::format("SELECT minIf(at_us, at_us > {0}), countIf(at_us > {0}) FROM {1}", at_us, later_)));
+    next_later_us_ = next.columns[1].get<uint64_t>(0) == 0 ? 0 : next.columns[0].get<int64_t>(0);
+    return {};
+  };
+  if (Status done = work(); !done) {
+    all_touched();
+    return tl::unexpected(std::move(done.error()));
+  }
+  brought.query = unit_query(experiment, metrics, "", {.at_us = at_us});
+  brought.units = relation();
+  return std::optional(std::move(brought));
+}
+
+void KeptUnits::drop(clickhouse::Client& client) {
+  std::string list;
+  {
+    std::lock_guard lock(listing_);
+    lost_ = true;
+    list = std::exchange(touched_, {});
+  }
+  for (std::string* table : {&base_, &changed_, &later_, &list})
+    if (!table->empty()) (void)drop_unit_table(client, std::exchange(*table, {}));
+  fingerprint_.clear();
+}
+
+Status drop_kept_units(clickhouse::Client& client) {
+  Block found = TRY(client.query(
+      fmt::format("SELECT name FROM system.tables WHERE database = '{}' AND startsWith(name, '{}')",
+                  exposures_database, kept_units)));
+  for (size_t row = 0; row < found.rows(); ++row)
+    TRY_VOID(drop_unit_table(
+        client, clickhouse::quote_table(exposures_database, std::string(found.columns[0].text(row)))));
+  return {};
+}
+
+}  // namespace tidemark::experiments

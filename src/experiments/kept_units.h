@@ -1,0 +1,83 @@
+// The table of units of one experiment, kept between questions, so that a question costs what has changed:
+//
+//   base     every unit that was seen, with its values: what unit_query() makes, once
+//   changed  the rows of units that were touched since, newest version; `gone`: seen no more
+//   touched  units that cuts touched since `changed` was last brought up to date
+//   later    units with exposures or rows of the future, and when these will count
+//
+// read through relation() as one: base without the units of changed, and changed.
+//
+// Exact, because a unit's row is a function of its own exposures and rows up to an instant. A cut tells which
+// units' rows it changed (watched_units.h) after the rows are in, so whoever takes the list before reading
+// misses nothing; time alone changes only units in `later`. Windows that close, caps, quantiles, dimensions
+// and the corrections are computed from the units' rows by every question (experiment_sums.h).
+//
+// Whenever it cannot be sure that it was told of everything - a list that could not be written, a new copy of
+// a table, another definition, a deployment - it says so and is made anew by the next question. It belongs to
+// a process; what a killed one left is dropped at the next start.
+//
+// Threads: touched(), all_touched() any; bring() and drop() one at a time.
+#pragma once
+
+#include "experiments/unit_table.h"
+#include "models/runtime.h"
+
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace tidemark::experiments {
+
+class KeptUnits {
+ public:
+  // `watched`: the models that tell of it.
+  explicit KeptUnits(std::set<std::string> watched) : watched_(std::move(watched)) {}
+
+  // Of a cut. Never fails: what could not be written down makes the next bring() begin anew.
+  void touched(clickhouse::Client& client, const models::TouchedKeys& keys);
+  void all_touched();
+
+  struct Brought {
+    UnitQuery query;
+    std::string units;        // table or "(SELECT ...)"
+    bool made_anew = false;   // not from what was kept
+    uint64_t recomputed = 0;  // units
+  };
+  // Up to date with all cuts that were told before the call, as of `at_us`. After an error the next call
+  // begins anew. Empty optional: the time lies before that of an earlier question.
+  Result<std::optional<Brought>> bring(clickhouse::Client& client, const Experiment& experiment,
+                                       const std::vector<const Metric*>& metrics,
+                                       const std::string& exposures, int64_t at_us);
+
+  void drop(clickhouse::Client& client);
+  const std::set<std::string>& watched() const { return watched_; }
+
+ private:
+  Status make(clickhouse::Client& client, const Experiment& experiment,
+              const std::vector<const Metric*>& metrics, const std::string& exposures, int64_t at_us);
+  Result<bool> follow(clickhouse::Client& client, const Experiment& experiment,
+                      const std::vector<const Metric*>& metrics, const std::string& exposures, int64_t at_us,
+                      uint64_t& recomputed);
+  Status merge_changed(clickhouse::Client& client, const Experiment& experiment);
+  Status open_list(clickhouse::Client& client, const Experiment& experiment, const std::string& exposures,
+                   std::string& closed);
+  std::string relation() const;
+
+  const std::set<std::string> watched_;
+  std::string fingerprint_;  // of the definition that the rows are of
+  std::string columns_;
+  std::string base_, changed_, later_;
+  uint64_t base_rows_ = 0, changed_rows_ = 0, version_ = 0;
+  int64_t at_us_ = 0;
+  int64_t next_later_us_ = 0;  // the earliest of `later`; 0: none
+
+  std::mutex listing_;  // of what follows
+  std::string touched_;
+  bool any_touched_ = false, lost_ = true;
+};
+
+// What a killed process left. Only while no process of the project runs.
+Status drop_kept_units(clickhouse::Client& client);
+
+}  // namespace tidemark::experiments

@@ -1,0 +1,82 @@
+#include "experiments/unit_table.h"
+
+#include "clickhouse/schema.h"
+#include "experiments/experiments_limits.h"
+#include "experiments/exposure_model.h"
+
+#include <atomic>
+#include <fmt/format.h>
+#include <unistd.h>
+#include <utility>
+
+namespace tidemark::experiments {
+
+clickhouse::QueryOptions unit_query_options() {
+  clickhouse::QueryOptions options;
+  options.timeout = limits::query_time;
+  // Every query is another text: compiling its expressions takes longer than it gives. Grouping spills when
+  // half of the server's memory is taken, which is the server's default.
+  options.settings = {{"compile_expressions", "0"},
+                      {"compile_aggregate_expressions", "0"},
+                      {"compile_sort_description", "0"},
+                      {"max_insert_threads", "4"}};
+  return options;
+}
+
+std::string new_unit_table(const Experiment& experiment, const char* prefix, const char* what) {
+  static std::atomic<uint64_t> made{0};
+  return clickhouse::quote_table(
+      exposures_database, fmt::format("{}{}_{}_{}_{}", prefix, experiment.name, getpid(), ++made, what));
+}
+
+Status make_unit_table(clickhouse::Client& client, const std::string& table, const std::string& sql,
+                       const std::string& engine) {
+  return client.execute(fmt::format("CREATE TABLE {} ENGINE = {} AS\n{}", table, engine, sql),
+                        unit_query_options());
+}
+
+Status drop_unit_table(clickhouse::Client& client, const std::string& table) {
+  return client.execute(fmt::format("DROP TABLE IF EXISTS {} SYNC", table));
+}
+
+UnitTable::UnitTable(clickhouse::Client& client, const Experiment& experiment, const char* prefix)
+    : client_(client),
+      experiment_(experiment),
+      exposed_(new_unit_table(experiment, prefix, "exposed")),
+      name_(new_unit_table(experiment, prefix, "values")) {}
+
+UnitTable::~UnitTable() {
+  (void)drop_unit_table(client_, exposed_);
+  if (!name_.empty()) (void)drop_unit_table(client_, name_);
+}
+
+Result<UnitQuery> UnitTable::fill(const std::vector<const Metric*>& metrics, const std::string& exposures,
+                                  ReadAsOf as_of) {
+  TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
+  TRY_VOID(drop_left_units(client_));
+  TRY_VOID(make_unit_table(client_, exposed_, exposed_sql(experiment_, exposures, as_of)));
+  if (as_of.only.empty()) {
+    Block found = TRY(client_.query(fmt::format("SELECT min(first_us) FROM {}", exposed_)));
+    if (found.rows() == 1) as_of.first_us = found.columns[0].get<int64_t>(0);
+  }
+  UnitQuery query = unit_query(experiment_, metrics, exposed_, as_of);
+  TRY_VOID(make_unit_table(client_, name_, query.sql));
+  return query;
+}
+
+std::string UnitTable::release() {
+  return std::exchange(name_, {});
+}
+
+Status drop_left_units(clickhouse::Client& client) {
+  Block found = TRY(client.query(
+      fmt::format("SELECT name FROM system.tables WHERE database = '{}' AND startsWith(name, '{}') AND "
+                  "metadata_modification_time < now() - INTERVAL 1 HOUR",
+                  exposures_database, asked_units)));
+  for (size_t row = 0; row < found.rows(); ++row)
+    TRY_VOID(drop_unit_table(
+        client, clickhouse::quote_table(exposures_database, std::string(found.columns[0].text(row)))));
+  return {};
+}
+
+}  // namespace tidemark::experiments
