@@ -33,7 +33,7 @@ SELECT x.user_id AS user_id, any(x.arm) AS arm, any(x.first) AS first,
   countIf(since >= ${7 * day}000 AND since < ${14 * day}000) > 0 AS returned,
   minIf(since, event = 'order' AND since >= 0 AND since < ${7 * day}000) AS first_order,
   windowFunnel(${7 * day})(toDateTime(at), event = 'view' AND since >= 0, event = 'cart' AND since >= 0, event = 'order' AND since >= 0) = 3 AS funnel
-FROM (SELECT x.user_id, x.arm, x.first, e.event AS event, e.value AS value, e.at AS at, if(e.user_id = '', -1e15, dateDiff('millisecond', x.first, e.at)) AS since FROM bench.events AS e RIGHT JOIN exposed AS x ON e.user_id = x.user_id) AS x
+FROM (SELECT x.user_id, x.arm, x.first, e.event AS event, e.value AS value, e.at AS at, if(e.user_id = '', toInt64(-1000000000000000), dateDiff('millisecond', x.first, e.at)) AS since FROM bench.events AS e RIGHT JOIN exposed AS x ON e.user_id = x.user_id) AS x
 GROUP BY user_id`;
 const sums_by_hand = `WITH (SELECT quantileExact(0.99)(revenue) FROM bench_units) AS cap
 SELECT arm, count(), countIf(orders > 0), sum(revenue), sum(revenue * revenue), sum(revenue_before), sum(revenue * revenue_before), sum(orders), sum(orders * orders), sum(least(revenue, cap)), sum(orders * revenue), sum(clicks), sum(clicks * clicks),

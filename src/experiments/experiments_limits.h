@@ -24,7 +24,7 @@ inline constexpr std::chrono::milliseconds query_time{300'000};
 // part of all; more is a copy or a correction of everything, for which reading all is cheaper.
 inline constexpr uint64_t touched_units_least = 20'000;
 inline constexpr uint64_t touched_units_part = 8;
-inline constexpr uint64_t touched_units_a_cut_max = 1'000'000;  // a cut need not wait for a longer list
+inline constexpr uint64_t touched_units_a_cut_max = 1'000'000'000'000;  // more than a cut can have rows
 // Experiments whose units are kept: a few seconds of reading each, and their disk.
 inline constexpr size_t kept_experiments_max = 32;
 inline constexpr int64_t kept_unasked_us = 1'800'000'000;  // nobody looks any more

@@ -28,14 +28,12 @@ std::string definition_of(const Experiment& experiment, const std::vector<const 
 void KeptUnits::touched(clickhouse::Client& client, const models::TouchedKeys& keys) {
   std::lock_guard lock(listing_);
   if (lost_) return;
-  if (keys.keys > limits::touched_units_a_cut_max) {
-    lost_ = true;
-    return;
-  }
   clickhouse::QueryOptions options;
   options.settings = models::model_query_settings();
-  options.parameters = {
-      {"cut", std::to_string(keys.cut)}, {"key_offset", "0"}, {"key_count", std::to_string(keys.keys)}};
+  // All of them: who follows the list counts them.
+  options.parameters = {{"cut", std::to_string(keys.cut)},
+                        {"key_offset", "0"},
+                        {"key_count", std::to_string(limits::touched_units_a_cut_max)}};
   any_touched_ = true;
   auto written = client.execute(fmt::format("INSERT INTO {} SELECT unit FROM ({}) WHERE isNotNull(unit)",
                                             touched_, keys.model.keyed.touched_keys),
@@ -124,26 +122,29 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
     TRY_VOID(client.execute(fmt::format("INSERT INTO {} SELECT unit FROM {} WHERE at_us > {} AND at_us <= {}",
                                         list, later_, at_us_, at_us)));
   recomputed = TRY(number_of(client, fmt::format("SELECT uniqExact(unit) FROM {}", list)));
+  if (recomputed == 0) return true;  // cuts touched none
   if (recomputed > limits::touched_units_least && recomputed > base_rows_ / limits::touched_units_part)
     return false;
   ReadAsOf as_of{.at_us = at_us, .only = list};
-  UnitTable units(client, experiment, kept_units);
-  TRY(units.fill(metrics, exposures, as_of));
   ++version_;
-  TRY_VOID(
-      client.execute(fmt::format("INSERT INTO {} SELECT *, {}, 0 FROM {}", changed_, version_, units.name()),
-                     unit_query_options()));
+  // A few units: what they are is read along, without a table of its own.
+  UnitQuery query =
+      unit_query(experiment, metrics, "(" + exposed_sql(experiment, exposures, as_of) + ")", as_of);
+  TRY_VOID(client.execute(fmt::format("INSERT INTO {} ({}, tm_version, tm_gone) SELECT {}, {}, 0 FROM ({})",
+                                      changed_, columns_, columns_, version_, query.sql),
+                          unit_query_options()));
   TRY_VOID(client.execute(
       fmt::format(
           "INSERT INTO {0} (unit, tm_version, tm_gone) SELECT DISTINCT unit, {1}, 1 FROM {2} WHERE unit "
-          "NOT IN (SELECT unit FROM {3}) AND unit IN (SELECT unit FROM {4} WHERE unit IN (SELECT unit "
-          "FROM {2}) UNION ALL SELECT unit FROM {0} WHERE unit IN (SELECT unit FROM {2}))",
-          changed_, version_, list, units.name(), base_),
+          "NOT IN (SELECT unit FROM {0} WHERE tm_version = {1}) AND unit IN (SELECT unit FROM {3} WHERE "
+          "unit IN (SELECT unit FROM {2}) UNION ALL SELECT unit FROM {0} WHERE unit IN (SELECT unit "
+          "FROM {2}))",
+          changed_, version_, list, base_),
       unit_query_options()));
   TRY_VOID(client.execute(
       fmt::format("INSERT INTO {} {}", later_, later_sql(experiment, metrics, exposures, as_of)),
       unit_query_options()));
-  changed_rows_ = TRY(number_of(client, "SELECT count() FROM " + changed_));
+  changed_rows_ += recomputed;
   return true;
 }
 

@@ -55,7 +55,7 @@ Result<UnitQuery> UnitTable::fill(const std::vector<const Metric*>& metrics, con
   TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
   TRY_VOID(drop_left_units(client_));
   TRY_VOID(make_unit_table(client_, exposed_, exposed_sql(experiment_, exposures, as_of)));
-  if (as_of.only.empty()) {
+  if (as_of.first_us == 0) {
     Block found = TRY(client_.query(fmt::format("SELECT min(first_us) FROM {}", exposed_)));
     if (found.rows() == 1) as_of.first_us = found.columns[0].get<int64_t>(0);
   }
