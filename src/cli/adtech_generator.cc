@@ -1,6 +1,5 @@
 #include "cli/adtech_generator.h"
 
-#include "base/resource.h"
 #include "cli/copy_writer.h"
 #include "cli/generator_statements.h"
 
@@ -54,15 +53,7 @@ Result<AdtechGenerator> AdtechGenerator::open(const postgres::ConnectionOptions&
 }
 
 Status AdtechGenerator::prepare() {
-  std::optional<std::string_view> schema = resource("packs/adtech/schema/postgres.sql");
-  if (!schema)
-    return fail(ErrorKind::internal, "packs/adtech/schema/postgres.sql is not part of the program");
-  TRY_VOID(connection_.execute("SET search_path = public"));  // our connections start with none
-  postgres::Rows present = TRY(connection_.query(
-      "SELECT count(*) FROM unnest(ARRAY['advertiser', 'campaign', 'impressions', 'clicks']) AS name "
-      "WHERE to_regclass(name) IS NOT NULL"));
-  // Not without need: CREATE TABLE IF NOT EXISTS asks for the right to create even when it does nothing.
-  if (present.integer(0, 0) < 4) TRY_VOID(connection_.execute(std::string(*schema)));
+  TRY_VOID(make_tables(connection_, "adtech", {"advertiser", "campaign", "impressions", "clicks"}));
   postgres::Rows facts = TRY(connection_.query(
       "SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),"
       " (SELECT count(*) = 2 FROM pg_constraint WHERE confrelid = 'campaign'::regclass AND confupdtype = "

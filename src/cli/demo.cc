@@ -35,14 +35,17 @@ struct Choice {
 // The traffic of the demo, in a thread of its own.
 class Traffic {
  public:
-  Status open(const DemoPack& pack, const std::string& url, const Choice& choice, Progress::Mode mode) {
+  Status open(const DemoPack& pack, const std::string& url, const Choice& choice) {
     traffic_ = TRY(pack.open(url, choice.seed, stop_));
-    if (traffic_->has_history() && !choice.check) return {};
-    Pace pace;
-    pace.rows = choice.history.value_or(pack.history);
+    wants_history_ = choice.check || !traffic_->has_history();
+    return {};
+  }
+  bool wants_history() const { return wants_history_; }
+  Status write_history(const DemoPack& pack, const Pace& pace, Progress::Mode mode) {
     Progress progress("writing history into Postgres", pack.rows, static_cast<uint64_t>(*pace.rows), mode);
     return traffic_->run(pace, [&](uint64_t rows) { progress.set(rows); });
   }
+  void send_to(const std::string& url) { traffic_->send_to(url); }
   // After the traffic before it was stopped.
   void start(const Pace& pace) {
     stop_ = finished_ = false;
@@ -68,13 +71,14 @@ class Traffic {
   std::atomic<bool> stop_{false};
   std::atomic<bool> finished_{false};
   std::atomic<uint64_t> rows_{0};
+  bool wants_history_ = false;
   std::unique_ptr<DemoTraffic> traffic_;
   Status result_;
   std::thread thread_;
 };
 
 Result<config::Project> demo_project(const Choice& choice, const fs::path& directory) {
-  if (!fs::exists(directory / "tidemark.yaml")) TRY(write_pack(choice.pack, directory));
+  if (!fs::exists(directory / "tidemark.yaml")) TRY(write_demo(choice.pack, directory));
   auto loaded = config::load_project(directory);
   if (!loaded.ok()) return fail(ErrorKind::config, loaded.errors.front().render());
   config::Project project = std::move(loaded.project);
@@ -120,9 +124,8 @@ std::string behind_text(const std::string& phase, const ingest::PipelineStatus& 
 
 // The traffic of a phase, until the models have it.
 Result<bool> run_phase(const DemoPack& pack, const Pace& pace, RunningProject& running, Traffic& traffic,
-                       const Invocation& invocation) {
-  Progress progress(fmt::format("{} with updates and deletes while the stream runs", pack.rows), pack.rows,
-                    pace.continuous() ? 0 : static_cast<uint64_t>(*pace.rows),
+                       const Invocation& invocation, const std::string& title) {
+  Progress progress(title, pack.rows, pace.continuous() ? 0 : static_cast<uint64_t>(*pace.rows),
                     Progress::mode_for(invocation.json));
   traffic.start(pace);
   while (!traffic.finished() || !running.quiet()) {
@@ -141,7 +144,9 @@ Result<ExitCode> check(const DemoPack& pack, RunningProject& running, Traffic& t
   for (const CheckPhase& phase : pack.check) {
     Pace pace = phase.pace;
     if (choice.rows && &phase == &pack.check.back()) pace.rows = *choice.rows;
-    if (!TRY(run_phase(pack, pace, running, traffic, invocation))) return ExitCode::interrupted;
+    if (!TRY(run_phase(pack, pace, running, traffic, invocation,
+                       fmt::format("{} with updates and deletes while the stream runs", pack.rows))))
+      return ExitCode::interrupted;
     if (!phase.name.empty()) behind += behind_text(phase.name, running.status());
   }
   clickhouse::ClientPool pool(running.warehouse(), 2);
@@ -198,12 +203,27 @@ Result<ExitCode> demo(const Choice& choice, const Invocation& invocation) {
       TRY(PrivatePostgres::start(directory / "postgres", choice.free_ports ? 0 : choice.postgres_port));
   std::string url = TRY(postgres->database(pack.database));
   setenv(pack.url_variable.c_str(), url.c_str(), 1);
+  // Nobody else may reach the demo's page, so this one is no secret.
+  if (!pack.key_variable.empty()) setenv(pack.key_variable.c_str(), "demo-write-key", 0);
   config::Project project = TRY(demo_project(choice, directory / "project"));
   Traffic traffic;
-  TRY_VOID(traffic.open(pack, url, choice, Progress::mode_for(invocation.json)));
+  TRY_VOID(traffic.open(pack, url, choice));
+  Pace history;
+  history.rows = choice.history.value_or(pack.history);
+  if (traffic.wants_history() && pack.key_variable.empty())
+    TRY_VOID(traffic.write_history(pack, history, Progress::mode_for(invocation.json)));
   auto running = TRY(RunningProject::start(std::move(project), {.program = invocation.program}));
-  auto ended = choice.check ? check(pack, *running, traffic, choice, invocation)
-                            : watch(pack, *running, traffic, choice);
+  auto ended = [&]() -> Result<ExitCode> {
+    if (!pack.key_variable.empty()) {
+      traffic.send_to(running->url());
+      TRY_VOID(wait_for_first_copy(*running));
+      if (traffic.wants_history() &&
+          !TRY(run_phase(pack, history, *running, traffic, invocation, "sending history")))
+        return ExitCode::interrupted;
+    }
+    return choice.check ? check(pack, *running, traffic, choice, invocation)
+                        : watch(pack, *running, traffic, choice);
+  }();
   Status traffic_ended = traffic.stop();
   running->stop();
   postgres->stop();
@@ -215,7 +235,7 @@ Result<ExitCode> demo(const Choice& choice, const Invocation& invocation) {
 
 Run add_demo(CLI::App& command) {
   auto choice = std::make_shared<Choice>();
-  command.add_option("pack", choice->pack, "which pack (adtech); or finance, experiments");
+  command.add_option("pack", choice->pack, "which pack (adtech); or finance, experiments, cdp");
   command.add_option("--dir", choice->directory,
                      "where its Postgres, project and data live (./tidemark-demo)");
   command.add_flag("--check", choice->check,
@@ -229,7 +249,7 @@ Run add_demo(CLI::App& command) {
       .add_option("--rows", choice->rows,
                   "--check: rows while it runs; finance: of the batch at the end (1000000; 123456)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--rate", choice->rate, "rows a second (200; finance 500; experiments 100)")
+  command.add_option("--rate", choice->rate, "rows a second (200; finance 500; experiments 100; cdp 50)")
       ->check(CLI::PositiveNumber);
   command.add_option("--seed", choice->seed, "of the traffic (1)");
   return [choice](const Invocation& invocation) { return demo(*choice, invocation); };

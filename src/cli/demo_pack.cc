@@ -1,12 +1,17 @@
 #include "cli/demo_pack.h"
 
+#include "cli/cdp_generator.h"
 #include "cli/experiments_generator.h"
 #include "cli/generate_adtech.h"
 #include "cli/generate_finance.h"
 
+#include <cstdlib>
+
 namespace tidemark::cli {
 
 namespace {
+
+constexpr const char* cdp_key_variable = "CDP_WRITE_KEY";
 
 // Generator: AdtechGenerator and its like. Plan: its plan, a Pace. `rows_of` names the count to show.
 template <class Generator, class Plan, class Counts>
@@ -32,6 +37,13 @@ class PackTraffic : public DemoTraffic {
 
   bool has_history() const override { return (generator_.*has_history_)(); }
 
+  void send_to(const std::string& url) override {
+    if constexpr (requires { generator_.send_to(url, Secret()); }) {
+      const char* key = std::getenv(cdp_key_variable);
+      generator_.send_to(url, Secret(key == nullptr ? "" : key));
+    }
+  }
+
   Status run(const Pace& pace, const std::function<void(uint64_t)>& progress) override {
     int64_t before = generator_.counts().*rows_;
     generator_.on_progress = [&](const Counts& counts) {
@@ -52,8 +64,9 @@ class PackTraffic : public DemoTraffic {
   const std::atomic<bool>& stop_;
 };
 
+using CdpTraffic_ = PackTraffic<CdpGenerator, Pace, CdpCounts>;
 using AdtechTraffic_ = PackTraffic<AdtechGenerator, AdtechPlan, AdtechCounts>;
-using ExperimentsTraffic_ = PackTraffic<ExperimentsGenerator, ExperimentsPlan, ExperimentsCounts>;
+using ExperimentsTraffic_ = PackTraffic<ExperimentsGenerator, Pace, ExperimentsCounts>;
 using FinanceTraffic_ = PackTraffic<FinanceGenerator, FinancePlan, FinanceCounts>;
 
 // The original writes 123,456 payments every 24 s. First at that rate for two of its rounds, then one round
@@ -110,6 +123,20 @@ const std::vector<DemoPack>& demo_packs() {
            [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
              return ExperimentsTraffic_::open(url, seed, stop, generate_experiments,
                                               &ExperimentsCounts::events, &ExperimentsGenerator::has_history);
+           }},
+      {.name = "cdp",
+       .database = "shop",
+       .url_variable = "CDP_DATABASE_URL",
+       .key_variable = cdp_key_variable,
+       .rows = "events",
+       .tables = {"cdp.people", "cdp.revenue_daily", "cdp.segment_membership", "cdp.notifications"},
+       .history = 20'000,
+       .rate = 50,
+       .check = {{.pace = {.rows = 5'000, .days = 2}}},
+       .open =
+           [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
+             return CdpTraffic_::open(url, seed, stop, generate_cdp, &CdpCounts::events,
+                                      &CdpGenerator::has_history);
            }},
   };
   return packs;

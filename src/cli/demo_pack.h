@@ -18,6 +18,8 @@ class DemoTraffic {
  public:
   virtual ~DemoTraffic() = default;
   virtual bool has_history() const = 0;
+  // The page of the project, once it runs: before run() of packs that send events, too.
+  virtual void send_to(const std::string& /*url*/) {}
   // Writes at the pack's own shares of updates and deletes until the pace ends or the generator is stopped.
   // `progress` gets the rows this run has written.
   virtual Status run(const Pace& pace, const std::function<void(uint64_t)>& progress) = 0;
@@ -32,6 +34,9 @@ struct DemoPack {
   std::string name;
   std::string database;
   std::string url_variable;
+  // Of a pack that sends events to the running project beside what it writes into Postgres: the variable with
+  // the write key. Its history is written when the project runs.
+  std::string key_variable = {};
   std::string rows;                 // what its rows are called
   std::vector<std::string> tables;  // printed by --check
   int64_t history = 0;              // rows before the capture starts

@@ -1,7 +1,6 @@
 #include "cli/experiments_generator.h"
 
 #include "base/clock.h"
-#include "base/resource.h"
 #include "cli/generator_statements.h"
 
 #include <algorithm>
@@ -77,13 +76,7 @@ Result<ExperimentsGenerator> ExperimentsGenerator::open(const postgres::Connecti
 }
 
 Status ExperimentsGenerator::prepare() {
-  std::optional<std::string_view> schema = resource("packs/experiments/schema/postgres.sql");
-  if (!schema)
-    return fail(ErrorKind::internal, "packs/experiments/schema/postgres.sql is not part of the program");
-  TRY_VOID(connection_.execute("SET search_path = public"));
-  postgres::Rows present = TRY(connection_.query(
-      "SELECT count(*) FROM (VALUES (to_regclass('true_effects'))) AS t(c) WHERE c IS NOT NULL"));
-  if (present.integer(0, 0) == 0) TRY_VOID(connection_.execute(std::string(*schema)));
+  TRY_VOID(make_tables(connection_, "experiments", {"true_effects"}));
   postgres::Rows rows = TRY(connection_.query(
       "SELECT (SELECT coalesce(max(id), 0) + 1 FROM events), (SELECT coalesce(max(id), 0) + 1 FROM "
       "assignments), "
@@ -172,11 +165,11 @@ void ExperimentsGenerator::add_user(int64_t at_micros, double progress) {
   }
 }
 
-Status ExperimentsGenerator::add_traffic(const ExperimentsTraffic& traffic) {
+Status ExperimentsGenerator::add_traffic(const Stretch& traffic) {
   TRY_VOID(add_definitions(traffic.from_micros));
   // Users come evenly; a user brings some seven events in what follows.
   constexpr double events_a_user = 6.5;
-  int64_t users = std::max<int64_t>(1, std::llround(static_cast<double>(traffic.events) / events_a_user));
+  int64_t users = std::max<int64_t>(1, std::llround(static_cast<double>(traffic.rows) / events_a_user));
   int64_t length = traffic.until_micros - traffic.from_micros;
   int64_t written = 0;
   std::vector<Event> events;
@@ -189,7 +182,7 @@ Status ExperimentsGenerator::add_traffic(const ExperimentsTraffic& traffic) {
       event.id = next_event_++;
       events.push_back(std::move(event));
     }
-    if (static_cast<int64_t>(events.size()) < traffic.commit_rows) continue;
+    if (static_cast<int64_t>(events.size()) < traffic.transaction_rows) continue;
     written += static_cast<int64_t>(events.size());
     TRY_VOID(write_commit(traffic, std::exchange(events, {})));
   }
@@ -198,7 +191,7 @@ Status ExperimentsGenerator::add_traffic(const ExperimentsTraffic& traffic) {
   return {};
 }
 
-Status ExperimentsGenerator::write_commit(const ExperimentsTraffic& traffic, std::vector<Event> events) {
+Status ExperimentsGenerator::write_commit(const Stretch& traffic, std::vector<Event> events) {
   TRY_VOID(connection_.execute("BEGIN"));
   CopyWriter users(connection_);
   TRY_VOID(users.begin("COPY users (user_id, email, name, created_at) FROM STDIN (FORMAT binary)"));
@@ -285,7 +278,7 @@ Status ExperimentsGenerator::announce(int64_t count, const std::string& type, co
   return {};
 }
 
-Status ExperimentsGenerator::change_events(const ExperimentsTraffic& traffic, int64_t rows) {
+Status ExperimentsGenerator::change_events(const Stretch& traffic, int64_t rows) {
   auto some = [&](int64_t count) {
     std::vector<int64_t> ids;
     while (count-- > 0 && !recent_.empty()) {
@@ -326,19 +319,10 @@ Status ExperimentsGenerator::delete_everything() {
   return prepare();
 }
 
-Status generate_experiments(ExperimentsGenerator& generator, const ExperimentsPlan& plan,
+Status generate_experiments(ExperimentsGenerator& generator, const Pace& plan,
                             const std::atomic<bool>& stop) {
   return keep_pace(
-      plan, experiments_pace,
-      [&](const Stretch& stretch) {
-        return generator.add_traffic({.events = stretch.rows,
-                                      .from_micros = stretch.from_micros,
-                                      .until_micros = stretch.until_micros,
-                                      .updates = plan.updates,
-                                      .deletes = plan.deletes,
-                                      .commit_rows = stretch.transaction_rows});
-      },
-      stop);
+      plan, experiments_pace, [&](const Stretch& stretch) { return generator.add_traffic(stretch); }, stop);
 }
 
 }  // namespace tidemark::cli

@@ -36,14 +36,6 @@ struct ExperimentsCounts {
   int64_t updates = 0, deletes = 0, commits = 0;
 };
 
-struct ExperimentsTraffic {
-  int64_t events = 0;
-  int64_t from_micros = 0, until_micros = 0;
-  double updates = 0.01;  // corrected values, as a share of the new events
-  double deletes = 0.001;
-  int64_t commit_rows = 2'000;
-};
-
 class ExperimentsGenerator {
  public:
   static Result<ExperimentsGenerator> open(const postgres::ConnectionOptions& options, uint64_t seed,
@@ -51,7 +43,8 @@ class ExperimentsGenerator {
 
   std::function<void(const ExperimentsCounts&)> on_progress;  // after every commit
 
-  Status add_traffic(const ExperimentsTraffic& traffic);
+  // Rows are events, updates corrected values.
+  Status add_traffic(const Stretch& traffic);
   Status delete_everything();
   bool has_history() const { return next_event_ > 1; }
   const ExperimentsCounts& counts() const { return counts_; }
@@ -77,8 +70,8 @@ class ExperimentsGenerator {
   void add_user(int64_t at_micros, double progress);
   void add_visit(const Assigned& who, const std::string& type, int64_t at_micros, const std::string& device,
                  double value);
-  Status write_commit(const ExperimentsTraffic& traffic, std::vector<Event> events);
-  Status change_events(const ExperimentsTraffic& traffic, int64_t rows);
+  Status write_commit(const Stretch& traffic, std::vector<Event> events);
+  Status change_events(const Stretch& traffic, int64_t rows);
   Status announce(int64_t count, const std::string& type, const std::string& condition,
                   const std::string& ids);
 
@@ -94,13 +87,11 @@ class ExperimentsGenerator {
 };
 
 // What `tidemark generate experiments` does; `demo` calls the same.
-constexpr PaceDefaults experiments_pace = {
-    .history_rows = 250'000, .round_rows = 10'000, .transaction_rows = 2'000};
-struct ExperimentsPlan : Pace {  // rows are events
-  double updates = ExperimentsTraffic{}.updates;
-  double deletes = ExperimentsTraffic{}.deletes;
-};
-Status generate_experiments(ExperimentsGenerator& generator, const ExperimentsPlan& plan,
-                            const std::atomic<bool>& stop);
+constexpr PaceDefaults experiments_pace = {.history_rows = 250'000,
+                                           .round_rows = 10'000,
+                                           .transaction_rows = 2'000,
+                                           .updates = 0.01,
+                                           .deletes = 0.001};
+Status generate_experiments(ExperimentsGenerator& generator, const Pace& plan, const std::atomic<bool>& stop);
 
 }  // namespace tidemark::cli

@@ -1,6 +1,5 @@
 #include "cli/finance_generator.h"
 
-#include "base/resource.h"
 #include "cli/generator_statements.h"
 
 #include <algorithm>
@@ -15,6 +14,7 @@ constexpr int64_t second_micros = 1'000'000;
 constexpr int64_t day_micros = 86'400 * second_micros;
 constexpr double pending_share = 0.05;
 constexpr double failed_share = 0.05;
+constexpr double late_share = 0.01;  // arrive up to three days after they happened
 // An account is taken over about once in this many payments, and then pays so often before it is noticed.
 constexpr double payments_per_take_over = 4'000;
 constexpr int64_t take_over_payments_min = 12;
@@ -32,17 +32,8 @@ Result<FinanceGenerator> FinanceGenerator::open(const postgres::ConnectionOption
 }
 
 Status FinanceGenerator::prepare() {
-  std::optional<std::string_view> schema = resource("packs/finance/schema/postgres.sql");
-  if (!schema)
-    return fail(ErrorKind::internal, "packs/finance/schema/postgres.sql is not part of the program");
-  TRY_VOID(connection_.execute("SET search_path = public"));  // our connections start with none
-  postgres::Rows present =
-      TRY(connection_.query("SELECT count(*) FROM unnest(ARRAY['raw_transactions', 'raw_accounts', "
-                            "'raw_merchants', 'raw_fx_rates', 'raw_ip_geo']) AS name "
-                            "WHERE to_regclass(name) IS NOT NULL"));
-  // Not without need: CREATE TABLE IF NOT EXISTS asks for the right to create even when it does nothing.
-  if (present.integer(0, 0) < 5) TRY_VOID(connection_.execute(std::string(*schema)));
-  return {};
+  return make_tables(connection_, "finance",
+                     {"raw_transactions", "raw_accounts", "raw_merchants", "raw_fx_rates", "raw_ip_geo"});
 }
 
 Uuid FinanceGenerator::new_uuid() {
@@ -57,20 +48,20 @@ Uuid FinanceGenerator::new_uuid() {
   return uuid;
 }
 
-Status FinanceGenerator::add_traffic(const FinanceTraffic& traffic) {
+Status FinanceGenerator::add_traffic(const Stretch& traffic) {
   if (!has_world())
     return fail(ErrorKind::refused, "there are no accounts to pay with",
                 "first: tidemark generate finance world");
   DayCurve curve(traffic.from_micros, traffic.until_micros);
-  for (int64_t done = 0; done < traffic.transactions && !*stop_;) {
-    int64_t rows = std::min(traffic.commit_rows, traffic.transactions - done);
+  for (int64_t done = 0; done < traffic.rows && !*stop_;) {
+    int64_t rows = std::min(traffic.transaction_rows, traffic.rows - done);
     TRY_VOID(write_commit(traffic, curve, done, rows));
     done += rows;
   }
   return {};
 }
 
-FinanceGenerator::Payment FinanceGenerator::payment(const FinanceTraffic& traffic, int64_t at_micros) {
+FinanceGenerator::Payment FinanceGenerator::payment(int64_t at_micros) {
   if (!taken_over_ && random_.chance(1 / payments_per_take_over))
     taken_over_ = TakeOver{random_.below(accounts_.size()),
                            random_.between(take_over_payments_min, take_over_payments_max)};
@@ -98,8 +89,7 @@ FinanceGenerator::Payment FinanceGenerator::payment(const FinanceTraffic& traffi
                                      static_cast<uint32_t>(bits >> 32) + random_.below(1 + bits % 2))};
   // A unit of some currencies is worth little: people pay with more of them.
   if (std::string_view(made.currency) == "JPY" || std::string_view(made.currency) == "INR") made.cents *= 90;
-  if (!stolen && traffic.late > 0 && random_.chance(traffic.late))
-    made.at_micros -= random_.between(second_micros, 3 * day_micros);
+  if (!stolen && random_.chance(late_share)) made.at_micros -= random_.between(second_micros, 3 * day_micros);
   if (stolen) take_over(made, account);
   return made;
 }
@@ -113,14 +103,13 @@ void FinanceGenerator::take_over(Payment& payment, const Account& account) {
   if (--taken_over_->left <= 0) taken_over_.reset();
 }
 
-Status FinanceGenerator::write_commit(const FinanceTraffic& traffic, const DayCurve& curve, int64_t done,
+Status FinanceGenerator::write_commit(const Stretch& traffic, const DayCurve& curve, int64_t done,
                                       int64_t rows) {
   std::vector<Payment> payments;
   payments.reserve(static_cast<size_t>(rows));
   for (int64_t index = 0; index < rows; ++index) {
-    double share =
-        (static_cast<double>(done + index) + random_.unit()) / static_cast<double>(traffic.transactions);
-    payments.push_back(payment(traffic, curve.moment(share)));
+    double share = (static_cast<double>(done + index) + random_.unit()) / static_cast<double>(traffic.rows);
+    payments.push_back(payment(curve.moment(share)));
   }
   TRY_VOID(connection_.execute("BEGIN"));
   int64_t updates = random_.share_of(rows, traffic.updates);

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "cli/copy_writer.h"
 #include "cli/finance_world.h"
+#include "cli/generator_pace.h"
 #include "cli/generator_random.h"
 #include "postgres/connection.h"
 
@@ -51,17 +52,6 @@ struct FinanceSize {
   int64_t rate_days = 365;
 };
 
-// A stretch of payments.
-struct FinanceTraffic {
-  int64_t transactions = 0;
-  int64_t from_micros = 0;  // when it happens, Unix time; from < until
-  int64_t until_micros = 0;
-  double updates = 0.055;  // settlements and corrections, as a share of the new rows
-  double deletes = 0.001;  // charge-backs that remove the row, likewise; as many turn it to failed
-  double late = 0.01;      // payments that arrive up to three days after they happened
-  int64_t commit_rows = 5'000;
-};
-
 class FinanceGenerator {
  public:
   // Creates missing tables. Errors: as Connection::open; refused (no right to create or write).
@@ -74,7 +64,9 @@ class FinanceGenerator {
   // Accounts, merchants, addresses and rates up to the day before `now`, without weekends, as banks publish
   // them. Only what is not there yet of each.
   Status add_world(const FinanceSize& size, int64_t now_micros);
-  Status add_traffic(const FinanceTraffic& traffic);
+  // Rows are payments. Updates are settlements and corrections; deletes are charge-backs that remove the row,
+  // and as many turn it to failed.
+  Status add_traffic(const Stretch& traffic);
 
   Result<FinanceTotals> totals();
   Status delete_everything();
@@ -127,9 +119,9 @@ class FinanceGenerator {
   Status add_rates(int64_t from_day, int64_t until_day);
   Uuid new_uuid();
 
-  Payment payment(const FinanceTraffic& traffic, int64_t at_micros);
+  Payment payment(int64_t at_micros);
   void take_over(Payment& payment, const Account& account);
-  Status write_commit(const FinanceTraffic& traffic, const DayCurve& curve, int64_t done, int64_t rows);
+  Status write_commit(const Stretch& traffic, const DayCurve& curve, int64_t done, int64_t rows);
   Status copy_payments(const std::vector<Payment>& payments);
   Status copy(const std::string& statement, const std::function<Status(CopyWriter&)>& rows);
 

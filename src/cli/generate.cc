@@ -17,6 +17,7 @@ Run add_generate(CLI::App& command) {
   add("finance", "accounts, merchants, payments, exchange rates: see sub-verbs", add_generate_finance);
   add("experiments", "users, assignments, exposures, conversions with known effects",
       add_generate_experiments);
+  add("cdp", "customers and orders, and the events of what people do", add_generate_cdp);
   return [chosen](const Invocation& invocation) { return (*chosen)(invocation); };
 }
 

@@ -19,8 +19,8 @@ Status generate_adtech(AdtechGenerator& generator, const AdtechPlan& plan, const
                                       .from_micros = stretch.from_micros,
                                       .until_micros = stretch.until_micros,
                                       .click_rate = plan.click_rate,
-                                      .updates = plan.updates,
-                                      .deletes = plan.deletes,
+                                      .updates = stretch.updates,
+                                      .deletes = stretch.deletes,
                                       .transaction_rows = stretch.transaction_rows});
       },
       stop);

@@ -9,13 +9,14 @@
 
 namespace tidemark::cli {
 
-constexpr PaceDefaults adtech_pace = {
-    .history_rows = 100'000, .round_rows = 1'000, .transaction_rows = 2'000};
+constexpr PaceDefaults adtech_pace = {.history_rows = 100'000,
+                                      .round_rows = 1'000,
+                                      .transaction_rows = 2'000,
+                                      .updates = 0.01,
+                                      .deletes = 0.005};
 
 struct AdtechPlan : Pace {  // rows are impressions
   double click_rate = 0.03;
-  double updates = 0.01;
-  double deletes = 0.005;
   int64_t advertisers = 12;  // made when there is no campaign yet
   int64_t campaigns = 5;     // each
 };

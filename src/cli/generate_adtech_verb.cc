@@ -1,8 +1,7 @@
 // tidemark generate adtech
 #include "base/clock.h"
 #include "cli/generate_adtech.h"
-#include "cli/generate_options.h"
-#include "cli/progress.h"
+#include "cli/generate_course.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -26,8 +25,7 @@ uint64_t expected_impressions(const Choice& choice) {
   if (choice.verb == "batch")
     return static_cast<uint64_t>(choice.batch.advertisers * choice.batch.campaigns *
                                  choice.batch.impressions);
-  if (!choice.verb.empty() || choice.plan.continuous()) return 0;
-  return static_cast<uint64_t>(choice.plan.rows.value_or(adtech_pace.history_rows));
+  return expected_rows(choice, choice.plan, adtech_pace);
 }
 
 void print_counts(const AdtechCounts& counts, double seconds, bool json) {
@@ -48,7 +46,7 @@ void print_counts(const AdtechCounts& counts, double seconds, bool json) {
                short_number(static_cast<double>(counts.rows()) / std::max(seconds, 1e-6)));
 }
 
-Status run_choice(AdtechGenerator& generator, const Choice& choice, bool json,
+Status run_choice(AdtechGenerator& generator, const Choice& choice, const Invocation& invocation,
                   const std::atomic<bool>& stop) {
   int64_t now = system_clock().wall_micros();
   int64_t week = 7 * 86'400 * second_micros;
@@ -65,7 +63,7 @@ Status run_choice(AdtechGenerator& generator, const Choice& choice, bool json,
     double rate = totals.impressions == 0
                       ? 0
                       : static_cast<double>(totals.clicks) / static_cast<double>(totals.impressions);
-    if (json)
+    if (invocation.json)
       fmt::print("{{\"advertisers\":{},\"campaigns\":{},\"impressions\":{},\"clicks\":{},\"ctr\":{}}}\n",
                  totals.advertisers, totals.campaigns, totals.impressions, totals.clicks, rate);
     else
@@ -74,33 +72,19 @@ Status run_choice(AdtechGenerator& generator, const Choice& choice, bool json,
     return {};
   }
   if (choice.verb == "reset") {
-    if (!choice.yes) return fail(ErrorKind::usage, "reset deletes all rows of all four tables", "add --yes");
+    TRY_VOID(check_reset(choice, "all four tables"));
     return generator.delete_everything();
   }
   return generate_adtech(generator, choice.plan, stop);
 }
 
-Result<ExitCode> generate(Choice choice, const Invocation& invocation) {
-  TRY_VOID(read_pace(choice, choice.plan));
-  choice.plan.updates = choice.updates;
-  choice.plan.deletes = choice.deletes;
-  std::string url = TRY(generate_url(choice, invocation, url_variable));
-  const std::atomic<bool>& stop = stop_on_signals();
-  AdtechGenerator generator =
-      TRY(AdtechGenerator::open({.url = url, .application_name = "tidemark generate"}, choice.seed, stop));
-  int64_t begun = system_clock().monotonic_micros();
-  Progress progress("generating", "impressions", expected_impressions(choice),
-                    Progress::mode_for(invocation.json));
-  generator.on_progress = [&progress](const AdtechCounts& counts) {
-    progress.set(static_cast<uint64_t>(counts.impressions));
-  };
-  TRY_VOID(run_choice(generator, choice, invocation.json, stop));
-  progress.finish();
-  double seconds =
-      static_cast<double>(system_clock().monotonic_micros() - begun) / static_cast<double>(second_micros);
-  if (choice.verb != "stats") print_counts(generator.counts(), seconds, invocation.json);
-  return generate_exit_code(choice.plan);
-}
+constexpr GenerateCourse<AdtechGenerator, Choice, AdtechCounts> course = {
+    .variable = url_variable,
+    .rows = "impressions",
+    .counted = &AdtechCounts::impressions,
+    .expected = expected_impressions,
+    .work = run_choice,
+    .print = print_counts};
 
 void add_sub_verbs(CLI::App& adtech, Choice& choice) {
   CLI::App* batch =
@@ -133,15 +117,14 @@ void add_sub_verbs(CLI::App& adtech, Choice& choice) {
 
 Run add_generate_adtech(CLI::App& command) {
   auto choice = std::make_shared<Choice>();
-  choice->updates = choice->plan.updates;
-  choice->deletes = choice->plan.deletes;
-  add_generate_options(command, *choice, choice->plan, url_variable, "impressions", "100000; 1000");
+  add_generate_options(command, *choice, choice->plan, adtech_pace, url_variable, "impressions",
+                       "100000; 1000");
   command.add_option("--ctr", choice->plan.click_rate, "mean click-through rate (0.03)")
       ->check(CLI::Range(0.0, 1.0));
   command.add_option("--transaction-rows", choice->plan.transaction_rows, "impressions a transaction (2000)")
       ->check(CLI::Range(1, 1'000'000));
   add_sub_verbs(command, *choice);
-  return [choice](const Invocation& invocation) { return generate(*choice, invocation); };
+  return [choice](const Invocation& invocation) { return run_course(*choice, invocation, course); };
 }
 
 }  // namespace tidemark::cli

@@ -8,16 +8,7 @@ Status generate_finance(FinanceGenerator& generator, const FinancePlan& plan, co
   if (!generator.has_world())
     TRY_VOID(generator.add_world(plan.size, plan.until_micros.value_or(system_clock().wall_micros())));
   return keep_pace(
-      plan, finance_pace,
-      [&](const Stretch& stretch) {
-        return generator.add_traffic({.transactions = stretch.rows,
-                                      .from_micros = stretch.from_micros,
-                                      .until_micros = stretch.until_micros,
-                                      .updates = plan.updates,
-                                      .deletes = plan.deletes,
-                                      .commit_rows = stretch.transaction_rows});
-      },
-      stop);
+      plan, finance_pace, [&](const Stretch& stretch) { return generator.add_traffic(stretch); }, stop);
 }
 
 }  // namespace tidemark::cli

@@ -10,13 +10,14 @@
 namespace tidemark::cli {
 
 // A round is what the seed writes every 24 seconds.
-constexpr PaceDefaults finance_pace = {
-    .history_rows = 250'000, .round_rows = 123'456, .transaction_rows = 5'000};
+constexpr PaceDefaults finance_pace = {.history_rows = 250'000,
+                                       .round_rows = 123'456,
+                                       .transaction_rows = 5'000,
+                                       .updates = 0.055,
+                                       .deletes = 0.001};
 constexpr int64_t finance_round_seconds = 24;
 
 struct FinancePlan : Pace {  // rows are raw_transactions
-  double updates = FinanceTraffic{}.updates;
-  double deletes = FinanceTraffic{}.deletes;
   FinanceSize size;
 };
 

@@ -1,8 +1,7 @@
 // tidemark generate finance
 #include "base/clock.h"
+#include "cli/generate_course.h"
 #include "cli/generate_finance.h"
-#include "cli/generate_options.h"
-#include "cli/progress.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -40,44 +39,29 @@ void print_counts(const FinanceCounts& counts, double seconds, bool json) {
                short_number(static_cast<double>(counts.rows()) / std::max(seconds, 1e-6)));
 }
 
-Status run_choice(FinanceGenerator& generator, const Choice& choice, bool json,
+Status run_choice(FinanceGenerator& generator, const Choice& choice, const Invocation& invocation,
                   const std::atomic<bool>& stop) {
   if (choice.verb == "world")
     return generator.add_world(choice.plan.size,
                                choice.plan.until_micros.value_or(system_clock().wall_micros()));
   if (choice.verb == "stats") {
-    print_totals(TRY(generator.totals()), json);
+    print_totals(TRY(generator.totals()), invocation.json);
     return {};
   }
   if (choice.verb == "reset") {
-    if (!choice.yes) return fail(ErrorKind::usage, "reset deletes all rows of all five tables", "add --yes");
+    TRY_VOID(check_reset(choice, "all five tables"));
     return generator.delete_everything();
   }
   return generate_finance(generator, choice.plan, stop);
 }
 
-Result<ExitCode> generate(Choice choice, const Invocation& invocation) {
-  TRY_VOID(read_pace(choice, choice.plan));
-  choice.plan.updates = choice.updates;
-  choice.plan.deletes = choice.deletes;
-  std::string url = TRY(generate_url(choice, invocation, url_variable));
-  const std::atomic<bool>& stop = stop_on_signals();
-  FinanceGenerator generator =
-      TRY(FinanceGenerator::open({.url = url, .application_name = "tidemark generate"}, choice.seed, stop));
-  bool counted = choice.verb.empty() && !choice.plan.continuous();
-  Progress progress("generating", "payments",
-                    counted ? static_cast<uint64_t>(choice.plan.rows.value_or(finance_pace.history_rows)) : 0,
-                    Progress::mode_for(invocation.json));
-  generator.on_progress = [&progress](const FinanceCounts& counts) {
-    progress.set(static_cast<uint64_t>(counts.transactions));
-  };
-  int64_t begun = system_clock().monotonic_micros();
-  TRY_VOID(run_choice(generator, choice, invocation.json, stop));
-  progress.finish();
-  double seconds = static_cast<double>(system_clock().monotonic_micros() - begun) / 1e6;
-  if (choice.verb != "stats") print_counts(generator.counts(), seconds, invocation.json);
-  return generate_exit_code(choice.plan);
-}
+constexpr GenerateCourse<FinanceGenerator, Choice, FinanceCounts> course = {
+    .variable = url_variable,
+    .rows = "payments",
+    .counted = &FinanceCounts::transactions,
+    .expected = [](const Choice& choice) { return expected_rows(choice, choice.plan, finance_pace); },
+    .work = run_choice,
+    .print = print_counts};
 
 void add_size_options(CLI::App& command, FinanceSize& size) {
   command.add_option("--accounts", size.accounts, "accounts of a new world (12345)")
@@ -92,9 +76,8 @@ void add_size_options(CLI::App& command, FinanceSize& size) {
 
 Run add_generate_finance(CLI::App& command) {
   auto choice = std::make_shared<Choice>();
-  choice->updates = choice->plan.updates;
-  choice->deletes = choice->plan.deletes;
-  add_generate_options(command, *choice, choice->plan, url_variable, "payments", "250000; 123456");
+  add_generate_options(command, *choice, choice->plan, finance_pace, url_variable, "payments",
+                       "250000; 123456");
   add_size_options(command, choice->plan.size);
   command.add_option("--transaction-rows", choice->plan.transaction_rows, "payments a commit (5000)")
       ->check(CLI::Range(1, 1'000'000));
@@ -103,7 +86,7 @@ Run add_generate_finance(CLI::App& command) {
       "the rate of the original: 123456 payments every 24 s");
   add_generate_verb(command, *choice, "world", "accounts, merchants, addresses and exchange rates alone");
   add_generate_housekeeping(command, *choice);
-  return [choice](const Invocation& invocation) { return generate(*choice, invocation); };
+  return [choice](const Invocation& invocation) { return run_course(*choice, invocation, course); };
 }
 
 }  // namespace tidemark::cli

@@ -42,8 +42,9 @@ Result<std::optional<int64_t>> moment_of(const std::string& text) {
 
 }  // namespace
 
-void add_generate_options(CLI::App& pack, GenerateOptions& options, Pace& pace, const std::string& variable,
-                          const std::string& rows, const std::string& rows_note) {
+void add_generate_options(CLI::App& pack, GenerateOptions& options, Pace& pace, const PaceDefaults& defaults,
+                          const std::string& variable, const std::string& rows,
+                          const std::string& rows_note) {
   pack.fallthrough();
   pack.require_subcommand(0, 1);
   pack.add_option("--url", options.url,
@@ -55,10 +56,10 @@ void add_generate_options(CLI::App& pack, GenerateOptions& options, Pace& pace, 
       ->check(CLI::NonNegativeNumber);
   pack.add_option("--every", options.every, "a round each 1s, 5m, ...: runs until Ctrl-C or --duration");
   pack.add_option("--duration", options.duration, "ends a continuous run");
-  pack.add_option("--updates", options.updates,
-                  fmt::format("changed rows, as a share of new ones ({})", options.updates))
+  pack.add_option("--updates", pace.updates,
+                  fmt::format("changed rows, as a share of new ones ({})", defaults.updates))
       ->check(CLI::Range(0.0, 10.0));
-  pack.add_option("--deletes", options.deletes, fmt::format("deleted rows, likewise ({})", options.deletes))
+  pack.add_option("--deletes", pace.deletes, fmt::format("deleted rows, likewise ({})", defaults.deletes))
       ->check(CLI::Range(0.0, 10.0));
   pack.add_option("--days", pace.days, "days of history that a run without --rate and --every fills (30)")
       ->check(CLI::Range(1, 3650));
@@ -73,10 +74,24 @@ CLI::App* add_generate_verb(CLI::App& pack, GenerateOptions& options, const char
   return verb;
 }
 
-void add_generate_housekeeping(CLI::App& pack, GenerateOptions& options) {
-  add_generate_verb(pack, options, "stats", "how many rows there are");
+void add_generate_reset(CLI::App& pack, GenerateOptions& options) {
   CLI::App* reset = add_generate_verb(pack, options, "reset", "deletes all rows");
   reset->add_flag("--yes", options.yes, "really");
+}
+
+void add_generate_housekeeping(CLI::App& pack, GenerateOptions& options) {
+  add_generate_verb(pack, options, "stats", "how many rows there are");
+  add_generate_reset(pack, options);
+}
+
+uint64_t expected_rows(const GenerateOptions& options, const Pace& pace, const PaceDefaults& defaults) {
+  if (!options.verb.empty() || pace.continuous()) return 0;
+  return static_cast<uint64_t>(pace.rows.value_or(defaults.history_rows));
+}
+
+Status check_reset(const GenerateOptions& options, const std::string& tables) {
+  if (options.yes) return {};
+  return fail(ErrorKind::usage, fmt::format("reset deletes all rows of {}", tables), "add --yes");
 }
 
 Status read_pace(const GenerateOptions& options, Pace& pace) {

@@ -19,15 +19,15 @@ struct GenerateOptions {
   uint64_t seed = 1;
   int64_t rows = -1;
   std::string every, duration, until;
-  double updates = 0, deletes = 0;  // the pack sets its defaults before declaring
-  std::string verb;                 // empty: traffic
-  bool yes = false;                 // reset
+  std::string verb;  // empty: traffic
+  bool yes = false;  // reset
 };
 
 // `rows` is what the pack calls its rows, `rows_note` the defaults.
-void add_generate_options(CLI::App& pack, GenerateOptions& options, Pace& pace, const std::string& variable,
-                          const std::string& rows, const std::string& rows_note);
+void add_generate_options(CLI::App& pack, GenerateOptions& options, Pace& pace, const PaceDefaults& defaults,
+                          const std::string& variable, const std::string& rows, const std::string& rows_note);
 CLI::App* add_generate_verb(CLI::App& pack, GenerateOptions& options, const char* name, const char* summary);
+void add_generate_reset(CLI::App& pack, GenerateOptions& options);
 // stats, reset
 void add_generate_housekeeping(CLI::App& pack, GenerateOptions& options);
 
@@ -36,6 +36,11 @@ Status read_pace(const GenerateOptions& options, Pace& pace);
 // --url, the project's first source, or the environment variable. Errors: usage, when there is none.
 Result<std::string> generate_url(const GenerateOptions& options, const Invocation& invocation,
                                  const char* variable);
+
+// How many rows a run of traffic writes; 0 when nobody knows, or another verb is asked for.
+uint64_t expected_rows(const GenerateOptions& options, const Pace& pace, const PaceDefaults& defaults);
+// Errors: usage, when --yes is missing. `tables`: "all five tables".
+Status check_reset(const GenerateOptions& options, const std::string& tables);
 
 // Ctrl-C and SIGTERM set it; the second Ctrl-C ends the process.
 const std::atomic<bool>& stop_on_signals();
@@ -46,5 +51,6 @@ ExitCode generate_exit_code(const Pace& pace);
 Run add_generate_adtech(CLI::App& command);
 Run add_generate_finance(CLI::App& command);
 Run add_generate_experiments(CLI::App& command);
+Run add_generate_cdp(CLI::App& command);
 
 }  // namespace tidemark::cli

@@ -65,7 +65,8 @@ Status steady(const Pace& pace, Stretch stretch, const Write& write, int64_t end
 
 Status keep_pace(const Pace& pace, const PaceDefaults& defaults, const Write& write,
                  const std::atomic<bool>& stop) {
-  Stretch stretch{};
+  Stretch stretch{.updates = pace.updates.value_or(defaults.updates),
+                  .deletes = pace.deletes.value_or(defaults.deletes)};
   stretch.transaction_rows = pace.transaction_rows > 0 ? pace.transaction_rows : defaults.transaction_rows;
   int64_t end = pace.duration_seconds > 0
                     ? system_clock().monotonic_micros() + pace.duration_seconds * second_micros

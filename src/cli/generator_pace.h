@@ -21,7 +21,8 @@ struct Pace {
   int64_t duration_seconds = 0;  // ends continuous modes; 0: until told
   int64_t days = 30;
   int64_t transaction_rows = 0;  // rows a transaction; 0: the pack's own, at a rate no longer than 50 ms
-  std::optional<int64_t> until_micros;  // the end of history instead of now: the same data again
+  std::optional<int64_t> until_micros;     // the end of history instead of now: the same data again
+  std::optional<double> updates, deletes;  // as shares of the new rows; else the pack's own
 
   bool continuous() const { return every_seconds > 0 || (rate > 0 && !rows); }
 };
@@ -31,13 +32,17 @@ struct PaceDefaults {
   int64_t history_rows;
   int64_t round_rows;
   int64_t transaction_rows;
+  double updates;
+  double deletes;
 };
 
+// What a generator is to write next.
 struct Stretch {
-  int64_t rows;
-  int64_t from_micros;  // Unix time; from < until
-  int64_t until_micros;
-  int64_t transaction_rows;
+  int64_t rows = 0;
+  int64_t from_micros = 0;  // Unix time; from < until
+  int64_t until_micros = 0;
+  int64_t transaction_rows = 1;
+  double updates = 0, deletes = 0;
 };
 
 Status keep_pace(const Pace& pace, const PaceDefaults& defaults,

@@ -16,6 +16,11 @@ namespace tidemark::cli {
 Result<int64_t> affected_rows(postgres::Connection& connection, const std::string& sql,
                               const std::vector<std::string>& parameters = {});
 
+// The pack's tables, made when one of these is missing; from then on the connection finds them without a
+// schema's name. Errors: refused (no right to create).
+Status make_tables(postgres::Connection& connection, const std::string& pack,
+                   const std::vector<std::string>& tables);
+
 // '{1,2,3}'. Values must need no quoting inside a Postgres array.
 template <class Values>
 std::string array_text(const Values& values) {

@@ -67,6 +67,8 @@ Status write_file(const fs::path& path, std::string_view bytes) {
   return {};
 }
 
+constexpr std::string_view demo_folder = "demo/";
+
 }  // namespace
 
 Result<std::vector<std::string>> write_pack(const std::string& pack, const fs::path& directory) {
@@ -83,6 +85,7 @@ Result<std::vector<std::string>> write_pack(const std::string& pack, const fs::p
   std::vector<std::string> files;
   for (std::string_view name : resources(prefix)) {
     std::string file(name.substr(prefix.size()));
+    if (file.starts_with(demo_folder)) continue;
     TRY_VOID(write_file(directory / file, *resource(name)));
     files.push_back(std::move(file));
   }
@@ -91,6 +94,14 @@ Result<std::vector<std::string>> write_pack(const std::string& pack, const fs::p
     TRY_VOID(write_file(directory / ".gitignore", "/data/\n/.tidemark/\n"));
     files.emplace_back(".gitignore");
   }
+  return files;
+}
+
+Result<std::vector<std::string>> write_demo(const std::string& pack, const fs::path& directory) {
+  std::vector<std::string> files = TRY(write_pack(pack, directory));
+  std::string prefix = fmt::format("packs/{}/{}", pack, demo_folder);
+  for (std::string_view name : resources(prefix))
+    TRY_VOID(write_file(directory / name.substr(prefix.size()), *resource(name)));
   return files;
 }
 

@@ -2,11 +2,10 @@
 // in the end of exactly what the definitions say, also over kill -9 of tidemark and of ClickHouse.
 //   TIDEMARK_SEED=42 node --test test/integration/segment_notify.test.mjs
 import assert from 'node:assert/strict';
-import http from 'node:http';
 import test from 'node:test';
-import { Webhook } from 'standardwebhooks';
 import { eventually } from '../harness/process.mjs';
 import { random_numbers } from '../harness/random.mjs';
+import { webhook_receiver } from '../harness/webhook_receiver.mjs';
 import { make_world } from '../harness/world.mjs';
 
 const seed = Number(process.env.TIDEMARK_SEED ?? 7);
@@ -16,34 +15,14 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   const world = await make_world(t, 'segment-notify', { pack: null, database: 'shop' });
   const { project, postgres, database } = world;
   const sql = (text) => postgres.sql(database, text);
-  // By webhook-id once, in the order of arrival.
-  const taken = [];
-  const ids = new Set();
-  let failing = () => false;
-  const receiver = http.createServer((request, response) => {
-    const pieces = [];
-    request.on('data', (piece) => pieces.push(piece));
-    request.on('end', () => {
-      if (failing()) return void response.writeHead(503).end();
-      const body = Buffer.concat(pieces).toString();
-      new Webhook(secret).verify(body, request.headers);
-      const id = request.headers['webhook-id'];
-      if (!ids.has(id)) taken.push({ ...JSON.parse(body), received_at: Date.now() });
-      ids.add(id);
-      response.writeHead(204).end();
-    });
-  });
-  await new Promise((resolve) => receiver.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    receiver.closeAllConnections();
-    receiver.close();
-  });
+  const receiver = await webhook_receiver(t, secret);
+  const { taken } = receiver;
 
   await sql("CREATE TABLE customers (id int PRIMARY KEY, plan text, name text); INSERT INTO customers SELECT g, 'free', 'customer ' || g FROM generate_series(1, 30) g");
   project.environment = { SHOP_DATABASE_URL: world.url, HOOK_SECRET: secret };
   project.write('sources/shop.yaml', 'source: shop\npostgres:\n  url: ${env:SHOP_DATABASE_URL}\n  mode: cdc\n  tables: [customers]\n');
   project.write('sources/app.yaml', 'source: app\nevents:\n  write_keys: a-write-key\n');
-  project.write('destinations/crm.yaml', `destination: crm\nwebhook:\n  url: http://127.0.0.1:${receiver.address().port}/hook\n  secrets:\n    - \${env:HOOK_SECRET}\n  allow_private: true\n`);
+  project.write('destinations/crm.yaml', `destination: crm\nwebhook:\n  url: ${receiver.url}\n  secrets:\n    - \${env:HOOK_SECRET}\n  allow_private: true\n`);
   const segment = (name, where, more = '') => project.write(`segments/${name}.yaml`, `segment: ${name}\nentity: bronze.customers\nkey: [id]\nnotify: [crm]\nproperties: [name]\n${more}where: ${where}\n`);
   segment('pro', '{ property: plan, eq: pro }');
   segment('active', '{ event: order, count: { gte: 2 }, within: 1h }');
@@ -74,11 +53,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
     }, { deadline_ms: 60_000, every_ms: 50 });
   };
   const oracle = async (name) => (await project.clickhouse(`SELECT entity FROM tidemark.segment_members FINAL WHERE segment = '${name}' AND member = 1 ORDER BY entity`, { account: 'admin' })).trim().split('\n').filter(Boolean);
-  const told = (name) => {
-    const members = new Set();
-    for (const { type, data } of taken) if (data.segment === name) (type === 'segment.entered' ? members.add(data.ids.id) : members.delete(data.ids.id));
-    return [...members].sort();
-  };
+  const told = (name) => receiver.told(name, 'id');
 
   await t.test('an event is a webhook soon after', async () => {
     await post([{ userId: '1', event: 'order' }]);
@@ -102,7 +77,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   await t.test('kills everywhere, and a receiver that fails', async () => {
     const next = random_numbers(seed);
     const integer = (least, most) => least + Math.floor(next() * (most - least + 1));
-    failing = () => next() < 0.05;
+    receiver.failing = () => next() < 0.05;
     let working = true;
     const events = (async () => {
       for (let number = 0; number < 120; ++number)
@@ -122,7 +97,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
     })();
     await Promise.all([events, rows, kills]);
     working = false;
-    failing = () => working;
+    receiver.failing = () => working;
     await caught_up();
     for (const name of ['pro', 'active', 'short'])
       await eventually(`the receiver's view of ${name}`, async (seen) => {
