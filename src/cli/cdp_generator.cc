@@ -19,8 +19,8 @@ constexpr double logged_in_share = 0.7;  // of these; the others are known by th
 constexpr double kiosk_share = 0.003;    // visits at a device that everybody uses
 constexpr uint64_t kiosks = 5;
 constexpr double app_share = 0.4;  // visits of customers with the app that use it
-// A visit brings some five events.
-constexpr double events_a_visit = 5;
+// What a visit brings, on average.
+constexpr double events_a_visit = 4.3;
 
 std::string moment(int64_t micros) {
   std::time_t seconds = micros / second_micros;
@@ -128,9 +128,9 @@ void CdpGenerator::add_visit(int64_t at_micros) {
     say(who, later(), "track", track("product_viewed", about(product)));
   }
   bool new_here = who.number == 0;
-  if (random_.chance(0.4)) {
+  if (random_.chance(0.5)) {
     say(who, later(), "track", track("cart_filled", about(product)));
-    if (!new_here && random_.chance(0.6)) buy(who, product, later());
+    if (!new_here && random_.chance(0.75)) buy(who, product, later());
   }
   if (new_here && random_.chance(0.2)) sign_up(who, later());
   // A lead leaves an address and nothing else.

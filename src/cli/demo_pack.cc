@@ -129,7 +129,7 @@ const std::vector<DemoPack>& demo_packs() {
        .url_variable = "CDP_DATABASE_URL",
        .key_variable = cdp_key_variable,
        .rows = "events",
-       .tables = {"cdp.people", "cdp.revenue_daily", "cdp.segment_membership", "cdp.notifications"},
+       .tables = {"cdp.stages", "cdp.revenue_daily", "cdp.segment_membership"},
        .history = 20'000,
        .rate = 50,
        .check = {{.pace = {.rows = 5'000, .days = 2}}},

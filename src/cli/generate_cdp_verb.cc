@@ -81,6 +81,8 @@ Run add_generate_cdp(CLI::App& command) {
                      "the running project's page (default: that of the project here)");
   command.add_option("--write-key", choice->write_key,
                      fmt::format("of its events source (default: {}, or the project's first)", key_variable));
+  command.add_option("--transaction-rows", choice->plan.transaction_rows, "events a commit (1000)")
+      ->check(CLI::Range(1, 1'000'000));
   add_generate_reset(command, *choice);
   return [choice](const Invocation& invocation) { return run_course(*choice, invocation, course); };
 }

@@ -109,6 +109,11 @@ void check_mode(MappingReader& mapping, const PostgresSource& source) {
     for (const char* key : {"slot", "publication"})
       if (mapping.has(key))
         mapping.error(key, fmt::format("`{}` belongs to `mode: cdc`", key), "Leave it out.");
+    for (const auto& options : source.options)
+      if (options.history)
+        mapping.reader().report.error(options.where,
+                                      fmt::format("`history` of `{}` belongs to `mode: cdc`", options.table),
+                                      "A batch does not see every change: leave it out.");
     return;
   }
   if (mapping.has("batch"))

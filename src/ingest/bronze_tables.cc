@@ -30,7 +30,7 @@ Status ensure_bronze(clickhouse::ClientPool& pool, const std::vector<CapturedTab
             fmt::format("table {} changed since it was captured: {}", table.source.display(), difference),
             "copy the source again under the new shape with: tidemark up --recopy");
       // A dictionary over the table does not mind: it is made again before models are compiled.
-      for (const char* suffix : {"__current", "__changes", ""})
+      for (const char* suffix : {"__history_of_changes", "__history", "__current", "__changes", ""})
         TRY_VOID(lease->execute("DROP TABLE IF EXISTS " + table.target(suffix) +
                                 " SYNC SETTINGS check_table_dependencies = 0"));
     }

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "clickhouse/schema.h"
+#include "ingest/row_history.h"
 
 namespace tidemark::ingest {
 namespace {
@@ -24,15 +25,14 @@ std::vector<std::string> source_columns(const CapturedTable& table, bool with_ty
   return columns;
 }
 
-// An insert is acknowledged when it is on disk, and repeated tokens are known: the two halves of exactly
-// once.
+}  // namespace
+
+// The two halves of exactly once.
 std::string durable_settings() {
   return fmt::format(
       "non_replicated_deduplication_window = {}, fsync_after_insert = 1, fsync_part_directory = 1",
       limits::deduplication_window_blocks);
 }
-
-}  // namespace
 
 std::string CapturedTable::target(const std::string& suffix) const {
   return "bronze." + quote_identifier(name + suffix);
@@ -108,6 +108,8 @@ std::vector<std::string> create_statements(const CapturedTable& table) {
                     "UInt128, _committed_at "
                     "DateTime64(6, 'UTC'), _cut UInt64) ENGINE = Null",
                     table.target("__changes"), columns));
+  if (table.history)
+    for (auto& statement : history_statements(table)) statements.push_back(std::move(statement));
   return statements;
 }
 

@@ -5,6 +5,7 @@
 //   key;
 //                            a plain MergeTree log when there is no key or the table is declared append_only
 //   bronze.<name>__current   the rows that exist now (hides FINAL, deletes and the bookkeeping columns)
+//   bronze.<name>__history   all of these there ever were, where the project asks for it
 //   bronze.<name>__changes   signed change rows, ENGINE = Null: models hang on it; only where one needs it
 //
 // Every row carries _version (base/version.h), _committed_at (the source's commit time) and _cut (which cut
@@ -24,6 +25,7 @@ struct CapturedTable {
   std::string name;          // in database bronze: "impressions", "shop_orders" for shop.orders
   bool log = false;          // rows are only ever added: no key, or declared append_only
   bool has_changes = false;  // a model needs change rows
+  bool history = false;      // they are kept (row_history.h); then has_changes, too
   bool repeats = false;      // changes may come again, or late: see repeated_rows.h
   // A log whose rows have a key of which the first counts (repeated_rows.h): it is never updated, so it needs
   // no FINAL and models may keep whatever they like of it. Then also what it is ordered by, and further
@@ -57,6 +59,9 @@ CapturedTable capture(postgres::SourceTable source, bool append_only, bool has_c
 
 // An empty block with the source's columns and the bookkeeping of bronze.<name> (no _deleted for a log).
 Block bronze_block(const CapturedTable& table);
+
+// Settings of a table that inserts with a token go to: acknowledged when on disk, repeated tokens are known.
+std::string durable_settings();
 
 // CREATE statements, each IF NOT EXISTS; safe to run at every start.
 std::vector<std::string> create_statements(const CapturedTable& table);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "ingest/bronze_tables.h"
 #include "ingest/log_follower.h"
+#include "ingest/row_history.h"
 #include "ingest/table_statuses.h"
 #include "postgres/replication_setup.h"
 
@@ -55,19 +56,27 @@ Status PostgresPipeline::read_tables(postgres::Connection& connection) {
   auto sources = TRY(postgres::read_tables(connection, options_.source.tables));
   tables_.clear();
   for (auto& source : sources) {
-    bool append_only = false;
+    bool append_only = false, history = false;
     for (const auto& option : options_.source.options) {
       if (option.table != source.name && option.table != source.schema + "." + source.name) continue;
       append_only = option.append_only;
+      history = option.history;
       for (const auto* list : {&option.exclude, &option.order_by, &option.key})
         if (!list->empty())
-          return fail(ErrorKind::unsupported,
-                      fmt::format("table option of {} is not supported in this version: only append_only is",
-                                  option.table),
-                      "remove exclude, order_by and key from the table's options");
+          return fail(
+              ErrorKind::unsupported,
+              fmt::format(
+                  "table option of {} is not supported in this version: only append_only and history are",
+                  option.table),
+              "remove exclude, order_by and key from the table's options");
     }
     std::string name = source.schema == "public" ? source.name : source.schema + "_" + source.name;
-    tables_.push_back(capture(std::move(source), append_only, options_.tables_with_changes.contains(name)));
+    if (history && pool_.endpoint().cluster)
+      return fail(ErrorKind::unsupported, fmt::format("the history of {} is not kept on a cluster", name),
+                  "leave `history` out, or warehouse.cluster");
+    tables_.push_back(
+        capture(std::move(source), append_only, history || options_.tables_with_changes.contains(name)));
+    tables_.back().history = history;
     TRY_VOID(check_identity(tables_.back()));
   }
   counters_.clear();
@@ -89,6 +98,8 @@ Status PostgresPipeline::prepare() {
   TRY_VOID(state_store_.prepare());
   if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready)
     return fail(std::move(ready.error()).in(where));
+  for (const auto& table : tables_)
+    if (table.history) TRY_VOID(begin_history(pool_, table, true));
   auto quarantined = TRY(state_store_.quarantined(options_.source.name));
   for (const auto& table : tables_) counters_.at(&table)->quarantined = quarantined[table.name];
   return {};
@@ -214,6 +225,8 @@ Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::
                       .snapshot_name = slot.snapshot_name,
                       .snapshot_lsn = slot.consistent_point};
   uint64_t rows = TRY(copy_tables(options, tables_, counters_, pool_, state_store_, life_.stopping()));
+  for (const auto& table : tables_)
+    if (table.history) TRY_VOID(begin_history(pool_, table, false));
   if (hooks_.after_copy)
     TRY_VOID(hooks_.after_copy(make_version(epoch, slot.consistent_point, 0), table_names()));
   record.slot_lsn = slot.consistent_point;

@@ -54,7 +54,7 @@ Result<TableShape> Catalog::table(const std::string& name) {
     options.parameters = {{"database", database}, {"table", table}};
     Block found = TRY(client_.query(
         "SELECT name, engine, sorting_key FROM system.tables WHERE database = {database:String} AND name IN "
-        "({table:String}, concat({table:String}, '__current'), concat({table:String}, '__changes'))",
+        "({table:String}, concat({table:String}, '__current'), concat({table:String}, '__history'))",
         options));
     shape.read = clickhouse::quote_table(database, table);
     bool log =
@@ -66,9 +66,7 @@ Result<TableShape> Catalog::table(const std::string& name) {
       if (one == table) shape.key = plain_columns(found.columns[2].text(row), shape);
       if (one == table + "__current" && !log)
         shape.read = clickhouse::quote_table(database, table + "__current");
-      // Change rows that only pass through are read by nobody.
-      if (one == table + "__changes" && found.columns[1].text(row) != "Null")
-        shape.changes = clickhouse::quote_table(database, table + "__changes");
+      if (one == table + "__history") shape.changes = clickhouse::quote_table(database, table + "__history");
     }
   }
   return tables_.emplace(name, std::move(shape)).first->second;
@@ -79,7 +77,7 @@ Result<std::vector<std::string>> Catalog::names() {
       TRY(client_.query("SELECT concat(database, '.', name) FROM system.tables WHERE database NOT IN "
                         "('system', 'information_schema', "
                         "'INFORMATION_SCHEMA', 'tidemark') AND NOT endsWith(name, '__current') AND NOT "
-                        "endsWith(name, '__changes') "
+                        "endsWith(name, '__changes') AND NOT match(name, '__history(_of_changes)?$') "
                         "ORDER BY 1 LIMIT 10000"));
   std::vector<std::string> names;
   for (size_t row = 0; row < found.rows(); ++row) names.emplace_back(found.columns[0].text(row));

@@ -425,11 +425,18 @@ class Compiler {
                                   wanted.empty() ? "" : " WHERE " + wanted);
     std::string joins = fmt::format("{}", fmt::join(joins_, ""));
     if (pass_ && pass_->used()) {
-      std::vector<std::string> on;
-      for (size_t index = 0; index < key_.size(); ++index)
-        on.push_back(pass_->text_keys() ? fmt::format("toString(_e._k{0}) = _p._k{0}", index)
-                                        : fmt::format("_e._k{0} = _p._k{0}", index));
-      joins += fmt::format(" LEFT JOIN ({}) AS _p ON {}", pass_->sql(keys_), fmt::join(on, " AND "));
+      // Under names of their own: beside another join, `_e.*` would not be called _k0 where both sides have
+      // it.
+      std::vector<std::string> on, own, renamed;
+      for (size_t index = 0; index < key_.size(); ++index) {
+        on.push_back(pass_->text_keys() ? fmt::format("toString(_e._k{0}) = _pk{0}", index)
+                                        : fmt::format("_e._k{0} = _pk{0}", index));
+        own.push_back(fmt::format("_k{}", index));
+        renamed.push_back(fmt::format("_k{0} AS _pk{0}", index));
+      }
+      joins +=
+          fmt::format(" LEFT JOIN (SELECT * EXCEPT ({}), {} FROM ({})) AS _p ON {}", fmt::join(own, ", "),
+                      fmt::join(renamed, ", "), pass_->sql(keys_), fmt::join(on, " AND "));
     }
     if (joined_columns_.empty()) return sql;
     return fmt::format("SELECT _e.*, {} FROM ({}) AS _e{}", fmt::join(joined_columns_, ", "), sql, joins);

@@ -205,7 +205,9 @@ Result<Joined> value_history(SqlContext& context, const TableShape& shape,
       "{id}_other, multiIf({id}_other = 1, 0, {id}_other = 0, tupleElement({id}_all[1], 2), "
       "tupleElement({id}_newest[{id}_other - 1], 2)) AS {id}_since FROM (SELECT {selected}, _version, "
       "_committed_at, "
-      "({fits} AND _sign = 1) AS _fits FROM (SELECT {raw} FROM {from}{where}) WHERE _sign = 1 OR _op = 'd') "
+      "({fits} AND _sign = 1) AS _fits FROM (SELECT {raw} FROM {from}{where}) WHERE _sign = 1 OR _op IN "
+      "('delete', "
+      "'truncate')) "
       "GROUP BY {keys}",
       fmt::arg("keys", fmt::join(joined.columns, ", ")), fmt::arg("id", id),
       fmt::arg("selected", fmt::join(selected, ", ")), fmt::arg("fits", fits),

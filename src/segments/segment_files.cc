@@ -180,7 +180,7 @@ Result<std::vector<EventTable>> event_tables(clickhouse::Client& client) {
       TRY(client.query("SELECT table FROM system.columns WHERE database = 'bronze' AND name IN "
                        "('message_id', 'user_id', 'event', "
                        "'timestamp', 'properties', '_version') GROUP BY table HAVING count() = 6 AND NOT "
-                       "endsWith(table, '__changes') "
+                       "endsWith(table, '__changes') AND NOT match(table, '__history(_of_changes)?$') "
                        "ORDER BY table"));
   std::vector<EventTable> tables;
   for (size_t row = 0; row < found.rows(); ++row)

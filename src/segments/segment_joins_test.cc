@@ -145,7 +145,7 @@ TEST_F(SegmentJoins, HowLongAValueHasBeen) {
   // Without kept change rows: refused, with the way out.
   EXPECT_THAT(problems(of_people("{property: plan, has_been: pro, at_least: 7d}")),
               HasSubstr("history: true"));
-  run("CREATE TABLE bronze.people__changes (id String, plan Nullable(String), spend Nullable(Decimal(12, "
+  run("CREATE TABLE bronze.people__history (id String, plan Nullable(String), spend Nullable(Decimal(12, "
       "2)), visits Int64, "
       "born Nullable(Date32), signed_up Nullable(DateTime64(6, 'UTC')), tags Array(String), account "
       "Nullable(Int32), "
@@ -156,7 +156,7 @@ TEST_F(SegmentJoins, HowLongAValueHasBeen) {
   auto change = [&](const std::string& id, const std::string& plan, int sign, const char* operation,
                     int days) {
     run(
-        fmt::format("INSERT INTO bronze.people__changes (id, plan, _sign, _op, _version, _committed_at) "
+        fmt::format("INSERT INTO bronze.people__history (id, plan, _sign, _op, _version, _committed_at) "
                     "VALUES ('{}', '{}', "
                     "{}, '{}', {}, fromUnixTimestamp64Micro({}, 'UTC'))",
                     id, plan, sign, operation, ++version, now_ + days * day_us));
@@ -175,7 +175,7 @@ TEST_F(SegmentJoins, HowLongAValueHasBeen) {
   change("back", "free", -1, "u", -5);
   change("back", "pro", 1, "u", -5);
   change("young", "pro", 1, "i", -10);
-  change("young", "pro", -1, "d", -4);
+  change("young", "pro", -1, "delete", -4);
   change("young", "pro", 1, "i", -2);
   change("other", "free", 1, "i", -10);
   expect("{property: plan, has_been: pro, at_least: 7d}", {"steady"});

@@ -4,14 +4,14 @@
 -- description: what a customer has bought, as the orders say now: refunds are taken back, deleted orders are gone
 -- audit: not_null(customer_id), unique(customer_id)
 SELECT
-    orders.customer_id AS customer_id,
+    placed.customer_id AS customer_id,
     count() AS orders,
-    countIf(orders.status = 'refunded') AS refunds,
-    sumIf(orders.amount, orders.status = 'paid') AS spent,
-    min(orders.placed_at) AS first_order_at,
-    max(orders.placed_at) AS last_order_at,
-    uniqExact(orders.product_id) AS products,
+    countIf(placed.status = 'refunded') AS refunds,
+    sumIf(placed.amount, placed.status = 'paid') AS spent,
+    min(placed.placed_at) AS first_order_at,
+    max(placed.placed_at) AS last_order_at,
+    uniqExact(placed.product_id) AS products,
     arraySort(groupUniqArray(product.category)) AS categories
-FROM bronze.orders AS orders
-LEFT JOIN bronze.products AS product ON product.id = orders.product_id
+FROM bronze.orders AS placed
+LEFT JOIN bronze.products AS product ON product.id = placed.product_id
 GROUP BY customer_id

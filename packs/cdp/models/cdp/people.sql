@@ -20,7 +20,7 @@ SELECT
     ifNull(bought.orders, 0) AS orders,
     ifNull(bought.refunds, 0) AS refunds,
     ifNull(bought.spent, 0) AS spent,
-    bought.last_order_at AS last_order_at,
+    if(bought.customer_id = '', NULL, bought.last_order_at) AS last_order_at,
     ifNull(bought.categories, []) AS categories,
     multiIf(profile.user_id = '' AND profile.email = '', 'visitor', profile.user_id = '', 'lead', orders = 0, 'customer', 'buyer') AS stage
 FROM cdp.profiles AS profile

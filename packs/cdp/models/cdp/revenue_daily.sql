@@ -1,12 +1,12 @@
 -- kind: incremental
--- order_by: date, category
+-- order_by: date
 -- description: paid and refunded orders by UTC day and category
 SELECT
-    toDate32(orders.placed_at, 'UTC') AS date,
+    toDate32(placed.placed_at, 'UTC') AS date,
     product.category AS category,
     count() AS orders,
-    countIf(orders.status = 'refunded') AS refunds,
-    sumIf(orders.amount, orders.status = 'paid') AS revenue
-FROM bronze.orders AS orders
-LEFT JOIN bronze.products AS product ON product.id = orders.product_id
+    countIf(placed.status = 'refunded') AS refunds,
+    sumIf(placed.amount, placed.status = 'paid') AS revenue
+FROM bronze.orders AS placed
+LEFT JOIN bronze.products AS product ON product.id = placed.product_id
 GROUP BY date, category
