@@ -80,6 +80,11 @@ Status LiveProfiles::after_copy(const std::vector<std::string>& tables) {
   return {};
 }
 
+Status LiveProfiles::forget(const std::vector<profiles::ErasedRows>& erased) {
+  for (auto& keeper : keepers_) TRY_VOID(keeper->forget(erased, follow(*keeper)));
+  return {};
+}
+
 void LiveProfiles::add_kept(std::vector<std::string>& tables) const {
   std::vector<std::string> kept;
   for (const auto& keeper : keepers_)

@@ -29,6 +29,8 @@ class LiveProfiles {
 
   Status after_parts(uint64_t cut, Version version, const std::vector<std::string>& tables);
   Status after_copy(const std::vector<std::string>& tables);
+  // See Keeper::forget.
+  Status forget(const std::vector<profiles::ErasedRows>& erased);
   // To the tables of a cut ("bronze.app_events"): those of profiles that such a cut changes.
   void add_kept(std::vector<std::string>& tables) const;
   profiles::Keeper* find(const std::string& name);

@@ -24,6 +24,8 @@ int terminal_width();
 
 // "1 error", "3 errors"
 std::string counted(size_t count, std::string_view noun);
+// "2026-05-03T10:00:00Z" of microseconds since 1970.
+std::string moment_text(int64_t at_us);
 // The text as a JSON string, quotes included.
 std::string json_quoted(std::string_view text);
 

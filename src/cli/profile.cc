@@ -1,6 +1,7 @@
 // tidemark profile: who somebody is, and everything that is known of them.
 #include "cli/live_profiles.h"
 #include "cli/output.h"
+#include "cli/profile_deletion.h"
 #include "cli/profile_verbs.h"
 #include "cli/warehouse_access.h"
 #include "profiles/profile_export.h"
@@ -20,15 +21,7 @@ Result<ExitCode> tell(const Invocation& invocation, const Asked& asked,
   config::Project project = TRY(invocation.load_project());
   profiles::ProfileFiles files = profiles::load_profiles(project.root, false);
   if (!files.errors.empty()) return fail(ErrorKind::config, config::render(files.errors));
-  const profiles::Definition* definition = asked.profiles.empty() && files.definitions.size() == 1
-                                               ? &files.definitions.front()
-                                               : files.find(asked.profiles);
-  if (definition == nullptr)
-    return fail(
-        ErrorKind::config,
-        asked.profiles.empty() ? "say which profiles"
-                               : fmt::format("there are no profiles `{}`", asked.profiles),
-        "tidemark profile show --profiles cdp.profiles email:ann@example.com; files lie in profiles/");
+  const profiles::Definition* definition = files.find(TRY(profiles_meant(project, asked.profiles)));
   auto warehouse = TRY(WarehouseAccess::open(project));
   clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
   std::string profile = TRY(profiles::find_profile(client, *definition, asked.id));
@@ -52,7 +45,9 @@ Run add_profile(CLI::App& command) {
     one->add_option("id", asked->id, "user_id:42, email:ann@example.com, ... or a profile_id")->required();
     one->add_option("--profiles", asked->profiles, "which, when the project has several: cdp.profiles");
   }
-  return [asked, show](const Invocation& invocation) -> Result<ExitCode> {
+  auto change = add_profile_deletions(command);
+  return [asked, show, change](const Invocation& invocation) -> Result<ExitCode> {
+    if (auto changed = change(invocation)) return std::move(*changed);
     return tell(invocation, *asked,
                 show->parsed() ? std::vector<std::string>{"profile", "ids"} : std::vector<std::string>());
   };

@@ -4,12 +4,14 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cli/live_experiments.h"
+#include "cli/live_erasures.h"
 #include "cli/live_models.h"
 #include "cli/live_profiles.h"
 #include "cli/live_segments.h"
 #include "cli/model_desk.h"
 #include "cli/model_watch.h"
 #include "cli/output.h"
+#include "cli/profile_routes.h"
 #include "cli/project_files.h"
 #include "cli/project_lookups.h"
 #include "cli/project_models.h"
@@ -74,6 +76,7 @@ struct RunningProject::State {
   std::unique_ptr<LiveSegments> segments;
   std::unique_ptr<LiveProfiles> profiles;
   LiveExperiments experiments{models};
+  std::unique_ptr<LiveErasures> erasures;
   std::unique_ptr<ModelDesk> desk;
   std::vector<std::string> for_later;  // models that are filled beside the stream
   std::string other_files;             // as they were at the start
@@ -301,8 +304,33 @@ struct RunningProject::State {
     return true;
   }
 
+  ErasureHooks erasure_hooks() {
+    ErasureHooks hooks;
+    hooks.reach_fences = [this] { return pipelines.reach_fences([this] { return stopping.load(); }); };
+    hooks.at_barrier = [this](const std::function<Status()>& action) {
+      return pipelines.at_barrier(action, stopping);
+    };
+    hooks.at_doors = [this](const std::function<Status()>& change) { return pipelines.at_doors(change); };
+    hooks.seal_spools = [this] {
+      for (const auto& door : pipelines.doors()) door->spool().seal();
+    };
+    hooks.follow = [this](uint64_t cut, const std::vector<std::string>& tables) {
+      return models.runtime()->after_cut(*pool->lease(), cut, make_version(1, 0, 0), tables);
+    };
+    hooks.forget = [this](const std::vector<profiles::ErasedRows>& erased) {
+      return profiles->forget(erased);
+    };
+    hooks.changed = [this](const std::vector<std::string>& tables) {
+      if (dictionaries.any_over(tables)) dictionaries.reload(*pool->lease(), tables);
+      refreshes->on_cut(tables);
+    };
+    hooks.building = [this] { return desk && desk->building(); };
+    return hooks;
+  }
+
   void make_segments() {
     profiles = std::make_unique<LiveProfiles>(*pool, models, stopping);
+    erasures = std::make_unique<LiveErasures>(*pool, project, erasure_hooks(), stopping);
     segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
     models.watch(experiments.hooks(segments->hooks()));
   }
@@ -350,6 +378,7 @@ struct RunningProject::State {
                                 .recopy = options.recopy,
                                 .hooks = experiments.with(hooks()),
                                 .on_cut = on_cut}));
+    erasures->attach(pipelines.doors());
     return profiles->prepare(project, SourcePipelines::shared(project));
   }
 
@@ -482,6 +511,7 @@ struct RunningProject::State {
       if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
       experiments.add_routes(http, project, endpoint);
       add_segment_routes(http, *segments, *pool, project, access);
+      add_profile_routes(http, *erasures, access);
     };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());
@@ -491,6 +521,7 @@ struct RunningProject::State {
   void stop() {
     if (std::exchange(stopped, true)) return;
     stopping = true;
+    if (erasures) erasures->stop();
     if (segments) segments->stop();
     if (desk) desk->stop();
     if (watch) watch->stop();
@@ -521,6 +552,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.open_warehouse(options));
   state.make_segments();
   state.make_refreshes();
+  TRY_VOID(state.with_servers([&] { return state.erasures->open(); }));
   TRY_VOID(state.with_servers([&] { return state.prepare_sources(options); }));
   if (SourcePipelines::shared(state.project)) state.models.share_stores();
   TRY_VOID(state.with_servers([&] { return state.deploy_models(options); }));
@@ -532,6 +564,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.with_servers([&] { return state.prepare_deliveries(); }));
   TRY_VOID(state.with_servers([&] { return state.profiles->start(); }));
   TRY_VOID(state.with_servers([&] { return state.start_segments(); }));
+  TRY_VOID(state.with_servers([&] { return state.erasures->finish_correction(); }));
   state.make_desk();
   TRY_VOID(state.start_page());
   state.pipelines.start();
@@ -539,6 +572,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   state.segments->begin([&state] { return state.deploy_watched(); });
   if (state.deliveries) state.deliveries->start();
   state.refreshes->start();
+  state.erasures->start();
   state.fill_the_rest();
   return running;
 }

@@ -11,6 +11,7 @@
 #include "segments/canonical.h"
 #include "segments/definition_reader.h"
 #include "segments/preview.h"
+#include "segments/profile_entities.h"
 #include "segments/property_reader.h"
 #include "segments/segment_files.h"
 
@@ -121,11 +122,6 @@ Result<ExitCode> show(const Invocation& invocation, const Asked& asked) {
   return ExitCode::ok;
 }
 
-std::string moment_text(int64_t at_us) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
-                     std::chrono::sys_seconds(std::chrono::seconds(at_us / 1'000'000)));
-}
-
 // A draft: a file that need not lie in the project.
 Result<Definition> read_draft(const std::string& file) {
   std::filesystem::path path(file);
@@ -174,6 +170,8 @@ Result<ExitCode> preview(const Invocation& invocation, const Asked& asked) {
     draft = *TRY(find(files, asked.name));
   } else {
     draft = TRY(read_draft(asked.file));
+    segments::name_mirrors(project, draft);
+    segments::know_profiles(draft, profiles::load_profiles(project.root, true));
     present = files.find(draft.name);
   }
   auto warehouse = TRY(WarehouseAccess::open(project));

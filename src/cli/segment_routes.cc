@@ -8,6 +8,7 @@
 #include "segments/inquiry.h"
 #include "segments/manual_lists.h"
 #include "segments/preview.h"
+#include "segments/profile_entities.h"
 #include "segments/property_reader.h"
 #include "segments/stored_definitions.h"
 
@@ -290,6 +291,7 @@ class Desk {
     auto draft = segments::read_saved(report, name, request.body);
     if (!draft) return mistakes(report.take_errors());
     segments::name_mirrors(project_, *draft);
+    segments::know_profiles(*draft, profiles::load_profiles(project_.root, true));
     return with_client([&](clickhouse::Client& client) -> Result<Response> {
       auto unknown = unknown_destinations({*draft}, TRY(config::load_destinations(project_.root)));
       if (!unknown.empty()) return mistakes(unknown);

@@ -70,6 +70,12 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
   return {};
 }
 
+Status SourcePipelines::at_doors(const std::function<Status()>& change) {
+  std::function<Status()> all = change;
+  for (const auto& door : doors_) all = [door, inner = std::move(all)] { return door->between(inner); };
+  return all();
+}
+
 bool SourcePipelines::shared(const config::Project& project) {
   return std::any_of(project.kafka_sources.begin(), project.kafka_sources.end(),
                      [](const auto& source) { return source.slots > 1; });

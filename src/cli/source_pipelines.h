@@ -51,6 +51,8 @@ class SourcePipelines {
 
   // The ways in of sources that are sent to; of the last prepare().
   const ingest::EventDoors& doors() const { return doors_; }
+  // Nobody is on the way from one of their filters into a spool while this runs.
+  Status at_doors(const std::function<Status()>& change);
 
   ingest::PipelineStatus status() const;
   std::optional<Error> gave_up() const;

@@ -59,6 +59,7 @@ IntakeStatus EventDoor::status() const {
                            .rejected = keys_[index]->rejected});
     status.accepted += keys_[index]->accepted;
   }
+  status.suppressed = left_out_;
   SpoolStatus spool = spool_->status();
   status.spool_bytes = spool.bytes;
   status.spool_bytes_max = spool.bytes_max;

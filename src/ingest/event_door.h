@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string_view>
 
 namespace tidemark::ingest {
@@ -31,6 +32,18 @@ class EventDoor {
   // `done` is called when the record is on disk, on another thread, and not at all when an error is returned.
   // Errors: see Spool::append.
   Status take(EventRecordWriter record, const config::WriteKey& key, std::function<void(const Status&)> done);
+  // Before the server starts.
+  void set_filter(IntakeFilter filter) { filter_ = std::move(filter); }
+  const IntakeFilter& filter() const { return filter_; }
+  // To be held from when something is looked at by the filter until it was given to take().
+  std::shared_lock<std::shared_mutex> enter() { return std::shared_lock(looking_); }
+  // `change` of what the filter leaves out: what is given to the spool afterwards was looked at afterwards.
+  Status between(const std::function<Status()>& change) {
+    std::unique_lock lock(looking_);
+    return change();
+  }
+  void leave_out(uint64_t rows) { left_out_ += rows; }
+
   void reject(const config::WriteKey& key, std::string_view reason, uint64_t count = 1);
   // Differs from call to call, and from process to process.
   uint64_t next_place() { return place_.fetch_add(1); }
@@ -42,6 +55,9 @@ class EventDoor {
  private:
   const config::EventSource source_;
   const std::shared_ptr<Spool> spool_;
+  IntakeFilter filter_;
+  std::shared_mutex looking_;
+  std::atomic<uint64_t> left_out_{0};
   std::atomic<uint64_t> place_;
   struct KeyCounters {
     std::atomic<uint64_t> accepted{0};

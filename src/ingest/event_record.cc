@@ -106,8 +106,9 @@ postgres::SourceTable event_table(const std::string& name) {
   return table;
 }
 
-EventRecordWriter::EventRecordWriter(int64_t received_at, std::string_view write_key,
-                                     std::string_view table) {
+EventRecordWriter::EventRecordWriter(int64_t received_at, std::string_view write_key, std::string_view table,
+                                     const IntakeFilter* filter)
+    : filter_(filter), table_(table) {
   head_.push_back(version);
   put_time(head_, received_at);
   put_text(head_, write_key);
@@ -115,6 +116,10 @@ EventRecordWriter::EventRecordWriter(int64_t received_at, std::string_view write
 }
 
 void EventRecordWriter::add(const EventRow& row) {
+  if (filter_ != nullptr && filter_->event && filter_->event(row)) {
+    ++left_out_;
+    return;
+  }
   for (std::string_view text : row.texts) put_text(body_, text);
   put_time(body_, row.timestamp);
   put_time(body_, row.sent_at);
@@ -123,6 +128,10 @@ void EventRecordWriter::add(const EventRow& row) {
 }
 
 void EventRecordWriter::add_line(std::string_view line) {
+  if (filter_ != nullptr && filter_->line && filter_->line(table_, line)) {
+    ++left_out_;
+    return;
+  }
   lines_ += line;
   lines_ += '\n';
   ++line_rows_;

@@ -61,19 +61,29 @@ struct RefusedItem {
   std::string_view bytes;
 };
 
-// Makes a payload. `table`: of lines; empty for events.
+// What is counted and not kept: who asks not to be known (true: leave it out). Each may be empty.
+struct IntakeFilter {
+  std::function<bool(const EventRow&)> event;
+  std::function<bool(std::string_view table, std::string_view line)> line;
+};
+
+// Makes a payload. `table`: of lines; empty for events. `filter` must outlive it; null: everything is kept.
 class EventRecordWriter {
  public:
-  EventRecordWriter(int64_t received_at, std::string_view write_key, std::string_view table = {});
+  EventRecordWriter(int64_t received_at, std::string_view write_key, std::string_view table = {},
+                    const IntakeFilter* filter = nullptr);
 
   void add(const EventRow& row);
   void add_line(std::string_view line);
   void refuse(std::string_view reason, std::string_view bytes);
   size_t rows() const { return rows_ + line_rows_; }
   size_t refused() const { return refused_; }
+  size_t left_out() const { return left_out_; }
   std::string finish();
 
  private:
+  const IntakeFilter* filter_;
+  const std::string table_;
   std::string head_;
   std::string body_;
   std::string refusals_;
@@ -81,6 +91,7 @@ class EventRecordWriter {
   uint32_t rows_ = 0;
   uint32_t line_rows_ = 0;
   uint32_t refused_ = 0;
+  size_t left_out_ = 0;
 };
 
 struct EventRecord {

@@ -191,16 +191,18 @@ void EventApi::respond_or_wait(const Request& request, const Responder& respond,
     return respond(
         unknown_key(!request.header("authorization").empty() || !request.header("x-write-key").empty()));
   if (!opened) return reject(400, "not_json", opened.error().message);
-  EventRecordWriter record(received_at, found.key->name);
+  auto looked_at = found.door->enter();
+  EventRecordWriter record(received_at, found.key->name, {}, &found.door->filter());
   if (auto read = reader.read(received_at, found.door->next_place(), record); !read)
     return reject(400, "not_json", read.error().message);
   for (const auto& reason : reader.reasons()) found.door->reject(*found.key, reason.code);
-  Response answer = taken(family, record.rows(), reader.reasons());
+  Response answer = taken(family, record.rows() + record.left_out(), reader.reasons());
   keep(found, std::move(record), std::move(answer), respond);
 }
 
 void EventApi::keep(const Found& found, EventRecordWriter record, Response answer, const Responder& respond) {
   size_t rows = record.rows();
+  if (record.left_out() > 0) found.door->leave_out(record.left_out());
   if (rows == 0 && record.refused() == 0) return respond(std::move(answer));
   Status given = found.door->take(std::move(record), *found.key,
                                   [respond, answer = std::move(answer)](const Status& written) {
@@ -231,11 +233,12 @@ void EventApi::rows(const Request& request, const Responder& respond) const {
     found.door->reject(*found.key, large ? "too_large" : "not_json");
     return respond(refusal(large ? 413 : 400, large ? "too_large" : "not_json", body.error().message));
   }
-  EventRecordWriter record(system_clock().wall_micros(), found.key->name, name);
+  auto looked_at = found.door->enter();
+  EventRecordWriter record(system_clock().wall_micros(), found.key->name, name, &found.door->filter());
   std::vector<ItemReason> reasons;
   read_lines(*table, *body, record, reasons);
   if (!reasons.empty()) found.door->reject(*found.key, "bad_row", reasons.size());
-  Response answer = taken(Family::segment, record.rows(), reasons);
+  Response answer = taken(Family::segment, record.rows() + record.left_out(), reasons);
   keep(found, std::move(record), std::move(answer), respond);
 }
 

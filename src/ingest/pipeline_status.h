@@ -46,6 +46,7 @@ struct IntakeStatus {
   };
   uint64_t accepted = 0;                     // durable: events and rows
   uint64_t duplicates = 0;                   // of those: ids that were there already
+  uint64_t suppressed = 0;                   // taken and not kept: of people who were deleted
   std::map<std::string, uint64_t> rejected;  // by reason
   std::vector<Key> keys;
   uint64_t spool_bytes = 0, spool_bytes_max = 0;

@@ -230,12 +230,19 @@ Status Spool::append(std::string payload, Done done) {
 void Spool::write() {
   while (true) {
     std::deque<Pending> batch;
+    bool seal = false;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return closed_ || !pending_.empty(); });
-      if (pending_.empty()) return;
+      changed_.wait(lock, [&] { return closed_ || seal_ || !pending_.empty(); });
+      if (pending_.empty() && !seal_) return;
       batch.swap(pending_);
+      seal = std::exchange(seal_, false);
     }
+    // It is asked for again when it fails; the file goes with the next one.
+    if (seal)
+      if (auto begun = begin_next_segment(); !begun)
+        log::warn("spool {}: {}", options_.directory.string(), begun.error().message);
+    if (batch.empty()) continue;
     Status written = write_batch(batch);
     size_t bytes = 0;
     for (const auto& one : batch) bytes += one.payload.size() + spool_header_bytes;
@@ -252,6 +259,23 @@ void Spool::write() {
     }
     for (auto& one : batch) one.done(written);
   }
+}
+
+void Spool::seal() {
+  std::lock_guard lock(mutex_);
+  if (closed_ || !broken_.empty()) return;
+  seal_ = true;
+  changed_.notify_one();
+}
+
+Status Spool::begin_next_segment() {
+  std::pair<uint64_t, uint64_t> last;
+  {
+    std::lock_guard lock(mutex_);
+    if (!broken_.empty()) return {};
+    last = *segments_.rbegin();
+  }
+  return last.second == 0 ? Status() : begin_segment(last.first + last.second);
 }
 
 Status Spool::write_batch(const std::deque<Pending>& batch) {

@@ -70,6 +70,8 @@ class Spool {
   void wait(uint64_t position, std::chrono::milliseconds timeout);
   void wake();
   void release(uint64_t position);
+  // What comes next begins a file of its own, so that release() can delete everything before it.
+  void seal();
   SpoolStatus status() const;
 
  private:
@@ -88,6 +90,7 @@ class Spool {
   std::filesystem::path file_of(uint64_t base) const;
   uint64_t segment_bytes_max() const;
   void write();
+  Status begin_next_segment();
   Status write_batch(const std::deque<Pending>& batch);
   // The segment that has `position`, and the position behind its last byte; nothing: none has.
   struct Segment {
@@ -110,6 +113,7 @@ class Spool {
   std::deque<Pending> pending_;
   size_t pending_bytes_ = 0;
   bool closed_ = false;
+  bool seal_ = false;
   bool woken_ = false;
   std::string broken_;
   uint64_t records_ = 0, syncs_ = 0;

@@ -13,9 +13,6 @@ namespace {
 using clickhouse::quote_identifier;
 using clickhouse::quote_string;
 
-constexpr const char* never_ids[] = {"null",      "undefined", "none",  "nil", "nan",  "n/a",  "na",
-                                     "anonymous", "unknown",   "guest", "-1",  "true", "false"};
-
 // What a definition's `from` reads, as a text that may be NULL.
 std::string place(const std::string& from, const std::string& kind) {
   if (from == "context.externalIds")

@@ -12,6 +12,10 @@
 
 namespace tidemark::profiles {
 
+// Words that are no ids, in lower case.
+inline constexpr const char* never_ids[] = {"null",      "undefined", "none",  "nil", "nan",  "n/a",  "na",
+                                            "anonymous", "unknown",   "guest", "-1",  "true", "false"};
+
 // Array(String) of the ids of an event, strongest first. Over the columns of a table of events.
 std::string event_ids(const Definition& definition);
 // The same of a row of a mirrored table.

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "clickhouse/schema.h"
 #include "ingest/applier.h"
-#include "ingest/known_keys.h"
 #include "profiles/id_sql.h"
 #include "profiles/profile_limits.h"
 
@@ -23,17 +22,6 @@ std::string digits(Version version) {
   return text;
 }
 
-uint64_t edge_hash(const std::string& origin, const std::vector<std::string>& ids) {
-  return ingest::KnownKeys::hash(fmt::format("{}\n{}", origin, fmt::join(ids, "\n")));
-}
-
-std::vector<std::string> list(const Column& column, size_t row) {
-  std::vector<std::string> values;
-  for (size_t at = column.array_begin(row); at < column.array_end(row); ++at)
-    values.emplace_back(column.element().text(at));
-  return values;
-}
-
 // Calls `one` with "'a', 'b', ..." of at most limits::ids_a_query_max each.
 template <class Ids>
 Status in_pages(const Ids& ids, const std::function<Status(const std::string&)>& one) {
@@ -49,15 +37,6 @@ Status in_pages(const Ids& ids, const std::function<Status(const std::string&)>&
 }
 
 }  // namespace
-
-// What a step finds out before it is written.
-struct Keeper::Change {
-  Plan plan;
-  std::map<uint64_t, EdgeChange> edges;
-  std::set<std::string> ids;                // of edges that are new, earlier or gone
-  std::vector<std::string> row_identities;  // beside plan.rows: by which they belonged; ''
-  size_t gone = 0;
-};
 
 Keeper::Keeper(clickhouse::ClientPool& pool, Definition definition, std::vector<std::string> event_tables,
                const std::atomic<bool>& stop)
@@ -191,7 +170,7 @@ Status Keeper::learn_tables() {
                                      "sorting_key)) AS key, engine FROM "
                                      "system.tables WHERE database = 'bronze' AND name = {}",
                                      quote_string(table.table))));
-    if (sorting.rows() == 1) mirrored.key = list(sorting.columns[0], 0);
+    if (sorting.rows() == 1) mirrored.key = text_list(sorting.columns[0], 0);
     for (const auto& name : mirrored.key)
       if (find(name) == columns.end() ||
           sorting.columns[1].text(0).find("Replacing") == std::string_view::npos)
@@ -216,7 +195,7 @@ Result<StitchRules> Keeper::rules() {
                             quote_string(definition_.name())),
                 [&](const Block& block) -> Status {
                   for (size_t row = 0; row < block.rows(); ++row) {
-                    auto one = list(block.columns[0], row), other = list(block.columns[1], row);
+                    auto one = text_list(block.columns[0], row), other = text_list(block.columns[1], row);
                     rules.apart.push_back({{one.begin(), one.end()}, {other.begin(), other.end()}});
                   }
                   return {};
@@ -242,7 +221,7 @@ Status Keeper::find_new_edges(const CutRows& rows, Change& change) {
         for (size_t row = 0; row < block.rows(); ++row) {
           EdgeChange edge{.edge = 0,
                           .origin = {},
-                          .ids = list(block.columns[0], row),
+                          .ids = text_list(block.columns[0], row),
                           .at = block.columns[1].get<int64_t>(row),
                           .order = std::string(block.columns[2].text(row))};
           edge.edge = edge_hash("", edge.ids);
@@ -284,7 +263,7 @@ Status Keeper::compare_rows(const Mirrored& mirrored, const std::vector<std::str
                        mirrored.row_key, mirrored.ids, quote_identifier(name), condition),
            [&](const Block& block) -> Status {
              for (size_t row = 0; row < block.rows(); ++row)
-               found[std::string(block.columns[0].text(row))].ids = list(block.columns[1], row);
+               found[std::string(block.columns[0].text(row))].ids = text_list(block.columns[1], row);
              return {};
            }));
   std::vector<std::string> origins;
@@ -300,7 +279,7 @@ Status Keeper::compare_rows(const Mirrored& mirrored, const std::vector<std::str
                   for (size_t row = 0; row < block.rows(); ++row) {
                     Row& one = found[keys.at(std::string(block.columns[0].text(row)))];
                     one.old_edge = block.columns[1].get<uint64_t>(row);
-                    one.old_ids = list(block.columns[2], row);
+                    one.old_ids = text_list(block.columns[2], row);
                   }
                   return {};
                 });
@@ -346,7 +325,7 @@ Result<std::vector<Edge>> Keeper::closure(Change& change, std::set<std::string>&
           [&](const Block& block) -> Status {
             for (size_t row = 0; row < block.rows(); ++row)
               found[std::string(block.columns[0].text(row))][block.columns[1].get<uint64_t>(row)] = {
-                  .ids = list(block.columns[2], row),
+                  .ids = text_list(block.columns[2], row),
                   .at = block.columns[3].get<int64_t>(row),
                   .order = std::string(block.columns[4].text(row))};
             return {};

@@ -74,6 +74,9 @@ class Keeper {
   Status follow_again(const Follow& follow);
   // Looks again at everything these ids hang together with: after a decision.
   Status restitch(const std::vector<std::string>& ids, const Follow& follow);
+  // These rows are gone from the sources' tables; no cut says so. May be called again for the same ones. No
+  // cut may be under way.
+  Status forget(const std::vector<ErasedRows>& erased, const Follow& follow);
 
   // Needs no prepare(), and changes nothing.
   Result<ProfileProof> prove();
@@ -90,7 +93,14 @@ class Keeper {
   bool reads_rows(const std::string& table) const;
 
  private:
-  struct Change;
+  // What a step finds out before it is written.
+  struct Change {
+    Plan plan;
+    std::map<uint64_t, EdgeChange> edges;
+    std::set<std::string> ids;                // of edges that are new, earlier or gone
+    std::vector<std::string> row_identities;  // beside plan.rows: by which they belonged; ''
+    size_t gone = 0;
+  };
   using Mirrored = MirroredRows;
 
   Status reached(std::string_view point) const { return failpoint_ ? failpoint_(point) : Status(); }
@@ -103,6 +113,7 @@ class Keeper {
   Status compare_rows(const Mirrored& mirrored, const std::vector<std::string>& touched,
                       const std::string& condition, Change& change);
   Status close(const Follow& follow);
+  Status find_lost_edges(const ErasedRows& erased, Change& change);
   Status write(Change& change, const Follow& follow);
   Result<std::vector<Edge>> closure(Change& change, std::set<std::string>& hubs);
   Status find_moves(Change& change);

@@ -1,5 +1,9 @@
 #include "profiles/profile_plan.h"
 
+#include "ingest/known_keys.h"
+
+#include <fmt/ranges.h>
+
 namespace tidemark::profiles {
 namespace {
 
@@ -43,13 +47,6 @@ Version version_of(uint64_t step, bool row) {
   return static_cast<Version>(step) * 2 + (row ? 1 : 0);
 }
 
-std::vector<std::string> list(const Column& column, size_t row) {
-  std::vector<std::string> values;
-  for (size_t at = column.array_begin(row); at < column.array_end(row); ++at)
-    values.emplace_back(column.element().text(at));
-  return values;
-}
-
 Version digits(std::string_view text) {
   Version version = 0;
   for (char digit : text) version = version * 10 + static_cast<Version>(digit - '0');
@@ -57,6 +54,17 @@ Version digits(std::string_view text) {
 }
 
 }  // namespace
+
+std::vector<std::string> text_list(const Column& column, size_t row) {
+  std::vector<std::string> values;
+  for (size_t at = column.array_begin(row); at < column.array_end(row); ++at)
+    values.emplace_back(column.element().text(at));
+  return values;
+}
+
+uint64_t edge_hash(const std::string& origin, const std::vector<std::string>& ids) {
+  return ingest::KnownKeys::hash(fmt::format("{}\n{}", origin, fmt::join(ids, "\n")));
+}
 
 std::string row_origin(const std::string& table, const std::string& row_key) {
   // No kind of ids begins so.
@@ -94,6 +102,10 @@ Block plan_block(const Plan& plan) {
     row.put("step", plan.step).put("what", "cut").put("id", cut.table).put("cut", cut.cut);
     row.put("floor", digits(cut.floor)).end();
   }
+  for (const auto& one : plan.erased) {
+    RowWriter row(block);
+    row.put("step", plan.step).put("what", "erased").put("id", one.table).put("message", one.aside).end();
+  }
   for (const auto& change : plan.rows) {
     RowWriter row(block);
     row.put("step", plan.step).put("what", "row").put("origin", change.table).put("id", change.row_key);
@@ -125,13 +137,15 @@ Result<std::optional<Plan>> newest_plan(clickhouse::ClientPool& pool, const Prof
           else if (what == "edge")
             plan->edges.push_back({.edge = at("edge").get<uint64_t>(row),
                                    .origin = word("origin", row),
-                                   .ids = list(at("ids"), row),
+                                   .ids = text_list(at("ids"), row),
                                    .at = at("at").get<int64_t>(row),
                                    .order = word("message", row),
                                    .gone = at("gone").get<uint8_t>(row) != 0});
           else if (what == "cut")
             plan->cuts.push_back(
                 {.table = word("id", row), .cut = at("cut").get<uint64_t>(row), .floor = word("floor", row)});
+          else if (what == "erased")
+            plan->erased.push_back({.table = word("id", row), .aside = word("message", row)});
           else if (what == "row")
             plan->rows.push_back({.table = word("origin", row),
                                   .row_key = word("id", row),

@@ -37,15 +37,28 @@ struct RowChange {
   std::string table, row_key, old_profile;
 };
 
+// Rows that were taken out of bronze.<table>, which is of events or about people; `aside` has copies of them.
+struct ErasedRows {
+  std::string table, aside;  // aside: quoted
+};
+
 struct Plan {
   uint64_t step = 0;
   std::vector<IdChange> ids;
   std::vector<EdgeChange> edges;
   std::vector<CutRows> cuts;
   std::vector<RowChange> rows;
+  std::vector<ErasedRows> erased;  // of tables of events
 
-  bool empty() const { return ids.empty() && edges.empty() && cuts.empty() && rows.empty(); }
+  bool empty() const {
+    return ids.empty() && edges.empty() && cuts.empty() && rows.empty() && erased.empty();
+  }
 };
+
+// The texts of an Array(String).
+std::vector<std::string> text_list(const Column& column, size_t row);
+// What an edge is known by. `origin`: as in EdgeChange.
+uint64_t edge_hash(const std::string& origin, const std::vector<std::string>& ids);
 
 // One block, so that it is there whole or not at all.
 Block plan_block(const Plan& plan);

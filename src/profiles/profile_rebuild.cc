@@ -21,13 +21,6 @@ constexpr size_t examples_max = 5;
 const std::map<std::string, std::string> spill{{"max_bytes_before_external_group_by", "500000000"},
                                                {"max_bytes_before_external_sort", "500000000"}};
 
-std::vector<std::string> list(const Column& column, size_t row) {
-  std::vector<std::string> values;
-  for (size_t at = column.array_begin(row); at < column.array_end(row); ++at)
-    values.emplace_back(column.element().text(at));
-  return values;
-}
-
 }  // namespace
 
 std::string Keeper::source_edges() const {
@@ -70,7 +63,7 @@ Result<std::vector<Placement>> Keeper::whole_map() {
     edges.clear();
     return pool_.lease()->query_blocks(sql, options, [&](const Block& block) -> Status {
       for (size_t row = 0; row < block.rows(); ++row)
-        edges.push_back({.ids = list(block.columns[0], row),
+        edges.push_back({.ids = text_list(block.columns[0], row),
                          .at = block.columns[2].get<int64_t>(row),
                          .order = std::string(block.columns[3].text(row))});
       return {};

@@ -79,6 +79,17 @@ std::string moved_rows(const ProfileTables& tables, const ingest::CapturedTable&
       columns_of(copy, false), copy.target(), moves, condition);
 }
 
+std::string erased_events(const Definition& definition, const ProfileTables& tables,
+                          const ErasedRows& erased) {
+  std::string people =
+      map_of(tables, fmt::format("SELECT ({})[1] FROM {}", event_ids(definition), erased.aside));
+  return gone_rows(
+      tables.events,
+      fmt::format("profile_id IN (SELECT profile_id FROM {}) AND source = {} AND message_id IN (SELECT "
+                  "message_id FROM {})",
+                  people, clickhouse::quote_string(erased.table), erased.aside));
+}
+
 std::string gone_rows(const ingest::CapturedTable& copy, const std::string& condition) {
   return fmt::format("SELECT {}, _committed_at, toInt8(-1) AS _sign FROM {} FINAL WHERE _deleted = 0 AND {}",
                      columns_of(copy, true), copy.target(), condition);

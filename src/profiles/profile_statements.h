@@ -2,7 +2,7 @@
 // columns of the table it is for, _committed_at and _sign (1 comes, -1 goes). Pure text.
 #pragma once
 
-#include "profiles/profile_tables.h"
+#include "profiles/profile_plan.h"
 
 #include <string>
 #include <vector>
@@ -25,6 +25,9 @@ std::string rows_of_table(const MirroredRows& rows, const ProfileTables& tables,
 // Of ids whose profile the plan of `step` changes; `condition` narrows them further.
 std::string moved_rows(const ProfileTables& tables, const ingest::CapturedTable& copy, uint64_t step,
                        const std::string& condition);
+// Events of which `erased.aside` has copies.
+std::string erased_events(const Definition& definition, const ProfileTables& tables,
+                          const ErasedRows& erased);
 std::string gone_rows(const ingest::CapturedTable& copy, const std::string& condition);
 
 }  // namespace tidemark::profiles

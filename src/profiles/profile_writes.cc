@@ -50,10 +50,12 @@ bool moves(const Plan& plan) {
 Status Keeper::apply_events(const Plan& plan) {
   std::vector<std::string> selects;
   for (const auto& cut : plan.cuts)
-    if (!reads_rows(cut.table))
+    // A step without a table only has its place in the order.
+    if (!cut.table.empty() && !reads_rows(cut.table))
       selects.push_back(
           events_by_person(definition_, tables_, cut.table,
                            fmt::format("_cut = {} AND _version >= toUInt128('{}')", cut.cut, cut.floor)));
+  for (const auto& erased : plan.erased) selects.push_back(erased_events(definition_, tables_, erased));
   if (moves(plan)) selects.push_back(moved_rows(tables_, tables_.events, plan.step, ""));
   if (selects.empty()) return {};
   return copy_in(tables_.events, fmt::format("{}", fmt::join(selects, " UNION ALL ")), plan.step,

@@ -17,12 +17,12 @@ Access::Hash Access::hash_of(std::string_view text) {
 }
 
 Access::Access(const std::string& control_token, const std::vector<config::AccessToken>& tokens) {
-  if (!control_token.empty()) known_.push_back({hash_of(control_token), {"admin"}});
+  if (!control_token.empty()) known_.push_back({hash_of(control_token), {"admin"}, "project"});
   for (const auto& token : tokens)
-    if (!token.value.empty()) known_.push_back({hash_of(token.value.reveal()), token.scopes});
+    if (!token.value.empty()) known_.push_back({hash_of(token.value.reveal()), token.scopes, token.name});
 }
 
-std::optional<Response> Access::refuse(const Request& request, const std::string& scope) const {
+const Access::Known* Access::find(const Request& request) const {
   constexpr std::string_view bearer = "Bearer ";
   std::string_view given = request.header("authorization");
   const Known* who = nullptr;
@@ -31,6 +31,16 @@ std::optional<Response> Access::refuse(const Request& request, const std::string
     for (const auto& one : known_)
       if (CRYPTO_memcmp(hash.data(), one.hash.data(), hash.size()) == 0) who = &one;
   }
+  return who;
+}
+
+std::string Access::name_of(const Request& request) const {
+  const Known* who = find(request);
+  return who == nullptr ? "" : who->name;
+}
+
+std::optional<Response> Access::refuse(const Request& request, const std::string& scope) const {
+  const Known* who = find(request);
   if (who == nullptr)
     return Response::problem(
         401, "not allowed", "this request needs the project's token, or one of `tokens`",

@@ -20,6 +20,8 @@ class Access {
 
   // Nothing: the request brings a token ("Authorization: Bearer <token>") that may do this; else 401 or 403.
   std::optional<http::Response> refuse(const http::Request& request, const std::string& scope) const;
+  // Who asks: the name of the token, "project" for the project's own; empty: nobody we know.
+  std::string name_of(const http::Request& request) const;
 
  private:
   using Hash = std::array<unsigned char, 32>;
@@ -27,7 +29,9 @@ class Access {
   struct Known {
     Hash hash;
     std::vector<std::string> scopes;
+    std::string name;
   };
+  const Known* find(const http::Request& request) const;
   std::vector<Known> known_;
 };
 

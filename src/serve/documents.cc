@@ -58,9 +58,13 @@ json::object intake_object(const ingest::IntakeStatus& intake) {
   json::array keys;
   for (const auto& key : intake.keys)
     keys.push_back(json::object{{"name", key.name}, {"accepted", key.accepted}, {"rejected", key.rejected}});
-  json::object object{{"accepted", intake.accepted},        {"duplicates", intake.duplicates},
-                      {"rejected", std::move(rejected)},    {"keys", std::move(keys)},
-                      {"spool_bytes", intake.spool_bytes},  {"spool_bytes_max", intake.spool_bytes_max},
+  json::object object{{"accepted", intake.accepted},
+                      {"duplicates", intake.duplicates},
+                      {"suppressed", intake.suppressed},
+                      {"rejected", std::move(rejected)},
+                      {"keys", std::move(keys)},
+                      {"spool_bytes", intake.spool_bytes},
+                      {"spool_bytes_max", intake.spool_bytes_max},
                       {"spool_age_ms", intake.spool_age_ms}};
   if (!intake.spool_error.empty()) object["spool_error"] = intake.spool_error;
   return object;

@@ -48,6 +48,8 @@ std::string intake_metrics(const std::vector<ingest::SourceStatus>& sources) {
        });
   each("tidemark_intake_duplicates_total", "counter", "Accepted events whose id was there already",
        [](const auto& source, const auto& sample) { sample("", source.intake->duplicates); });
+  each("tidemark_intake_suppressed_total", "counter", "Events and rows that were taken and not kept",
+       [](const auto& source, const auto& sample) { sample("", source.intake->suppressed); });
   each("tidemark_spool_bytes", "gauge", "What the spool has on disk",
        [](const auto& source, const auto& sample) { sample("", source.intake->spool_bytes); });
   each("tidemark_spool_bytes_max", "gauge", "From here on nothing more is taken",

@@ -108,6 +108,36 @@ void add_segment_paths(json::object& paths) {
         "changes the list by the keys in the body, CSV (columns, header)", list);
 }
 
+void add_profile_paths(json::object& paths) {
+  const json::object any = {{"type", "object"}};
+  auto add = [&](const char* path, const char* method, const char* identifier, const char* summary,
+                 std::initializer_list<std::pair<const char*, const char*>> names) {
+    json::object action = operation(identifier, summary, "application/json", any).at("get").as_object();
+    action["security"] = json::array{json::object{{"token", json::array{}}}};
+    json::array parameters;
+    for (const auto& [name, what] : names)
+      parameters.push_back(json::object{{"name", name},
+                                        {"in", "path"},
+                                        {"required", true},
+                                        {"description", what},
+                                        {"schema", {{"type", "string"}}}});
+    json::object described{{method, std::move(action)}};
+    if (!parameters.empty()) described["parameters"] = std::move(parameters);
+    paths[path] = std::move(described);
+  };
+  std::pair<const char*, const char*> profiles{"profiles", "which: cdp.profiles"};
+  std::pair<const char*, const char*> id{"id", "an id with its kind, or a profile_id"};
+  add("/api/profiles/{profiles}/{id}", "delete", "profile_delete",
+      "removes a person from every table (reason)", {profiles, id});
+  add("/api/profiles/{profiles}/{id}/suppress", "post", "profile_suppress",
+      "what is sent under the id is not kept any more", {profiles, id});
+  add("/api/profiles/{profiles}/{id}/unsuppress", "post", "profile_unsuppress",
+      "what is sent under the id is kept again", {profiles, id});
+  add("/api/deletions", "get", "deletions", "deletions of people, with their receipts", {});
+  add("/api/deletions/{number}", "get", "deletion", "how far one is, and its receipt",
+      {{"number", "of the deletion"}});
+}
+
 // JSON Schema's type for one of ClickHouse's.
 json::object schema_of(const config::EndpointParameter& parameter) {
   json::object schema;
@@ -149,6 +179,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
   paths["/metrics"] = operation("metrics", "Prometheus text format", "text/plain", {{"type", "string"}});
   add_notification_paths(paths);
   add_segment_paths(paths);
+  add_profile_paths(paths);
   add_experiment_paths(paths);
   for (const auto& endpoint : endpoints) {
     json::array parameters;

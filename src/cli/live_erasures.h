@@ -1,0 +1,72 @@
+// Deletions of people in a running project: taken on by ask(), done one after the other in a thread of their
+// own, gone on with after a kill; and the ids that stay out (profiles/suppressions.h), which the doors of
+// event sources ask about.
+//
+// open() comes before sources are prepared, attach() after each time they were, finish_correction() before
+// the first cut, start() once everything runs. Thread-safe after that. A project without profiles has nobody
+// to delete: then everything here does nothing.
+#pragma once
+
+#include "cli/erasure_run.h"
+#include "profiles/profile_files.h"
+
+#include <condition_variable>
+#include <thread>
+
+namespace tidemark::cli {
+
+class LiveErasures {
+ public:
+  LiveErasures(clickhouse::ClientPool& pool, const config::Project& project, ErasureHooks hooks,
+               const std::atomic<bool>& stopping)
+      : pool_(pool), project_(project), hooks_(std::move(hooks)), stopping_(stopping) {}
+  ~LiveErasures() { stop(); }
+
+  Status open();
+  void attach(const ingest::EventDoors& doors);
+  Status finish_correction();
+  void start();
+  void stop();
+
+  struct Ask {
+    std::string profiles, id;  // as in deletion_store.h
+    std::string reason, asked_by;
+  };
+  // The number of the deletion, which is written down. Errors: config (nobody is known as that).
+  Result<uint64_t> ask(const Ask& ask);
+  // {"deletion", "stage", ...}: docs/PROFILES.md. Errors: config, when there is none of that number.
+  Result<std::string> document(uint64_t number);
+  Result<std::string> documents();
+  // Ids that stay out from here on, or are taken in again. Errors: config, when it is no id.
+  Status suppress(const std::string& profiles, const std::string& id, bool suppressed);
+
+  uint64_t suppressed_ids() const { return suppressions_ ? suppressions_->count() : 0; }
+  uint64_t open_deletions() const { return open_; }
+
+ private:
+  Result<const profiles::Definition*> definition(const std::string& profiles) const;
+  Status save(profiles::Deletion& deletion);
+  void work();
+  Status run_all();
+  bool leaves_out(const std::string& event_table, const ingest::EventRow& event);
+  bool leaves_out_line(std::string_view table, std::string_view line);
+
+  clickhouse::ClientPool& pool_;
+  const config::Project& project_;
+  const ErasureHooks hooks_;
+  const std::atomic<bool>& stopping_;
+  std::unique_ptr<profiles::Suppressions> suppressions_;
+  profiles::ProfileFiles files_;
+  std::map<std::string, std::vector<std::string>> event_tables_;  // by name of the profiles
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool asked_ = true, ending_ = false;
+  std::atomic<uint64_t> open_{0};
+  std::thread worker_;
+};
+
+// As /api/deletions and `tidemark profile receipts` show it.
+std::string deletion_document(const profiles::Deletion& deletion);
+
+}  // namespace tidemark::cli

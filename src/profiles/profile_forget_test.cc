@@ -1,0 +1,117 @@
+// Rows that are gone without a cut: the map and what is kept by person follow, whoever else said the same.
+#include "profiles/erased_rows.h"
+#include "profiles/test_profiles.h"
+
+#include <random>
+
+namespace tidemark::profiles {
+namespace {
+
+class ForgetTest : public ProfilesTest {
+ protected:
+  // Takes these events out of the table and tells the keeper, which may be killed on the way.
+  void forget(const std::string& condition, const std::string& killed_at = {}) {
+    ErasableTable events{
+        .name = "app_events", .log = true, .key = {"message_id"}, .columns = columns_of("app_events")};
+    auto rows = put_aside(pool_, ++deletion_, events, condition);
+    ASSERT_OK(rows);
+    ASSERT_OK(remove_rows(pool_, deletion_, events));
+    std::vector<ErasedRows> erased{{.table = "app_events", .aside = aside_table(deletion_, "app_events")}};
+    auto follow = [](uint64_t) { return Status(); };
+    if (!killed_at.empty()) {
+      keeper_->set_failpoint([&](std::string_view reached) -> Status {
+        if (reached != killed_at) return {};
+        return fail(ErrorKind::dependency_down, "killed");
+      });
+      (void)keeper_->forget(erased, follow);
+      open(usual);
+    }
+    ASSERT_OK(keeper_->forget(erased, follow));
+  }
+
+  std::vector<std::string> columns_of(const std::string& table) {
+    std::vector<std::string> names;
+    auto columns = clickhouse::table_columns(*pool_.lease(), "bronze", table);
+    if (!columns) return names;
+    for (const auto& column : *columns)
+      if (!column.name.starts_with('_')) names.push_back(column.name);
+    return names;
+  }
+
+  uint64_t deletion_ = 0;
+};
+
+TEST_F(ForgetTest, WhoWasJoinedByWhatIsGoneIsNotAnyMore) {
+  open(usual);
+  send(1, {{.at = 10, .anonymous = "a"},
+           {.at = 20, .user = "1", .anonymous = "a"},
+           {.at = 30, .user = "1", .anonymous = "b"},
+           {.at = 40, .anonymous = "b"},
+           {.at = 50, .user = "2", .anonymous = "c"}});
+  step(1);
+  EXPECT_EQ(people(), "anonymous_id:a anonymous_id:b user_id:1|anonymous_id:c user_id:2");
+  // A later event says the same: only the first time is another one.
+  send(2, {{.at = 60, .user = "1", .anonymous = "a"}});
+  step(2);
+  forget("message_id = 'm2'");
+  EXPECT_EQ(people(), "anonymous_id:a anonymous_id:b user_id:1|anonymous_id:c user_id:2");
+  proven("another says it");
+  forget("user_id = '1' AND anonymous_id = 'b'");
+  EXPECT_EQ(people(), "anonymous_id:a user_id:1|anonymous_id:b|anonymous_id:c user_id:2");
+  proven("apart");
+  forget("user_id = '1' OR anonymous_id = 'a'");
+  EXPECT_EQ(people(), "anonymous_id:b|anonymous_id:c user_id:2");
+  EXPECT_EQ(ask("SELECT count() FROM bronze.cdp_profiles_events__current"), "2");
+  proven("gone");
+  // The same person again, as if never seen.
+  send(3, {{.at = 70, .user = "1", .anonymous = "a"}});
+  step(3);
+  EXPECT_EQ(people(), "anonymous_id:a user_id:1|anonymous_id:b|anonymous_id:c user_id:2");
+  proven("back");
+}
+
+TEST_F(ForgetTest, CutShortItIsFinishedTheNextTime) {
+  open(usual);
+  uint64_t cut = 0;
+  for (const char* point : {"plan", "ids:changes", "ids", "cdp_profiles_events:changes",
+                            "cdp_profiles_events", "edges", "follow"}) {
+    std::string user = fmt::format("u{}", ++cut), anonymous = fmt::format("a{}", cut);
+    send(cut, {{.at = 10, .anonymous = anonymous}, {.at = 20, .user = user, .anonymous = anonymous}});
+    step(cut);
+    forget(fmt::format("anonymous_id = '{}'", anonymous), point);
+    EXPECT_EQ(people(), "") << point;
+    proven(point);
+  }
+}
+
+// Random events of few ids come and go; after each the map is what the whole gives.
+TEST_F(ForgetTest, WhatIsLeftEqualsTheWhole) {
+  const char* given = std::getenv("TIDEMARK_SEED");
+  uint64_t seed = given != nullptr               ? std::strtoull(given, nullptr, 10)
+                  : std::getenv("CI") != nullptr ? 1
+                                                 : std::random_device{}();
+  fmt::print("TIDEMARK_SEED={}\n", seed);
+  std::mt19937_64 random(seed);
+  auto below = [&](uint64_t bound) { return random() % bound; };
+  auto some = [&](const char* name, uint64_t of) {
+    return below(2) == 0 ? std::string() : fmt::format("{}{}", name, below(of));
+  };
+  open(usual);
+  for (uint64_t cut = 1; cut <= 12; ++cut) {
+    std::vector<SentEvent> events;
+    for (uint64_t number = 1 + below(5); number > 0; --number)
+      events.push_back({.at = static_cast<int64_t>(below(1'000)),
+                        .user = some("", 5),
+                        .anonymous = some("a", 6),
+                        .email = some("e", 4),
+                        .device = some("d", 3)});
+    send(cut, events);
+    step(cut);
+    if (below(2) == 0) forget(fmt::format("cityHash64(message_id) % 4 = {}", below(4)));
+    proven(fmt::format("seed {} cut {}", seed, cut));
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace tidemark::profiles
