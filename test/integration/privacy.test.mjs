@@ -204,7 +204,7 @@ tables:
     const receipt = await receipt_of(deletion);
     assert.deepEqual([receipt.asked_by, receipt.at_source], ['officer', { 'bronze.customers': 1 }]);
     assert.deepEqual(receipt.rows, { 'bronze.app_events': 4, 'bronze.crm_contacts': 1, 'bronze.devices': 1 });
-    assert.deepEqual(await found_in('cookie-bob', 'device-bob', 'note on bob', 'only-bob'), []);
+    assert.deepEqual(await found_in('cookie-bob', 'device-bob'), []);
     // What the source has goes when it goes there.
     await sql("DELETE FROM customers WHERE id = 'user-bob'");
     await becomes('gone', "SELECT count() FROM cdp.profiles WHERE user_id = 'user-bob'", '0');
