@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/profile_routes.h"
 #include "cli/project_files.h"
+#include "cli/project_lock.h"
 #include "cli/project_lookups.h"
 #include "cli/project_models.h"
 #include "cli/running_instance.h"
@@ -40,10 +41,8 @@
 #include "serve/live_server.h"
 
 #include <boost/json.hpp>
-#include <fcntl.h>
 #include <set>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <thread>
 #include <unistd.h>
@@ -93,30 +92,6 @@ struct RunningProject::State {
   bool led = false;  // at the last look
   int lock_fd = -1;
   bool stopped = false;
-
-  // One instance a project: two would fight for ports and slots with less helpful words.
-  Status lock() {
-    std::error_code error;
-    std::filesystem::create_directories(running_instance_file(project.root).parent_path(), error);
-    if (error)
-      return fail(ErrorKind::refused,
-                  fmt::format("cannot write to {}: {}", project.root.string(), error.message()),
-                  "the project's directory must be writable: it holds .tidemark and, by default, data");
-    lock_fd = open((running_instance_file(project.root).parent_path() / "lock").c_str(),
-                   O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0) {
-      std::string own = std::to_string(getpid());
-      if (ftruncate(lock_fd, 0) != 0 || pwrite(lock_fd, own.data(), own.size(), 0) < 0)
-        log::warn("the process number could not be written into {}/.tidemark/lock", project.root.string());
-      return {};
-    }
-    char text[32] = {};
-    ssize_t length = lock_fd >= 0 ? pread(lock_fd, text, sizeof text - 1, 0) : 0;
-    return fail(ErrorKind::conflict,
-                fmt::format("the project in {} is running already{}", project.root.string(),
-                            length > 0 ? fmt::format(" (process {})", text) : ""),
-                "see it with: tidemark status; end it before starting another");
-  }
 
   Status open_warehouse(const RunOptions& options) {
     if (const auto* embedded_options = project.warehouse.embedded()) {
@@ -548,7 +523,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   State& state = *running->state_;
   state.project = std::move(project);
   state.other_files = files_beside_models(state.project.root);
-  TRY_VOID(state.lock());
+  state.lock_fd = TRY(lock_project(state.project.root));
   TRY_VOID(state.open_warehouse(options));
   state.make_segments();
   state.make_refreshes();
