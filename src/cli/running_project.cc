@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cli/live_experiments.h"
+#include "cli/erasure_hooks.h"
 #include "cli/live_erasures.h"
 #include "cli/live_models.h"
 #include "cli/live_profiles.h"
@@ -279,33 +280,12 @@ struct RunningProject::State {
     return true;
   }
 
-  ErasureHooks erasure_hooks() {
-    ErasureHooks hooks;
-    hooks.reach_fences = [this] { return pipelines.reach_fences([this] { return stopping.load(); }); };
-    hooks.at_barrier = [this](const std::function<Status()>& action) {
-      return pipelines.at_barrier(action, stopping);
-    };
-    hooks.at_doors = [this](const std::function<Status()>& change) { return pipelines.at_doors(change); };
-    hooks.seal_spools = [this] {
-      for (const auto& door : pipelines.doors()) door->spool().seal();
-    };
-    hooks.follow = [this](uint64_t cut, const std::vector<std::string>& tables) {
-      return models.runtime()->after_cut(*pool->lease(), cut, make_version(1, 0, 0), tables);
-    };
-    hooks.forget = [this](const std::vector<profiles::ErasedRows>& erased) {
-      return profiles->forget(erased);
-    };
-    hooks.changed = [this](const std::vector<std::string>& tables) {
-      if (dictionaries.any_over(tables)) dictionaries.reload(*pool->lease(), tables);
-      refreshes->on_cut(tables);
-    };
-    hooks.building = [this] { return desk && desk->building(); };
-    return hooks;
-  }
-
   void make_segments() {
     profiles = std::make_unique<LiveProfiles>(*pool, models, stopping);
-    erasures = std::make_unique<LiveErasures>(*pool, project, erasure_hooks(), stopping);
+    erasures = std::make_unique<LiveErasures>(
+        *pool, project,
+        erasure_hooks({*pool, pipelines, models, *profiles, dictionaries, refreshes, desk, stopping}),
+        stopping);
     segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
     models.watch(experiments.hooks(segments->hooks()));
   }
