@@ -256,7 +256,7 @@ std::vector<config::ModelFile> dimension_models() {
 }
 
 TEST_F(KeyedTest, KeysAreTouchedThroughDimensions) {
-  check_by_random_cuts(dimension_models(), 12);
+  check_by_random_cuts(dimension_models(), 8);
 }
 
 TEST_F(KeyedTest, StoresOfOtherModelsAreReadInsteadOfInlined) {

@@ -131,10 +131,10 @@ test(`adtech KPIs (seed ${seed})`, { timeout: 600_000 }, async (t) => {
 
 test(`adtech: rows committed while the initial copy runs (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   const world = await make_world(t, 'adtech_handover');
-  await generate(world, '--rows', '300000');
+  await generate(world, '--rows', '150000');
   // A transaction that is open when the slot is made, and commits after.
   const open = new Child('psql', ['-Xq', '-d', world.url, '-v', 'ON_ERROR_STOP=1', '-c', 'BEGIN', '-c', 'INSERT INTO clicks (campaign_id) SELECT id FROM campaign', '-c', 'SELECT pg_sleep(1)', '-c', 'COMMIT']);
-  const traffic = new Child(binary, ['generate', 'adtech', '--url', world.url, '--seed', seed, '--rate', '5000', '--rows', '40000', '--updates', '0.2', '--deletes', '0.1']);
+  const traffic = new Child(binary, ['generate', 'adtech', '--url', world.url, '--seed', seed, '--rate', '5000', '--rows', '25000', '--updates', '0.2', '--deletes', '0.1']);
   await world.project.up();
   assert.equal((await open.ended).code, 0, open.stderr);
   assert.equal((await traffic.ended).code, 0, traffic.stderr);
