@@ -7,9 +7,8 @@
 //   sums                          the negative sums are inserted
 //   rows that replace each other  a tombstone is inserted
 //   rows of a log                 deleted by their version
-//   states                        cannot be taken back: the groups they are in are deleted and made again
-//   from
-//                                 the rows that are left
+//   states                        cannot be taken back: their groups are deleted and made again from the
+//                                 rows that are left
 //   touched keys, by cut          inserted under the deletion's cut, for the runtime to follow
 //
 // To be called between two cuts of all sources, when the rows are gone from the table itself; it may be
