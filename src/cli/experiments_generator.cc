@@ -224,6 +224,12 @@ Status ExperimentsGenerator::write_commit(const Stretch& traffic, std::vector<Ev
     TRY_VOID(assignments.flush_full());
   }
   TRY_VOID(assignments.end());
+  if (!new_assignments_.empty()) {
+    auto count = static_cast<int64_t>(new_assignments_.size());
+    TRY_VOID(announce(assignments_told, count, "ASSIGNMENT_CREATED",
+                      fmt::format("id BETWEEN {} AND {}", next_assignment_ - count, next_assignment_ - 1),
+                      ""));
+  }
   CopyWriter rows(connection_);
   TRY_VOID(
       rows.begin("COPY events (id, experiment_id, user_id, variant_id, variant_key, event_type, timestamp, "
@@ -248,7 +254,7 @@ Status ExperimentsGenerator::write_commit(const Stretch& traffic, std::vector<Ev
   TRY_VOID(rows.end());
   while (recent_.size() > recent_max) recent_.pop_front();
   if (!events.empty())
-    TRY_VOID(announce(static_cast<int64_t>(events.size()), "EVENT_CREATED",
+    TRY_VOID(announce(events_told, static_cast<int64_t>(events.size()), "EVENT_CREATED",
                       fmt::format("id BETWEEN {} AND {}", events.front().id, events.back().id), ""));
   TRY_VOID(change_events(traffic, static_cast<int64_t>(events.size())));
   TRY_VOID(connection_.execute("COMMIT"));
@@ -261,18 +267,18 @@ Status ExperimentsGenerator::write_commit(const Stretch& traffic, std::vector<Ev
   return {};
 }
 
-// The rows of events that a condition names, as the outbox tells them.
-Status ExperimentsGenerator::announce(int64_t count, const std::string& type, const std::string& condition,
-                                      const std::string& ids) {
+// The rows that a condition names, as the outbox tells them.
+Status ExperimentsGenerator::announce(const Told& told, int64_t count, const std::string& type,
+                                      const std::string& condition, const std::string& ids) {
   std::vector<std::string> parameters;
   if (!ids.empty()) parameters.push_back(ids);
   TRY(affected_rows(
       connection_,
       fmt::format(
           "INSERT INTO outbox_events (id, aggregate_id, aggregate_type, event_type, payload, created_at) "
-          "SELECT {} + row_number() OVER (ORDER BY id), id, 'event', '{}', to_jsonb(events), timestamp FROM "
-          "events WHERE {}",
-          next_outbox_ - 1, type, condition),
+          "SELECT {0} + row_number() OVER (ORDER BY id), id, '{1}', '{2}', to_jsonb({3}), {4} FROM {3} WHERE "
+          "{5}",
+          next_outbox_ - 1, told.aggregate, type, told.table, told.moment, condition),
       parameters));
   next_outbox_ += count;
   return {};
@@ -296,13 +302,14 @@ Status ExperimentsGenerator::change_events(const Stretch& traffic, int64_t rows)
                       "UPDATE events SET properties = jsonb_set(properties, '{value}', "
                       "to_jsonb(round((properties->>'value')::numeric + 1, 2))) WHERE id = ANY($1::bigint[])",
                       {ids}));
-    TRY_VOID(
-        announce(static_cast<int64_t>(corrected.size()), "EVENT_UPDATED", "id = ANY($1::bigint[])", ids));
+    TRY_VOID(announce(events_told, static_cast<int64_t>(corrected.size()), "EVENT_UPDATED",
+                      "id = ANY($1::bigint[])", ids));
   }
   auto removed = some(random_.share_of(rows, traffic.deletes));
   if (removed.empty()) return {};
   std::string ids = array_text(removed);
-  TRY_VOID(announce(static_cast<int64_t>(removed.size()), "EVENT_DELETED", "id = ANY($1::bigint[])", ids));
+  TRY_VOID(announce(events_told, static_cast<int64_t>(removed.size()), "EVENT_DELETED",
+                    "id = ANY($1::bigint[])", ids));
   counts_.deletes +=
       TRY(affected_rows(connection_, "DELETE FROM events WHERE id = ANY($1::bigint[])", {ids}));
   return {};

@@ -7,8 +7,8 @@
 //   new_ranking      raises clicks by 60 % in the first fifth of the time and by nothing later: a novelty
 //
 // And what makes numbers hard: events that arrive after later ones, events sent twice (one request_id, two
-// ids), users that see two variants, corrections and deletes. Whatever is written to events is also announced
-// in outbox_events, in the same transaction.
+// ids), users that see two variants, corrections and deletes. Whatever is written to events and assignments
+// is also announced in outbox_events, in the same transaction.
 //
 // One connection; deterministic on an empty schema under one seed. Threads: one at a time; `stop` as in
 // finance_generator.h.
@@ -72,7 +72,13 @@ class ExperimentsGenerator {
                  double value);
   Status write_commit(const Stretch& traffic, std::vector<Event> events);
   Status change_events(const Stretch& traffic, int64_t rows);
-  Status announce(int64_t count, const std::string& type, const std::string& condition,
+  // A table whose rows the outbox tells, and the column of their moment.
+  struct Told {
+    const char *table, *aggregate, *moment;
+  };
+  static constexpr Told events_told{"events", "event", "timestamp"};
+  static constexpr Told assignments_told{"assignments", "assignment", "assigned_at"};
+  Status announce(const Told& told, int64_t count, const std::string& type, const std::string& condition,
                   const std::string& ids);
 
   postgres::Connection connection_;

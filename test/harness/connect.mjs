@@ -18,14 +18,18 @@ export class Connect {
   // A connector over `database` of `postgres`; `options` are Debezium's own and come last. For converters: schemas true
   // or false.
   add(name, postgres, database, options = {}, { schemas = false } = {}) {
+    const properties = { name, ...Connect.settings(name, postgres, database, { schemas }), ...options };
+    this.add_text(name, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''));
+  }
+
+  static settings(name, postgres, database, { schemas = false } = {}) {
     const converter = Object.fromEntries(
       ['key', 'value'].flatMap((side) => [
         [`${side}.converter`, 'org.apache.kafka.connect.json.JsonConverter'],
         [`${side}.converter.schemas.enable`, schemas],
       ]),
     );
-    const properties = {
-      name,
+    return {
       'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
       'tasks.max': 1,
       'database.hostname': '127.0.0.1',
@@ -40,9 +44,7 @@ export class Connect {
       'publication.autocreate.mode': 'filtered',
       'poll.interval.ms': 20,
       ...converter,
-      ...options,
     };
-    this.add_text(name, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''));
   }
 
   // A connector's file as it is, whose name is `name`; ${env:NAME} in it is taken from `environment`.
@@ -69,22 +71,32 @@ export class Connect {
     );
     const command = ['org.apache.kafka.connect.cli.ConnectStandalone', worker, ...this.files];
     this.child = new Child('java', this.jvm ? java_arguments_with(this.jvm, ...command) : java_arguments(...command), { cwd: this.directory, env: this.environment, log: this.log });
-    for (const file of this.files) {
-      const name = path.basename(file, '.properties');
-      await eventually(
-        `connector ${name} runs`,
-        async (seen) => {
-          if (!this.child.running) throw Object.assign(new Error(`Connect ended:\n${this.log_tail()}`), { final: true });
-          const answer = await fetch(`http://127.0.0.1:${this.port}/connectors/${name}/status`, { signal: AbortSignal.timeout(5_000) });
-          const status = await answer.json();
-          seen(JSON.stringify(status));
-          const task = status.tasks?.[0];
-          if (task?.state === 'FAILED') throw Object.assign(new Error(task.trace), { final: true });
-          return task?.state === 'RUNNING';
-        },
-        { deadline_ms: 120_000 },
-      );
-    }
+    for (const file of this.files) await this.runs(path.basename(file, '.properties'));
+  }
+
+  // Another connector, while the worker runs; not there after the next start.
+  async begin(name, settings) {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/connectors/${name}/config`, {
+      method: 'PUT', body: JSON.stringify(Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, String(value)]))), headers: { 'Content-Type': 'application/json' }, signal: AbortSignal.timeout(60_000),
+    });
+    if (!answer.ok) throw new Error(`connector ${name}: ${await answer.text()}`);
+    await this.runs(name);
+  }
+
+  async runs(name) {
+    await eventually(
+      `connector ${name} runs`,
+      async (seen) => {
+        if (!this.child.running) throw Object.assign(new Error(`Connect ended:\n${this.log_tail()}`), { final: true });
+        const answer = await fetch(`http://127.0.0.1:${this.port}/connectors/${name}/status`, { signal: AbortSignal.timeout(5_000) });
+        const status = await answer.json();
+        seen(JSON.stringify(status));
+        const task = status.tasks?.[0];
+        if (task?.state === 'FAILED') throw Object.assign(new Error(task.trace), { final: true });
+        return task?.state === 'RUNNING';
+      },
+      { deadline_ms: 120_000 },
+    );
   }
 
   log_tail() {

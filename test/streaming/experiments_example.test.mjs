@@ -1,6 +1,8 @@
 // examples/experiments-kafka as it is: its schema, its connectors' files in a real Kafka Connect, its project. Events come by
 // change data capture, assignments through the outbox, tidemark and Connect are killed on the way, and all of it equals
 // Postgres by value; an event of the outbox that Debezium sends again is still one row.
+// Then the experiments pack, fed four ways with the same events (examples/experiments-ways): every table and view and the
+// read-outs are the same.
 //   TIDEMARK_SEED=42 node --test test/streaming/experiments_example.test.mjs
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,7 +10,9 @@ import path from 'node:path';
 import test from 'node:test';
 import { Connect } from '../harness/connect.mjs';
 import { Kafka } from '../harness/kafka.mjs';
-import { eventually, root } from '../harness/process.mjs';
+import { assert_same_rows } from '../harness/compare.mjs';
+import { binary, eventually, root, run } from '../harness/process.mjs';
+import { Project } from '../harness/project.mjs';
 import { random_numbers } from '../harness/random.mjs';
 import { make_world } from '../harness/world.mjs';
 
@@ -18,9 +22,10 @@ const variants_of = { 1: [1, 2], 2: [3, 4] };
 
 test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   let world;
+  const ways = new Map();  // name -> project
   // Registered first, so that it runs before the world looks whether everything is gone.
   t.after(async () => {
-    await Promise.allSettled([world?.connect?.stop('SIGKILL'), world?.kafka?.stop('SIGKILL'), world?.project?.up_child?.end({ signal: 'SIGKILL' })]);
+    await Promise.allSettled([world?.connect?.stop('SIGKILL'), world?.kafka?.stop('SIGKILL'), ...[world?.project, ...ways.values()].map((project) => project?.up_child?.end({ signal: 'SIGKILL' }))]);
   });
   world = await make_world(t, 'experiments-example', { pack: null, database: 'experiments' });
   const { project, postgres, database } = world;
@@ -156,4 +161,78 @@ test(`the experiments example (seed ${seed})`, { timeout: 600_000 }, async (t) =
   });
   await project.down();
   await project.assert_nothing_left();
+
+  await t.test('tables, outbox, topics with and without schemas: the same', async () => {
+    const url = await postgres.create_database('ways');
+    const generate = async (...options) => {
+      const result = await run(binary, ['generate', 'experiments', '--url', url, '--seed', String(seed), ...options]);
+      assert.equal(result.code, 0, result.stderr);
+    };
+    await generate('--rows', '3000', '--updates', '0.05', '--deletes', '0.02');
+    const tables = 'experiments,variants,users,assignments,events,outbox_events,true_effects'.split(',').map((name) => `public.${name}`).join(',');
+    const copied = ['app', 'schemas'].map((name) => connect.begin(name, { ...Connect.settings(name, postgres, 'ways', { schemas: name === 'schemas' }), 'table.include.list': tables }));
+    const environment = { EXPERIMENTS_DATABASE_URL: url, KAFKA_BROKERS: kafka.brokers };
+    for (const [way, used] of [['tables'], ['outbox', 'outbox'], ['topics', 'topics'], ['schemas', 'topics']]) {
+      const directory = path.join(world.directory, way);
+      fs.mkdirSync(directory);
+      const one = await Project.create(directory, { pack: 'experiments', environment });
+      ways.set(way, one);
+      if (used) assert.equal((await run(path.join(root, 'examples/experiments-ways/use'), [used, one.directory])).code, 0);
+    }
+    ways.get('schemas').write('sources/app.yaml', 'source: app\nkafka:\n  brokers: ${env:KAFKA_BROKERS}\n  format: debezium\n  pattern: "schemas\\\\.public\\\\..*"\n');
+    await Promise.all(copied);
+    // A topic is there with its first message.
+    await eventually('all topics', async () => {
+      const { topics } = JSON.parse(await kafka.kcat(['-L', '-J']));
+      return ['app', 'schemas'].every((name) => topics.filter(({ topic }) => topic.startsWith(`${name}.public.`)).length === 7);
+    }, { deadline_ms: 60_000, every_ms: 200 });
+    await Promise.all([...ways.values()].map((one) => one.up()));
+    await generate('--rows', '600', '--days', '2', '--updates', '0.3', '--deletes', '0.1');
+    await ways.get('tables').caught_up(postgres, { database: 'ways' });
+
+    const names = (await ways.get('tables').clickhouse("SELECT name FROM system.tables WHERE database = 'experiments_analytics' AND position(name, '__') = 0 ORDER BY name")).split('\n').filter(Boolean);
+    assert.ok(names.length >= 19, names.join());
+    // Texts of JSON are the same value, however they are spaced.
+    const sorted = (value) => (value === null || typeof value !== 'object' ? value : Array.isArray(value) ? value.map(sorted) : Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])])));
+    const content = async (one, name) => {
+      const { names: columns, types, rows } = await one.table(`SELECT * FROM experiments_analytics.${name}`);
+      const texts = columns.flatMap((column, index) => (['properties', 'line'].includes(column) ? [index] : []));
+      for (const row of rows) for (const index of texts) row[index] = JSON.stringify(sorted(JSON.parse(row[index])));
+      return { columns, types, rows };
+    };
+    const at = new Date().toISOString().slice(0, 19) + 'Z';
+    const read_outs = async (one) => {
+      const found = [];
+      for (const name of ['checkout_button', 'free_shipping', 'new_ranking']) {
+        const answer = await one.fetch(`/api/experiments/${name}?at=${at}&dimension=device`, { signal: AbortSignal.timeout(60_000) });
+        const text = await answer.text();
+        assert.equal(answer.status, 200, text);
+        const { exposures, metrics, dimensions, decisions } = JSON.parse(text);
+        found.push({ exposures, metrics, dimensions, decisions });
+      }
+      // Sums of the same numbers in another order.
+      return JSON.parse(JSON.stringify(found), (_, value) => (typeof value === 'number' ? Number(value.toPrecision(9)) : value));
+    };
+    const wanted = new Map();
+    for (const name of names) wanted.set(name, await content(ways.get('tables'), name));
+    for (const name of ['events_processed', 'assignments_processed', 'sessions', 'raw_events_kafka', 'attribution_markov']) assert.ok(wanted.get(name).rows.length > 0, name);
+    const wanted_read_outs = await read_outs(ways.get('tables'));
+    for (const [way, one] of ways) {
+      if (way === 'tables') continue;
+      await eventually(`${way}: the last event is in`, async (seen) => {
+        const { rows } = await content(one, 'events_processed');
+        const { rows: said } = await content(one, 'raw_events_kafka');
+        seen(`${rows.length} ${said.length}`);
+        assert_same_rows(`${way}: events`, wanted.get('events_processed').rows, rows, wanted.get('events_processed').types);
+        return said.length === wanted.get('raw_events_kafka').rows.length;
+      }, { deadline_ms: 60_000, every_ms: 500 });
+      for (const name of names) {
+        const found = await content(one, name);
+        assert.deepEqual(found.columns, wanted.get(name).columns, `${way}: ${name}`);
+        assert_same_rows(`${way}: ${name}`, wanted.get(name).rows, found.rows, wanted.get(name).types);
+      }
+      assert.deepEqual(await read_outs(one), wanted_read_outs, way);
+    }
+    t.diagnostic(`${names.length} tables and views by four ways: ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+  });
 });
