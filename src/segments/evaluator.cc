@@ -1,9 +1,8 @@
-#include "segments/evaluator.h"
-
 #include "base/limits.h"
 #include "base/log.h"
 #include "segments/canonical.h"
 #include "segments/entity_values.h"
+#include "segments/evaluator_group.h"
 #include "segments/few_entities.h"
 #include "segments/membership_diff.h"
 #include "segments/membership_limits.h"
@@ -27,6 +26,20 @@ clickhouse::RetryPolicy evaluation_policy() {
   return policy;
 }
 
+// `segment` may change at `next`: it goes into the entity's timer.
+void note_next(Timer& timer, int64_t next, const std::string& segment) {
+  if (next == never_us) return;
+  if (next < timer.due) {
+    timer.rest = timer.due;
+    timer.due = next;
+    timer.segment = segment;
+  } else if (next == timer.due) {
+    timer.segment.clear();
+  } else {
+    timer.rest = std::min(timer.rest, next);
+  }
+}
+
 }  // namespace
 
 std::string version_of(const Definition& definition, const CompileOptions& options,
@@ -37,53 +50,6 @@ std::string version_of(const Definition& definition, const CompileOptions& optio
   if (resolved.time_zone.empty()) resolved.time_zone = options.time_zone;
   return fingerprint(resolved);
 }
-
-struct Evaluator::Flip {
-  size_t segment = 0;  // of the group
-  std::string entity;
-  bool entered = false, there = false;
-  uint64_t previous = 0;
-  int64_t at = 0;
-};
-
-struct Evaluator::Group {
-  std::string name;
-  std::vector<Definition> definitions;
-  std::vector<std::string> segments, versions;
-  std::vector<std::string> causes;  // for a full evaluation after a change: of each segment; else empty
-  DiffQuery some, all;
-  FewQuery few;
-  std::vector<std::optional<CompiledSegments>> values;  // of each segment that sends properties along
-  int64_t looked_until = 0;                             // only whoever evaluates
-  std::atomic<int64_t> next_due{never_us};
-  std::atomic<int64_t> rests_until{0};  // the clock's turn
-
-  void look_at(int64_t instant) {
-    if (instant < next_due) next_due = instant;
-  }
-};
-
-// One evaluation at a time, those for cuts first.
-class Evaluator::Turn {
- public:
-  Turn(Evaluator& evaluator, bool cut) : evaluator_(evaluator) {
-    std::unique_lock lock(evaluator_.mutex_);
-    evaluator_.waiting_cuts_ += cut;
-    evaluator_.woken_.wait(lock, [&] { return !evaluator_.busy_ && (cut || evaluator_.waiting_cuts_ == 0); });
-    evaluator_.waiting_cuts_ -= cut;
-    evaluator_.busy_ = true;
-  }
-  ~Turn() {
-    std::lock_guard lock(evaluator_.mutex_);
-    evaluator_.busy_ = false;
-    evaluator_.woken_.notify_all();
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  Evaluator& evaluator_;
-};
 
 Evaluator::Evaluator(clickhouse::ClientPool& pool, const Clock& clock, EvaluatorHooks hooks,
                      const std::atomic<bool>& stop)
@@ -125,6 +91,10 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
       if (!group.definitions[index].properties.empty())
         group.values[index] = TRY(entity_values(catalog, group.definitions[index], options, problems));
     group.few = TRY(compile_few(catalog, pointers, options, problems));
+    group.alone.clear();
+    if (pointers.size() > 1)
+      for (const auto* pointer : pointers)
+        group.alone.push_back(TRY(compile_few(catalog, {pointer}, options, problems)));
     for (bool by_key : {true, false}) {
       CompileOptions asked = options;
       asked.for_keys = by_key;
@@ -279,10 +249,12 @@ struct Evaluator::Found {
   std::vector<Timer> timers;
 };
 
-Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::string>& entities, int64_t as_of,
-                                       Found& found) {
-  auto asked = std::async(std::launch::async, [&] { return store_.memberships(group.segments, entities); });
-  auto answered = ask_few(pool_, group.few, as_of, entities);
+Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::string>& entities,
+                                       const DueSlice* due, int64_t as_of, Found& found) {
+  std::optional<size_t> alone = due != nullptr ? due->segment : std::nullopt;
+  std::vector<std::string> names = alone ? std::vector{group.segments[*alone]} : group.segments;
+  auto asked = std::async(std::launch::async, [&] { return store_.memberships(names, entities); });
+  auto answered = ask_few(pool_, alone ? group.alone[*alone] : group.few, as_of, entities);
   auto memberships = TRY(asked.get());
   auto answers = TRY(std::move(answered));
   if (!answers) return false;
@@ -293,22 +265,26 @@ Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::stri
   for (const auto& entity : entities) {
     auto answer = there.find(entity);
     bool is_there = answer != there.end();
-    std::vector<const Membership*> before(group.segments.size());
+    std::vector<const Membership*> before(names.size());
     for (const auto& membership : known[entity]) before[membership.segment] = &membership;
-    int64_t due = never_us;
-    for (size_t segment = 0; segment < before.size(); ++segment) {
-      bool was = before[segment] != nullptr && before[segment]->member;
-      bool is = is_there && answer->second->segments[segment].value;
-      if (is_there) due = std::min(due, answer->second->segments[segment].next);
+    Timer timer{.entity = entity, .due = never_us, .segment = {}, .rest = never_us};
+    // What was not asked may change when the timer said.
+    if (alone)
+      if (const Timer* said = due->of(entity)) timer.due = said->rest;
+    for (size_t index = 0; index < names.size(); ++index) {
+      size_t segment = alone.value_or(index);
+      bool was = before[index] != nullptr && before[index]->member;
+      bool is = is_there && answer->second->segments[index].value;
+      if (is_there) note_next(timer, answer->second->segments[index].next, group.segments[segment]);
       if (was != is)
         found.flips.push_back({.segment = segment,
                                .entity = entity,
                                .entered = is,
                                .there = is_there,
-                               .previous = before[segment] == nullptr ? 0 : before[segment]->seq,
+                               .previous = before[index] == nullptr ? 0 : before[index]->seq,
                                .at = as_of});
     }
-    if (due != never_us) found.timers.push_back({entity, due});
+    if (is_there && timer.due != never_us) found.timers.push_back(std::move(timer));
   }
   return true;
 }
@@ -320,7 +296,7 @@ Status Evaluator::ask_oracle(Group& group, const std::vector<std::string>* entit
     for (size_t row = 0; row < block.rows(); ++row) {
       std::string entity(block.columns[0].text(row));
       int64_t next = block.columns[1].get<int64_t>(row);
-      if (next != never_us) found.timers.push_back({entity, next});
+      if (next != never_us) found.timers.push_back({.entity = entity, .due = next});
       const Column& segments = block.columns[2];
       for (size_t index = segments.array_begin(row); index < segments.array_end(row); ++index)
         found.flips.push_back({.segment = segments.element().get<uint16_t>(index),
@@ -338,13 +314,13 @@ Status Evaluator::ask_oracle(Group& group, const std::vector<std::string>* entit
 }
 
 Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
-                           const std::map<std::string, int64_t>* due) {
+                           const DueSlice* due) {
   int64_t as_of = clock_.wall_micros(), began = clock_.monotonic_micros();
   Found found;
   Status asked = clickhouse::retry(evaluation_policy(), stop_, [&]() -> Status {
     found = {};
     if (entities != nullptr && entities->size() <= limits::few_entities_max &&
-        TRY(find_in_memory(group, *entities, as_of, found)))
+        TRY(find_in_memory(group, *entities, due, as_of, found)))
       return {};
     return ask_oracle(group, entities, as_of, found);
   });
@@ -355,7 +331,7 @@ Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entitie
               group.definitions.size(), found.flips.size());
   if (due != nullptr)
     for (Flip& flip : found.flips)
-      if (auto at = due->find(flip.entity); at != due->end()) flip.at = at->second;
+      if (const Timer* timer = due->of(flip.entity)) flip.at = timer->due;
   // Both are there before anybody is told that this was evaluated; a timer too many is harmless.
   for (const auto& timer : found.timers) group.look_at(timer.due);
   auto timers = std::async(std::launch::async, [&] { return store_.add_timers(group.name, found.timers); });
@@ -451,89 +427,6 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
   }
   if (hooks_.changed) hooks_.changed();
   return {};
-}
-
-Status Evaluator::settle() {
-  std::vector<std::shared_ptr<Group>> groups;
-  {
-    std::lock_guard lock(mutex_);
-    groups = groups_;
-  }
-  for (const auto& group : groups) TRY_VOID(look_at_timers(*group));
-  return {};
-}
-
-Status Evaluator::look_at_timers(Group& group) {
-  int64_t from, now;
-  std::vector<Timer> timers;
-  {
-    // Whoever evaluates writes timers behind its own instant before its turn ends, so none is missing here.
-    Turn turn(*this, false);
-    if (find(group.name).get() != &group) return {};  // replaced meanwhile, as below
-    from = group.looked_until;
-    now = clock_.wall_micros();
-    timers = TRY(store_.due(group.name, from, now, limits::entities_by_key_max));
-  }
-  // Timers this old are gone.
-  bool lost = now - from > static_cast<int64_t>(limits::timer_days_kept - 1) * 86'400'000'000;
-  if (lost || timers.size() > limits::entities_by_key_max) {
-    Turn turn(*this, false);
-    if (find(group.name).get() != &group) return {};
-    auto evaluated = [&] { return evaluate(group, nullptr, "time"); };
-    TRY_VOID(hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated());
-  } else {
-    for (size_t at = 0; at < timers.size(); at += limits::entities_a_slice) {
-      std::vector<std::string> slice;
-      std::map<std::string, int64_t> due;
-      for (size_t index = at; index < std::min(timers.size(), at + limits::entities_a_slice); ++index) {
-        slice.push_back(timers[index].entity);
-        due[timers[index].entity] = timers[index].due;
-      }
-      Turn turn(*this, false);
-      if (find(group.name).get() != &group) return {};
-      auto evaluated = [&] { return evaluate(group, &slice, "time", &due); };
-      TRY_VOID(hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated());
-    }
-  }
-  Turn turn(*this, false);
-  if (find(group.name).get() != &group) return {};
-  if (!timers.empty() || lost) TRY_VOID(store_.save_looked_until(group.name, now));
-  group.looked_until = std::max(group.looked_until, now);
-  group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(never_us);
-  group.rests_until = clock_.wall_micros() + limits::timer_gather_us;
-  return {};
-}
-
-void Evaluator::run_timers() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    int64_t now = clock_.wall_micros();
-    std::shared_ptr<Group> ready;
-    int64_t wait = limits::timer_sleep_us_max;
-    for (const auto& group : groups_) {
-      int64_t due = std::max<int64_t>(group->next_due, group->rests_until);
-      if (due <= now)
-        ready = group;
-      else if (due != never_us)
-        wait = std::min(wait, due - now);
-    }
-    if (!ready) {
-      woken_.wait_for(lock, std::chrono::microseconds(wait));
-      continue;
-    }
-    lock.unlock();
-    if (Status looked = look_at_timers(*ready); !looked && !stop_) {
-      log::warn("segments: the clock's turn failed, trying again: {}", looked.error().message);
-      std::this_thread::sleep_for(std::chrono::microseconds(limits::timer_sleep_us_max));
-    }
-    lock.lock();
-  }
-}
-
-void Evaluator::stop() {
-  std::lock_guard lock(mutex_);
-  stopping_ = true;
-  woken_.notify_all();
 }
 
 std::vector<SegmentCounts> Evaluator::counts() const {

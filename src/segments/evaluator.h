@@ -6,7 +6,8 @@
 //
 // Instants. A definition is asked as of the moment of the evaluation. Every answer comes with the next
 // instant at which time alone can change it; the earliest of an entity becomes a timer. Timers are never
-// taken back: one that is not needed any more costs one evaluation.
+// taken back: one that is not needed any more costs one evaluation. A timer that belongs to one segment says
+// so, and when any other may change: where many are due for one segment, only that one is asked.
 //
 // Definitions. replace() brings memberships from the definitions of before to those of now, each changed one
 // in one evaluation of everybody at one instant, and remembers that it did (tidemark.segment_versions). What
@@ -19,6 +20,7 @@
 
 #include "base/clock.h"
 #include "segments/compile.h"
+#include "segments/membership_limits.h"
 #include "segments/membership_store.h"
 #include "segments/segment_counts.h"
 
@@ -39,6 +41,8 @@ struct EvaluatorHooks {
   std::function<void()> changed;
   // Runs an action while no cut is half in. Empty: at once.
   std::function<Status(const std::function<Status()>&)> while_whole;
+  // From how many timers of one segment on it is asked alone.
+  size_t alone_entities_min = limits::alone_entities_min;
 };
 
 class Evaluator {
@@ -77,18 +81,19 @@ class Evaluator {
   struct Group;
   struct Flip;
   struct Found;
+  struct DueSlice;
   struct Announced {
     int64_t at = 0;     // the last entry that was told, microseconds
     bool last = false;  // the last entry was
   };
   class Turn;
 
-  // `entities`: null: everybody. `due`: at which instant each may have flipped.
+  // `entities`: null: everybody. `due`: those whose timers say so.
   Status evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
-                  const std::map<std::string, int64_t>* due = nullptr);
+                  const DueSlice* due = nullptr);
   // False: they are for the oracle.
-  Result<bool> find_in_memory(Group& group, const std::vector<std::string>& entities, int64_t as_of,
-                              Found& found);
+  Result<bool> find_in_memory(Group& group, const std::vector<std::string>& entities, const DueSlice* due,
+                              int64_t as_of, Found& found);
   Status ask_oracle(Group& group, const std::vector<std::string>* entities, int64_t as_of, Found& found);
   Status write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause);
   Result<std::map<std::pair<size_t, std::string>, Announced>> announcements(const Group& group,
@@ -97,6 +102,8 @@ class Evaluator {
                                                                        std::span<const Flip> flips);
   Status drop(SegmentVersion version);
   Status look_at_timers(Group& group);
+  std::vector<DueSlice> slices_of(const Group& group, std::vector<Timer> timers, int64_t now) const;
+  Status evaluate_due(Group& group, const DueSlice& slice);
   std::shared_ptr<Group> find(const std::string& group) const;
 
   clickhouse::ClientPool& pool_;

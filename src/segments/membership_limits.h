@@ -12,6 +12,9 @@ constexpr int timer_days_kept = 7;
 constexpr size_t entities_a_slice = 5'000;
 // Above this, evaluating everybody is cheaper than evaluating by key.
 constexpr size_t entities_by_key_max = 200'000;
+// As many as this whose timers name the same segment are asked for that one alone: a question of its own,
+// which costs some milliseconds before it reads a row.
+constexpr size_t alone_entities_min = 500;
 // Changes written in one block.
 constexpr size_t changes_a_block = 20'000;
 // Timers that come due are gathered this long: where windows of many people end all the time, each look costs

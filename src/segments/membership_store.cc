@@ -43,10 +43,15 @@ std::vector<std::string> statements() {
       "seq ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)) WHERE entered = 1",
       fmt::format(
           "CREATE TABLE IF NOT EXISTS tidemark.segment_timers (timers LowCardinality(String), due Int64, "
-          "entity String) ENGINE = MergeTree ORDER BY (timers, due) TTL toDateTime(intDiv(due, 1000000)) + "
-          "INTERVAL {} DAY",
+          "entity String, segment LowCardinality(String), rest Int64) ENGINE = MergeTree ORDER BY (timers, "
+          "due) "
+          "TTL toDateTime(intDiv(due, 1000000)) + INTERVAL {} DAY",
           limits::timer_days_kept) +
           settings,
+      // Timers of before they named a segment say: any.
+      "ALTER TABLE tidemark.segment_timers ADD COLUMN IF NOT EXISTS segment LowCardinality(String), ADD "
+      "COLUMN "
+      "IF NOT EXISTS rest Int64",
       "CREATE TABLE IF NOT EXISTS tidemark.segment_progress (timers LowCardinality(String), looked_until "
       "Int64, at "
       "UInt64) ENGINE = ReplacingMergeTree(at) ORDER BY timers" +
@@ -155,10 +160,14 @@ Status MembershipStore::add_timers(const std::string& group, const std::vector<T
   block.add("timers", text());
   block.add("due", ColumnType::of(TypeKind::int64));
   block.add("entity", text());
+  block.add("segment", text());
+  block.add("rest", ColumnType::of(TypeKind::int64));
   for (const auto& timer : timers) {
     block.columns[0].append_text(group);
     block.columns[1].append(timer.due);
     block.columns[2].append_text(timer.entity);
+    block.columns[3].append_text(timer.segment);
+    block.columns[4].append(timer.rest);
   }
   // Twice does no harm; the token only keeps a repeated try from being a second block.
   return insert("`tidemark`.`segment_timers`", block,
@@ -167,17 +176,20 @@ Status MembershipStore::add_timers(const std::string& group, const std::vector<T
 
 Result<std::vector<Timer>> MembershipStore::due(const std::string& group, int64_t after, int64_t until,
                                                 size_t most) {
-  Block block =
-      TRY(read("SELECT entity, max(due) FROM tidemark.segment_timers WHERE timers = {timers:String} AND due "
-               "> {after:Int64} "
-               "AND due <= {until:Int64} GROUP BY entity ORDER BY entity LIMIT {most:UInt64}",
-               {{"timers", group},
-                {"after", std::to_string(after)},
-                {"until", std::to_string(until)},
-                {"most", std::to_string(most + 1)}}));
+  Block block = TRY(
+      read("SELECT entity, max(due), if(min(segment) = max(segment), toString(any(segment)), ''), min(rest) "
+           "FROM tidemark.segment_timers WHERE timers = {timers:String} AND due > {after:Int64} AND due <= "
+           "{until:Int64} GROUP BY entity ORDER BY entity LIMIT {most:UInt64}",
+           {{"timers", group},
+            {"after", std::to_string(after)},
+            {"until", std::to_string(until)},
+            {"most", std::to_string(most + 1)}}));
   std::vector<Timer> timers;
   for (size_t row = 0; row < block.rows(); ++row)
-    timers.push_back({std::string(block.columns[0].text(row)), block.columns[1].get<int64_t>(row)});
+    timers.push_back({.entity = std::string(block.columns[0].text(row)),
+                      .due = block.columns[1].get<int64_t>(row),
+                      .segment = std::string(block.columns[2].text(row)),
+                      .rest = block.columns[3].get<int64_t>(row)});
   return timers;
 }
 

@@ -39,7 +39,9 @@ struct MembershipChange {
 
 struct Timer {
   std::string entity;
-  int64_t due = 0;  // microseconds
+  int64_t due = 0;      // microseconds
+  std::string segment;  // the only one that may change then; empty: any
+  int64_t rest = 0;     // with `segment`: when any other may
 };
 
 // What is known of an entity and a segment.
@@ -70,8 +72,9 @@ class MembershipStore {
                                               const std::vector<std::string>& entities);
   Status append(const std::vector<MembershipChange>& changes);
   Status add_timers(const std::string& group, const std::vector<Timer>& timers);
-  // Entities with timers in (after, until], each with its last, by entity: those beside each other lie beside
-  // each other in every table that is read for them. At most `most` and one more.
+  // Entities with timers in (after, until], each with its last instant and what all of them say of segments,
+  // by entity: those beside each other lie beside each other in every table that is read for them. At most
+  // `most` and one more.
   Result<std::vector<Timer>> due(const std::string& group, int64_t after, int64_t until, size_t most);
   // The first timer behind `after`.
   Result<std::optional<int64_t>> next_due(const std::string& group, int64_t after);

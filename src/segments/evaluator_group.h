@@ -1,0 +1,74 @@
+// What an Evaluator keeps of definitions that share queries, and whose turn it is. For evaluator.cc and
+// evaluator_timers.cc only.
+#pragma once
+
+#include "segments/evaluator.h"
+#include "segments/few_entities.h"
+#include "segments/membership_diff.h"
+
+#include <algorithm>
+
+namespace tidemark::segments {
+
+struct Evaluator::Flip {
+  size_t segment = 0;  // of the group
+  std::string entity;
+  bool entered = false, there = false;
+  uint64_t previous = 0;
+  int64_t at = 0;
+};
+
+struct Evaluator::Group {
+  std::string name;
+  std::vector<Definition> definitions;
+  std::vector<std::string> segments, versions;
+  std::vector<std::string> causes;  // for a full evaluation after a change: of each segment; else empty
+  DiffQuery some, all;
+  FewQuery few;
+  std::vector<FewQuery> alone;  // of each segment by itself; none when there is but one
+  std::vector<std::optional<CompiledSegments>> values;  // of each segment that sends properties along
+  int64_t looked_until = 0;                             // only whoever evaluates
+  std::atomic<int64_t> next_due{never_us};
+  std::atomic<int64_t> rests_until{0};  // the clock's turn
+
+  void look_at(int64_t instant) {
+    if (instant < next_due) next_due = instant;
+  }
+};
+
+// One evaluation at a time, those for cuts first.
+class Evaluator::Turn {
+ public:
+  Turn(Evaluator& evaluator, bool cut) : evaluator_(evaluator) {
+    std::unique_lock lock(evaluator_.mutex_);
+    evaluator_.waiting_cuts_ += cut;
+    evaluator_.woken_.wait(lock, [&] { return !evaluator_.busy_ && (cut || evaluator_.waiting_cuts_ == 0); });
+    evaluator_.waiting_cuts_ -= cut;
+    evaluator_.busy_ = true;
+  }
+  ~Turn() {
+    std::lock_guard lock(evaluator_.mutex_);
+    evaluator_.busy_ = false;
+    evaluator_.woken_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Evaluator& evaluator_;
+};
+
+// Entities whose timers came, for one segment or for all of the group.
+struct Evaluator::DueSlice {
+  std::optional<size_t> segment;
+  std::vector<Timer> timers;  // by entity
+
+  const Timer* of(const std::string& entity) const {
+    auto found =
+        std::lower_bound(timers.begin(), timers.end(), entity,
+                         [](const Timer& timer, const std::string& name) { return timer.entity < name; });
+    return found != timers.end() && found->entity == entity ? &*found : nullptr;
+  }
+};
+
+}  // namespace tidemark::segments
