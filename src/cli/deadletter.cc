@@ -3,6 +3,7 @@
 #include "cli/api_request.h"
 #include "cli/notification_verbs.h"
 #include "cli/output.h"
+#include "cli/quarantine.h"
 #include "cli/table.h"
 #include "cli/warehouse_access.h"
 #include "notify/notification.h"
@@ -34,22 +35,7 @@ Result<json::array> quarantined(const Invocation& invocation, uint64_t most) {
   config::Project project = TRY(invocation.load_project());
   WarehouseAccess warehouse = TRY(WarehouseAccess::open(project));
   clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
-  clickhouse::QueryOptions query;
-  query.parameters = {{"most", std::to_string(most)}};
-  Block block = TRY(client.query(
-      "SELECT source, table, column, reason, lsn, ordinal, toUnixTimestamp64Milli(at) AS at_ms FROM "
-      "tidemark.quarantine FINAL ORDER BY at DESC LIMIT {most:UInt64}",
-      query));
-  json::array rows;
-  for (size_t row = 0; row < block.rows(); ++row) {
-    json::object entry;
-    for (const char* name : {"source", "table", "column", "reason"})
-      entry[name] = std::string(block.find(name)->text(row));
-    for (const char* name : {"lsn", "ordinal"}) entry[name] = block.find(name)->get<uint64_t>(row);
-    entry["at_ms"] = block.find("at_ms")->get<int64_t>(row);
-    rows.push_back(std::move(entry));
-  }
-  return rows;
+  return quarantined_rows(client, most);
 }
 
 Result<ExitCode> list_quarantined(const Options& options, const Invocation& invocation) {

@@ -17,6 +17,7 @@
 #include "cli/project_lock.h"
 #include "cli/project_lookups.h"
 #include "cli/project_models.h"
+#include "cli/project_routes.h"
 #include "cli/running_instance.h"
 #include "cli/segment_routes.h"
 #include "cli/served_models.h"
@@ -467,6 +468,7 @@ struct RunningProject::State {
       experiments.add_routes(http, project, endpoint);
       add_segment_routes(http, *segments, *pool, project, access);
       add_profile_routes(http, *erasures, access);
+      add_project_routes(http, project, *pool, models, *segments);
     };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());

@@ -29,6 +29,7 @@ using segments::SegmentFiles;
 constexpr size_t rows_default = 1'000;
 constexpr size_t rows_max = 1'000'000;
 constexpr size_t sample_default = 10;
+constexpr size_t flow_days = 90;  // a quarter, a day a bar
 // Keys of one change of a list that are evaluated one by one; beyond it everybody is.
 constexpr size_t keys_max = 100'000;
 
@@ -149,6 +150,12 @@ class Desk {
           {{"segment", name},
            {"changes", TRY(segments::history(client, name, request.query_value("entity").value_or(""),
                                              TRY(limit_of(request, rows_default, rows_max))))}});
+    });
+  }
+
+  Response flows(const std::string& name) {
+    return with_client([&](clickhouse::Client& client) -> Result<Response> {
+      return answer({{"segment", name}, {"days", TRY(segments::flows(client, name, flow_days))}});
     });
   }
 
@@ -334,6 +341,7 @@ void add_segment_routes(http::Server& server, LiveSegments& segments, clickhouse
        [desk](const auto& name, const Request& request) { return desk->members(name, request); });
   look("/api/segments/{name}/history",
        [desk](const auto& name, const Request& request) { return desk->history(name, request); });
+  look("/api/segments/{name}/flows", [desk](const auto& name, const Request&) { return desk->flows(name); });
   look("/api/segments/{name}/explain",
        [desk](const auto& name, const Request& request) { return desk->explain(name, request); });
   for (const char* method : {"PUT", "POST"})

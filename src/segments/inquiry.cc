@@ -131,4 +131,19 @@ Result<json::array> history(clickhouse::Client& client, const std::string& segme
   return list;
 }
 
+Result<json::array> flows(clickhouse::Client& client, const std::string& segment, size_t days) {
+  clickhouse::QueryOptions options;
+  options.parameters = {{"segment", segment}, {"days", std::to_string(days)}};
+  json::array list;
+  for (auto& row :
+       TRY(rows_of(client,
+                   "SELECT toString(toDate(happened_at)) AS day, countIf(changes.entered = 1) AS entered, "
+                   "countIf(changes.entered = 0) AS exited FROM tidemark.segment_changes AS changes WHERE "
+                   "segment = {segment:String} AND happened_at > "
+                   "toStartOfDay(now('UTC')) - toIntervalDay({days:UInt32}) GROUP BY day ORDER BY day",
+                   options)))
+    list.push_back(std::move(row));
+  return list;
+}
+
 }  // namespace tidemark::segments

@@ -25,4 +25,7 @@ Result<boost::json::array> members(clickhouse::Client& client, const std::string
 Result<boost::json::array> history(clickhouse::Client& client, const std::string& segment,
                                    const std::string& entity, size_t most);
 
+// Entries and exits by day (UTC), of the last `days` days; days without any are left out.
+Result<boost::json::array> flows(clickhouse::Client& client, const std::string& segment, size_t days);
+
 }  // namespace tidemark::segments

@@ -16,6 +16,7 @@
 #include "serve/query_endpoints.h"
 #include "serve/refresh_metrics.h"
 #include "serve/segment_status.h"
+#include "serve/sql_console.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -144,13 +145,7 @@ Response LiveServer::Implementation::ready() const {
 }
 
 void LiveServer::Implementation::add_routes() {
-  server_.route("GET", "/", [](const Request& request) { return page_file(request, "index.html"); });
-  server_.route("GET", "/assets/{file}", [](const Request& request) {
-    return page_file(request, "assets/" + request.path_parameters.at("file"));
-  });
-  server_.route("GET", "/favicon.svg",
-                [](const Request& request) { return page_file(request, "favicon.svg"); });
-  server_.route("GET", "/theme.js", [](const Request& request) { return page_file(request, "theme.js"); });
+  add_page_routes(server_);
 
   server_.route("GET", "/api/status",
                 [this](const Request&) { return Response::json(status_document(status_inputs())); });
@@ -209,6 +204,7 @@ void LiveServer::Implementation::add_routes() {
     return Response::problem(404, "not found", "there is no refresh model of that name");
   });
 
+  add_sql_route(server_, pool_, [this](const Request& request) { return access_.refuse(request, "read"); });
   add_notification_routes(server_, options_.deliveries,
                           [this](const Request& request) { return access_.refuse(request, "notify:write"); });
 

@@ -99,6 +99,7 @@ void add_segment_paths(json::object& paths) {
   add("/api/segments/{name}/members", "get", "segment_members",
       "members now or at an instant (at, limit, format)", segment);
   add("/api/segments/{name}/history", "get", "segment_history", "entries and exits (entity, limit)", segment);
+  add("/api/segments/{name}/flows", "get", "segment_flows", "entries and exits by day", segment);
   add("/api/segments/{name}/explain", "get", "segment_explain", "why somebody is a member or not (entity)",
       segment);
   const char* list = "the list";
@@ -113,7 +114,9 @@ void add_profile_paths(json::object& paths) {
   auto add = [&](const char* path, const char* method, const char* identifier, const char* summary,
                  std::initializer_list<std::pair<const char*, const char*>> names) {
     json::object action = operation(identifier, summary, "application/json", any).at("get").as_object();
-    action["security"] = json::array{json::object{{"token", json::array{}}}};
+    // Looking at people is open like all reading; at deletions of them it is not.
+    if (std::string_view(method) != "get" || std::string_view(path).starts_with("/api/deletions"))
+      action["security"] = json::array{json::object{{"token", json::array{}}}};
     json::array parameters;
     for (const auto& [name, what] : names)
       parameters.push_back(json::object{{"name", name},
@@ -123,10 +126,15 @@ void add_profile_paths(json::object& paths) {
                                         {"schema", {{"type", "string"}}}});
     json::object described{{method, std::move(action)}};
     if (!parameters.empty()) described["parameters"] = std::move(parameters);
-    paths[path] = std::move(described);
+    json::object& whole = paths[path].is_object() ? paths[path].as_object() : paths[path].emplace_object();
+    for (auto& [key, value] : described) whole[key] = std::move(value);
   };
   std::pair<const char*, const char*> profiles{"profiles", "which: cdp.profiles"};
   std::pair<const char*, const char*> id{"id", "an id with its kind, or a profile_id"};
+  add("/api/profiles/{profiles}", "get", "people",
+      "who was seen last, or whose ids contain `like` (like, limit)", {profiles});
+  add("/api/profiles/{profiles}/{id}", "get", "person",
+      "a person's row, ids, events (the newest), rows and memberships", {profiles, id});
   add("/api/profiles/{profiles}/{id}", "delete", "profile_delete",
       "removes a person from every table (reason)", {profiles, id});
   add("/api/profiles/{profiles}/{id}/suppress", "post", "profile_suppress",
@@ -159,8 +167,15 @@ json::object schema_of(const config::EndpointParameter& parameter) {
 std::string openapi_document(const std::string& project, const std::vector<config::EndpointFile>& endpoints) {
   json::object paths;
   const json::object any = {{"type", "object"}};
+  paths["/api/models"] = operation("models", "models with what they read", "application/json", any);
+  paths["/api/quarantine"] =
+      operation("quarantine", "rows of sources that did not fit, the newest", "application/json", any);
+  paths["/api/sql"] = json::object{
+      {"post", operation("sql", "a read-only query (scope read)", "application/json", any).at("get")}};
   paths["/api/status"] =
       operation("status", "sources, tables, models and warehouse", "application/json", any);
+  paths["/api/project"] = operation(
+      "project", "its name, and how many models, segments and experiments it has", "application/json", any);
   paths["/api/dashboards"] =
       operation("dashboards", "all dashboards with their tiles", "application/json", any);
   paths["/api/dashboards/{name}"] =

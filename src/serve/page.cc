@@ -55,4 +55,20 @@ http::Response page_file(const http::Request& request, const std::string& file) 
   return response;
 }
 
+void add_page_routes(http::Server& server) {
+  const auto index = [](const http::Request& request) { return page_file(request, "index.html"); };
+  server.route("GET", "/", index);
+  for (const char* page : {"overview", "dashboards", "models", "segments", "people", "experiments", "sql",
+                           "plans", "quarantine", "settings"}) {
+    server.route("GET", fmt::format("/{}", page), index);
+    server.route("GET", fmt::format("/{}/{{rest...}}", page), index);
+  }
+  server.route("GET", "/assets/{file}", [](const http::Request& request) {
+    return page_file(request, "assets/" + request.path_parameters.at("file"));
+  });
+  for (const char* file : {"favicon.svg", "theme.js"})
+    server.route("GET", fmt::format("/{}", file),
+                 [file](const http::Request& request) { return page_file(request, file); });
+}
+
 }  // namespace tidemark::serve

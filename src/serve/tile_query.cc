@@ -11,7 +11,7 @@ void add_exact_json(std::map<std::string, std::string>& settings) {
   settings["output_format_write_statistics"] = "0";      // they differ on every run
 }
 
-Result<std::string> run_tile_query(clickhouse::Client& client, const std::string& sql) {
+Result<std::string> run_tile_query(clickhouse::Client& client, const std::string& sql, size_t limit) {
   clickhouse::QueryOptions options;
   add_exact_json(options.settings);
   options.settings["max_execution_time"] = std::to_string(limits::tile_query_seconds_max);
@@ -19,6 +19,7 @@ Result<std::string> run_tile_query(clickhouse::Client& client, const std::string
   options.settings["max_result_bytes"] = std::to_string(limits::tile_result_bytes_max);
   options.settings["result_overflow_mode"] = "throw";  // a cut-off result would be a wrong number
   options.settings["max_threads"] = "2";
+  if (limit > 0) options.settings["limit"] = std::to_string(limit);
   options.timeout = std::chrono::seconds(limits::tile_query_seconds_max + 2);
   // On a line of its own: the query may end in a comment.
   std::string text = TRY(client.query_text(sql + "\nFORMAT JSONCompact", options));
