@@ -51,6 +51,7 @@ function integerText(value: Value, number: number): string {
 
 function duration(seconds: number): string {
   const size = Math.abs(seconds);
+  if (size === 0) return '0 ms';
   if (size < 0.001) return `${formatter({ maximumFractionDigits: 0 }).format(seconds * 1e6)} µs`;
   if (size < 1) return `${formatter({ maximumSignificantDigits: 3 }).format(seconds * 1000)} ms`;
   if (size < 60) return `${formatter({ maximumFractionDigits: 1 }).format(seconds)} s`;
@@ -129,6 +130,17 @@ export function formatValue(value: Value | undefined, options: FormatOptions): s
       return formatter(fixed(Math.abs(number) < 1 ? 4 : 2)).format(number) + unit;
     }
   }
+}
+
+// A share of one.
+export const shareText = (value: number | null, decimals = 0): string =>
+  value === null ? none : formatValue(value, { format: 'percent', decimals });
+
+// Of the API's instants ("2026-05-03T12:00:00.000000Z").
+export function instantText(instant: string, zone: string | undefined): string {
+  const time = Date.parse(instant);
+  if (Number.isNaN(time)) return instant;
+  return new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: zone }).format(time);
 }
 
 export function clock(time: number, zone: string | undefined, withMilliseconds = false): string {

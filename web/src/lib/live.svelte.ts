@@ -1,11 +1,13 @@
-// The page's one source of data: an event stream of the dashboard that is shown. Nothing is polled. Tile events are
-// held until the refresh that closes their round, so that all tiles of the page change together.
-import type { Dashboard, QueryResult, Refresh, Status, TileError, TileState } from './types';
+// The tab's one event stream: of the dashboard that is shown, or of cuts and status on pages without tiles. Nothing is
+// polled. Tile events are held until the refresh that closes their round, so that all tiles of the page change together.
+import { get } from './api';
+import type { Dashboard, QueryResult, Refresh, Sections, Status, TileError, TileState } from './types';
 
 export type Connection = 'connecting' | 'open' | 'reconnecting';
 
 class Live {
   project = $state('');
+  sections = $state.raw<Sections | null>(null); // what this project has
   dashboards = $state.raw<Dashboard[] | null>(null);
   current = $state.raw<Dashboard | null>(null);
   tiles = $state.raw<TileState[]>([]);
@@ -16,18 +18,29 @@ class Live {
   lastHeard = $state(Date.now());
   clockSkew = $state(0); // ours minus the server's
   rates = $state.raw<number[]>([]); // rows a second, as pushed
+  cuts = $state(0); // heard of on pages without tiles: what they show may be another by now
 
   #source: EventSource | null = null;
+  #address = '';
   #pending = new Map<number, TileState>();
-  #wanted = '';
+  #wanted: string | null = '';
+
+  // The newest commit that every source has brought to the warehouse.
+  get asOf(): number {
+    if (this.refresh) return this.refresh.as_of_ms;
+    const known = this.status?.sources.map((source) => source.as_of_ms).filter((time) => time > 0) ?? [];
+    return known.length > 0 ? Math.min(...known) : 0;
+  }
 
   async load(): Promise<void> {
     try {
-      const response = await fetch('/api/dashboards');
-      if (!response.ok) throw new Error(`the server answered ${response.status}`);
-      const document = (await response.json()) as { project: string; dashboards: Dashboard[] };
-      this.project = document.project;
-      this.dashboards = document.dashboards;
+      const [list, project] = await Promise.all([
+        get<{ project: string; dashboards: Dashboard[] }>('/api/dashboards'),
+        get<{ sections: Sections }>('/api/project'),
+      ]);
+      this.project = list.project;
+      this.dashboards = list.dashboards;
+      this.sections = project.sections;
       this.failure = '';
       this.show(this.#wanted);
     } catch (error) {
@@ -41,26 +54,27 @@ class Live {
     }
   }
 
-  show(name: string): void {
+  // A dashboard ('': the first), or null for a page that has no tiles.
+  show(name: string | null): void {
     this.#wanted = name;
     if (!this.dashboards) return;
-    const dashboard = this.dashboards.find((candidate) => candidate.name === name) ?? this.dashboards[0] ?? null;
-    if (dashboard && this.current?.name === dashboard.name && this.#source) {
-      this.current = dashboard;
-      return;
-    }
-    this.#source?.close();
+    const dashboard = name === null ? null : ((name === '' ? this.dashboards[0] : this.dashboards.find((one) => one.name === name)) ?? null);
+    const address = dashboard ? `/api/dashboards/${encodeURIComponent(dashboard.name)}/live` : '/api/events';
+    const same = this.#source !== null && this.#address === address && this.tiles.length === (dashboard?.tiles.length ?? 0);
     this.current = dashboard;
+    if (same) return;
+    this.#source?.close();
     this.tiles = dashboard ? dashboard.tiles.map(() => ({})) : [];
     this.refresh = null;
     this.#pending.clear();
-    this.#open(dashboard ? `/api/dashboards/${encodeURIComponent(dashboard.name)}/live` : '/api/events');
+    this.#open(address);
   }
 
   #open(url: string): void {
     this.connection = 'connecting';
     const source = new EventSource(url);
     this.#source = source;
+    this.#address = url;
     source.onopen = () => {
       this.lastHeard = Date.now();
       // After a gap the project itself may have changed.
@@ -97,6 +111,7 @@ class Live {
       this.refresh = data as Refresh;
       this.clockSkew = Date.now() - this.refresh.time_ms;
     });
+    on('cut', () => (this.cuts += 1));
     on('status', (data) => {
       this.status = data as Status;
       this.clockSkew = Date.now() - this.status.time_ms;

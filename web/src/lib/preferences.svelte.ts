@@ -1,4 +1,4 @@
-// What a viewer chose: theme and time zone, remembered where storage is allowed.
+// What a viewer chose: theme, time zone and how wide the navigation is, remembered where storage is allowed.
 
 type Theme = 'system' | 'light' | 'dark';
 
@@ -25,6 +25,7 @@ class Preferences {
   theme = $state<Theme>(stored === 'light' || stored === 'dark' ? stored : 'system');
   systemDark = $state(system.matches);
   utc = $state(read('tidemark-zone') === 'utc');
+  narrow = $state(read('tidemark-navigation') === 'narrow');
 
   constructor() {
     system.addEventListener('change', (event) => (this.systemDark = event.matches));
@@ -46,6 +47,10 @@ class Preferences {
   toggleZone(): void {
     this.utc = !this.utc;
     write('tidemark-zone', this.utc ? 'utc' : null);
+  }
+  toggleNarrow(): void {
+    this.narrow = !this.narrow;
+    write('tidemark-navigation', this.narrow ? 'narrow' : null);
   }
 }
 

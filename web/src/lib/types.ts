@@ -35,6 +35,15 @@ export interface Tile {
   limit: number;
 }
 
+// How many of each the project has; the navigation shows what is there.
+export interface Sections {
+  models: number;
+  segments: number;
+  profiles: string[]; // tables of people: cdp.profiles
+  experiments: number;
+  destinations: number;
+}
+
 export interface Dashboard {
   name: string;
   title: string;
@@ -91,11 +100,25 @@ export interface SourceStatus {
   tables: TableStatus[];
 }
 
+export interface ModelStatus {
+  model: string;
+  kind: string;
+  state: string;
+  as_of_lag_ms: number;
+  reason?: string;
+  freshness_ms?: number;
+  percent?: number;
+  refresh?: { as_of_ms: number; rows: number; runs: number; failed_runs: number; error: string };
+  audits?: { audit: string; severity: string; failing: number | null; at_ms?: number; error?: string; examples?: string[] }[];
+}
+
 export interface Status {
   project: string;
   time_ms: number;
   sources: SourceStatus[];
-  models: { model: string; kind: string; state: string; as_of_lag_ms: number; reason?: string }[];
+  models: ModelStatus[];
+  destinations: { destination: string; kind: string; state: string; pending: number; dead: number; reason?: string; delivered: number; latency_ms: { p50: number; p99: number } }[];
+  segments: { segment: string; entity: string; members: number; entered: number; exited: number }[];
   commit_to_queryable_ms: { p50: number; p99: number };
   warehouse: { mode: string; version: string; up: boolean };
   viewers: number;

@@ -1,6 +1,6 @@
 // From a query's result to what uPlot draws: one x column, one or more y columns, or one y per value of a series column.
-import { bareType, isDate, isMoment, isNumeric, parseTime, toNumber } from './format';
-import type { QueryResult, Tile } from './types';
+import { bareType, isDate, isMoment, isNumeric, parseTime, toNumber } from '../lib/format';
+import type { QueryResult, Tile } from '../lib/types';
 
 export interface ChartData {
   kind: 'time' | 'date' | 'number' | 'category';
