@@ -1,5 +1,7 @@
 // Headless Chromium (Debian's) through playwright-core. A page collects what its console and its network said.
+import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { root } from './process.mjs';
@@ -31,3 +33,18 @@ export async function screenshot(page, name) {
   fs.mkdirSync(directory, { recursive: true });
   await page.screenshot({ path: path.join(directory, `${name}.png`), fullPage: true });
 }
+
+// No serious or critical finding of axe, in the page as it stands.
+const axe_source = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+export async function assert_accessible(page, what) {
+  // Not by a script element: the page's content security policy has no inline script.
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe_source);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
+  const found = serious.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.slice(0, 4).map((node) => `  ${node.html.slice(0, 200)}\n    ${node.failureSummary?.split('\n').slice(1, 2)}`).join('\n')}`);
+  assert.equal(serious.length, 0, `${what}\n${found.join('\n')}`);
+}
+
+// Nothing is wider than the window.
+export const assert_fits = async (page, what) =>
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, `${what}: no sideways scrolling`);

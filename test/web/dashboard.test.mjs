@@ -1,7 +1,7 @@
 // The page as a person sees it: right numbers, new ones by push, no errors, in both themes and on a phone.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { launch_browser, open_page, screenshot } from '../harness/browser.mjs';
+import { assert_accessible, assert_fits, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
 
@@ -82,7 +82,8 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
       const other = await open_page(browser, address, { theme, width, height });
       const impressions = await count('impressions');
       await eventually('the impressions', async () => (await number(other, 'Impressions')) === impressions, { deadline_ms: 15_000 });
-      assert.equal(await other.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, 'no sideways scrolling');
+      await assert_fits(other, `${theme} ${width}`);
+      if (width === 1440) await assert_accessible(other, `${theme} dashboard`);
       const [red, green, blue] = (await other.evaluate(() => getComputedStyle(document.body).backgroundColor)).match(/\d+/g).map(Number);
       assert.equal((red + green + blue) / 3 < 128, theme === 'dark', `background ${red},${green},${blue}`);
       await screenshot(other, `dashboard-${theme}-${width}`);
@@ -95,6 +96,64 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     const before = await brightness();
     await page.getByTestId('theme').click();
     await eventually('another background', async () => (await brightness()) !== before, { deadline_ms: 2_000 });
+  });
+
+  await t.test('the frame: links, back, keyboard, addresses', async () => {
+    const other = await open_page(browser, `${address}#/d/overview`);
+    await other.waitForURL(`${address}dashboards/overview`);
+    const heading = (name) => other.getByRole('heading', { level: 1, name, exact: true }).waitFor({ timeout: 10_000 });
+    const wanted = await count('impressions');
+    await eventually('the dashboard of an old link', async () => (await number(other, 'Impressions')) === wanted, { deadline_ms: 15_000 });
+    await other.evaluate(() => (globalThis.same_page = true));
+    // By keyboard alone: past the skip link and the name to the first page.
+    await other.keyboard.press('Tab');
+    assert.equal(await other.evaluate(() => document.activeElement.textContent), 'Skip to the content');
+    for (const step of ['Tab', 'Tab', 'Enter']) await other.keyboard.press(step);
+    await heading('Overview');
+    assert.equal(new URL(other.url()).pathname, '/overview');
+    await eventually('focus is at the page', async () => (await other.evaluate(() => document.activeElement.id)) === 'content', { deadline_ms: 5_000 });
+    const applied = async () => Number(await other.getByTestId('rows-applied').getAttribute('data-value'));
+    const before = await applied();
+    await postgres.sql(database, 'INSERT INTO impressions (campaign_id) SELECT min(id) FROM campaign');
+    await eventually('one more row', async () => (await applied()) === before + 1, { deadline_ms: 10_000 });
+    assert.equal(await other.getByTestId('findings').getAttribute('data-count'), '0');
+    await assert_accessible(other, 'overview');
+    await screenshot(other, 'overview-light-1440');
+    await other.getByRole('navigation').getByRole('link', { name: 'Models' }).click();
+    await heading('Models');
+    const node = other.getByTestId('node-analytics.mv_campaign_ctr');
+    await node.click();
+    assert.equal(new URL(other.url()).search, '?model=analytics.mv_campaign_ctr');
+    await eventually('its state', async () => (await node.getAttribute('data-tone')) === 'good', { deadline_ms: 10_000 });
+    assert.match(await other.locator('.details').textContent(), /SELECT/);
+    await assert_accessible(other, 'models');
+    await screenshot(other, 'models-light-1440');
+    await other.goBack();
+    await heading('Overview');
+    assert.equal(await other.evaluate(() => globalThis.same_page), true, 'nothing was loaded anew');
+    assert.deepEqual(other.problems, []);
+    // A link that somebody was sent; one that is wrong.
+    await other.goto(`${address}models?model=bronze.clicks`);
+    assert.equal(await other.getByTestId('node-bronze.clicks').getAttribute('aria-pressed'), 'true');
+    await other.goto(`${address}dashboards/nothing`);
+    await other.getByText('There is no such dashboard').waitFor();
+    assert.deepEqual(other.problems, []);
+    await other.setViewportSize({ width: 390, height: 844 });
+    await other.getByRole('button', { name: 'Menu' }).click();
+    await other.getByRole('link', { name: 'Overview' }).click();
+    await heading('Overview');
+    await assert_fits(other, 'overview on a phone');
+    await screenshot(other, 'overview-light-390');
+    await other.context().close();
+    for (const [path, status] of [['/nothing', 404], ['/api/nothing', 404], ['/dashboards/a/b', 200], ['/experiments', 200]])
+      assert.equal((await project.fetch(path)).status, status, path);
+    // What the browser had to load before the first dashboard stood.
+    const first = await open_page(browser, address);
+    await first.getByTestId(/^tile-\d+$/).first().waitFor();
+    const bytes = await first.evaluate(() => [...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')].filter(({ name }) => !name.includes('/api/')).reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0));
+    t.diagnostic(`first load: ${bytes} bytes`);
+    assert.ok(bytes > 10_000 && bytes <= 150_000, `${bytes} bytes`);
+    await first.context().close();
   });
 
   await t.test('endpoints, metrics, health', async () => {
