@@ -21,6 +21,7 @@ ErasureHooks erasure_hooks(const ErasureSurroundings& all) {
   hooks.changed = [all](const std::vector<std::string>& tables) {
     if (all.dictionaries.any_over(tables)) all.dictionaries.reload(*all.pool.lease(), tables);
     all.refreshes->on_cut(tables);
+    all.experiments.forget(*all.pool.lease());
   };
   hooks.building = [all] { return all.desk && all.desk->building(); };
   return hooks;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cli/erasure_run.h"
+#include "cli/live_experiments.h"
 #include "cli/live_models.h"
 #include "cli/live_profiles.h"
 #include "cli/model_desk.h"
@@ -17,6 +18,7 @@ struct ErasureSurroundings {
   SourcePipelines& pipelines;
   LiveModels& models;
   LiveProfiles& profiles;
+  LiveExperiments& experiments;
   models::DictionaryReloads& dictionaries;
   const std::unique_ptr<models::RefreshService>& refreshes;
   const std::unique_ptr<ModelDesk>& desk;

@@ -1,9 +1,10 @@
 #include "cli/live_experiments.h"
 
 #include "base/log.h"
-#include "cli/source_pipelines.h"
+#include "experiments/experiments_limits.h"
 #include "experiments/exposure_model.h"
 #include "experiments/watched_units.h"
+#include "serve/documents.h"
 
 #include <algorithm>
 
@@ -34,20 +35,26 @@ models::WatchHooks LiveExperiments::hooks(models::WatchHooks others) {
 }
 
 ingest::ModelHooks LiveExperiments::with(ingest::ModelHooks hooks) {
+  auto parts_are_in = std::move(hooks.after_parts);
+  hooks.after_parts = [this, parts_are_in](uint64_t cut, Version version,
+                                           const std::vector<std::string>& tables) -> Status {
+    ++changes_;
+    return parts_are_in ? parts_are_in(cut, version, tables) : Status();
+  };
   auto copied = std::move(hooks.after_copy);
   hooks.after_copy = [this, copied](Version version, const std::vector<std::string>& tables) -> Status {
     TRY_VOID(copied(version, tables));
-    kept_.all_touched();
+    changed_all();
     return {};
   };
   auto loaded = std::move(hooks.after_load);
   hooks.after_load = [this, loaded](const std::vector<std::string>& tables) -> Status {
-    kept_.all_touched();
+    changed_all();
     return loaded(tables);
   };
   auto reset = std::move(hooks.reset);
   hooks.reset = [this, reset](const std::vector<std::string>& tables) -> Status {
-    kept_.all_touched();
+    changed_all();
     return reset(tables);
   };
   return hooks;
@@ -57,23 +64,32 @@ models::DeploymentHooks LiveExperiments::with(models::DeploymentHooks hooks) {
   auto promoted = std::move(hooks.promoted);
   hooks.promoted = [this, promoted](const models::CompiledModels& deployed) {
     promoted(deployed);
-    kept_.all_touched();
+    changed_all();
   };
   auto leave = std::move(hooks.leave);
   hooks.leave = [this, leave](const std::vector<std::string>& physical,
                               const std::vector<std::string>& gone) {
     leave(physical, gone);
-    kept_.all_touched();
+    changed_all();
   };
   return hooks;
 }
 
 void LiveExperiments::add_routes(http::Server& server, const config::Project& project,
-                                 const clickhouse::Endpoint& account) {
+                                 const clickhouse::Endpoint& account, SourcePipelines& pipelines,
+                                 const std::atomic<bool>& stopping) {
   clickhouse::Client client(account);
   Status dropped = SourcePipelines::shared(project) ? Status() : experiments::drop_kept_units(client);
   if (!dropped) log::warn("experiments: tables of before are not dropped: {}", dropped.error().describe());
   alone_ = dropped && !SourcePipelines::shared(project);
+  if (alone_)
+    kept_.set_fences({.hold =
+                          [&](const std::function<Status()>& action) {
+                            return pipelines.at_barrier(action, stopping,
+                                                        experiments::limits::fence_patience_us);
+                          },
+                      .changes = [this] { return changes_.load(); },
+                      .name = [&] { return "{" + serve::as_of(pipelines.status()).json + "}"; }});
   reports_ = std::make_unique<serve::ExperimentReports>(project.root, account, kept_);
   reports_->add_routes(server);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/live_models.h"
+#include "cli/source_pipelines.h"
 #include "config/project.h"
 #include "experiments/kept_experiments.h"
 #include "ingest/applier.h"
@@ -28,15 +29,26 @@ class LiveExperiments {
   models::DeploymentHooks with(models::DeploymentHooks hooks);
 
   // Before anything is asked; what a killed process kept is dropped. This must outlive the server. Units are
-  // kept only where no other process applies cuts of the project.
-  void add_routes(http::Server& server, const config::Project& project, const clickhouse::Endpoint& account);
+  // kept, and fences known, only where no other process applies cuts of the project.
+  void add_routes(http::Server& server, const config::Project& project, const clickhouse::Endpoint& account,
+                  SourcePipelines& pipelines, const std::atomic<bool>& stopping);
   void stop();
+  // Rows of people were taken away: what is kept of them goes at once.
+  void forget(clickhouse::Client& client) {
+    ++changes_;
+    kept_.forget(client);
+  }
 
  private:
+  void changed_all() {
+    ++changes_;
+    kept_.all_touched();
+  }
   bool followed(const std::string& model) const;
 
   LiveModels& models_;
   std::atomic<bool> alone_{false};
+  std::atomic<uint64_t> changes_{0};
   experiments::KeptExperiments kept_;
   std::unique_ptr<serve::ExperimentReports> reports_;
 };

@@ -283,10 +283,10 @@ struct RunningProject::State {
 
   void make_segments() {
     profiles = std::make_unique<LiveProfiles>(*pool, models, stopping);
-    erasures = std::make_unique<LiveErasures>(
-        *pool, project,
-        erasure_hooks({*pool, pipelines, models, *profiles, dictionaries, refreshes, desk, stopping}),
-        stopping);
+    erasures = std::make_unique<LiveErasures>(*pool, project,
+                                              erasure_hooks({*pool, pipelines, models, *profiles, experiments,
+                                                             dictionaries, refreshes, desk, stopping}),
+                                              stopping);
     segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
     models.watch(experiments.hooks(segments->hooks()));
   }
@@ -465,7 +465,7 @@ struct RunningProject::State {
     auto access = std::make_shared<serve::Access>(token, project.tokens);
     options.more_routes = [this, access](http::Server& http) {
       if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
-      experiments.add_routes(http, project, endpoint);
+      experiments.add_routes(http, project, endpoint, pipelines, stopping);
       add_segment_routes(http, *segments, *pool, project, access);
       add_profile_routes(http, *erasures, access);
       add_project_routes(http, project, *pool, models, *segments);

@@ -119,14 +119,18 @@ Status SourcePipelines::reach_fences(const std::function<bool()>& stopped) {
   return {};
 }
 
-Status SourcePipelines::at_barrier(const std::function<Status()>& action, const std::atomic<bool>& stopping) {
-  int64_t deadline = system_clock().monotonic_micros() + limits::barrier_wait_us;
+Status SourcePipelines::at_barrier(const std::function<Status()>& action, const std::atomic<bool>& stopping,
+                                   int64_t patience_us) {
+  int64_t deadline = system_clock().monotonic_micros() + patience_us;
+  auto patience =
+      std::min(limits::barrier_patience,
+               std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(patience_us)));
   auto at_fence = [this] {
     return std::all_of(pipelines_.begin(), pipelines_.end(), [](const auto& one) { return one->at_fence(); });
   };
   for (bool asked = false;;) {
     bool ran = false;
-    Status done = barrier_.run(limits::barrier_patience, at_fence, [&] {
+    Status done = barrier_.run(patience, at_fence, [&] {
       ran = true;
       return action();
     });

@@ -3,6 +3,7 @@
 // prepare() may be called again while nothing runs: it makes all pipelines anew. Thread-safe after start().
 #pragma once
 
+#include "base/limits.h"
 #include "clickhouse/client_pool.h"
 #include "config/project.h"
 #include "ingest/applier.h"
@@ -32,9 +33,10 @@ class SourcePipelines {
   // Waits until everything the sources have now is in and fenced. `stopped` is asked now and then.
   Status reach_fences(const std::function<bool()>& stopped);
   // Runs `action` between two cuts of all sources. A source that has just begun has no fence of its own yet:
-  // it is asked for one. Errors: limit when no such place came in limits::barrier_wait_us, cancelled, those
-  // of the action.
-  Status at_barrier(const std::function<Status()>& action, const std::atomic<bool>& stopping);
+  // it is asked for one. Errors: limit when no such place came within `patience_us`, cancelled, those of the
+  // action.
+  Status at_barrier(const std::function<Status()>& action, const std::atomic<bool>& stopping,
+                    int64_t patience_us = limits::barrier_wait_us);
 
   // See SourcePipeline.
   Status prepare_change_rows(const std::set<std::string>& tables);

@@ -156,9 +156,20 @@ void read_analysis(MappingReader& mapping, Experiment& experiment) {
 
 // 2026-05-01, 2026-05-01T14:30:00Z, with or without seconds. UTC.
 std::optional<int64_t> parse_instant(const std::string& text) {
+  // As read-outs write it: 2026-05-03T14:30:00.123456Z
+  std::string whole = text;
+  int64_t micros = 0;
+  if (size_t dot = text.find('.'); dot != std::string::npos && text.ends_with('Z')) {
+    std::string digits = text.substr(dot + 1, text.size() - dot - 2);
+    if (digits.empty() || digits.size() > 6 || digits.find_first_not_of("0123456789") != std::string::npos)
+      return std::nullopt;
+    digits.resize(6, '0');
+    micros = std::stoll(digits);
+    whole = text.substr(0, dot) + "Z";
+  }
   for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"}) {
     std::tm parts{};
-    const char* rest = strptime(text.c_str(), format, &parts);
+    const char* rest = strptime(whole.c_str(), format, &parts);
     if (rest == nullptr || *rest != '\0') continue;
     std::chrono::year_month_day day{std::chrono::year(parts.tm_year + 1900),
                                     std::chrono::month(static_cast<unsigned>(parts.tm_mon + 1)),
@@ -166,7 +177,7 @@ std::optional<int64_t> parse_instant(const std::string& text) {
     if (!day.ok()) return std::nullopt;
     auto at = std::chrono::sys_days(day) + std::chrono::hours(parts.tm_hour) +
               std::chrono::minutes(parts.tm_min) + std::chrono::seconds(parts.tm_sec);
-    return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count() + micros;
   }
   return std::nullopt;
 }

@@ -223,58 +223,81 @@ int64_t Counters::total() const {
 namespace {
 
 // `units`: known, several, first_us of every unit that was seen.
-Result<Counters> count_units(clickhouse::Client& client, const Experiment& experiment,
-                             const std::string& units, int64_t at_us) {
-  Block found = TRY(client.query(
-      fmt::format(
-          "SELECT known, several, toInt64(count()) AS units, min(first_us) AS first, max(first_us) AS "
-          "last, toInt64(countIf(first_us > {})) AS recent\nFROM {}\nGROUP BY known, several\nORDER "
-          "BY known, several",
-          at_us - recent_days * day_us, units),
-      unit_query_options()));
-  Counters counters;
-  counters.units.resize(experiment.variants.size());
-  int64_t recent = 0;
-  for (size_t row = 0; row < found.rows(); ++row) {
-    size_t arm = found.columns[0].get<uint8_t>(row);
-    bool several = found.columns[1].get<uint8_t>(row) != 0;
-    int64_t units_seen = found.columns[2].get<int64_t>(row);
-    int64_t first = found.columns[3].get<int64_t>(row), last = found.columns[4].get<int64_t>(row);
-    counters.seen += units_seen;
-    if (several) counters.multiple += units_seen;
-    if (counters.first_us == 0 || first < counters.first_us) counters.first_us = first;
-    counters.last_us = std::max(counters.last_us, last);
-    bool counts = !several || experiment.multiple_exposure == MultipleExposure::first_seen;
-    if (arm == 0) {
-      if (counts) counters.unknown += units_seen;
-    } else if (counts) {
-      counters.units[arm - 1] += units_seen;
-      recent += found.columns[5].get<int64_t>(row);
-    }
+struct Counting {
+  const Experiment* experiment = nullptr;
+  std::string units;
+};
+
+void add_counts(const Experiment& experiment, const Block& found, size_t row, Counters& counters,
+                int64_t& recent) {
+  size_t arm = found.columns[1].get<uint8_t>(row);
+  bool several = found.columns[2].get<uint8_t>(row) != 0;
+  int64_t units_seen = found.columns[3].get<int64_t>(row);
+  int64_t first = found.columns[4].get<int64_t>(row), last = found.columns[5].get<int64_t>(row);
+  counters.seen += units_seen;
+  if (several) counters.multiple += units_seen;
+  if (counters.first_us == 0 || first < counters.first_us) counters.first_us = first;
+  counters.last_us = std::max(counters.last_us, last);
+  bool counts = !several || experiment.multiple_exposure == MultipleExposure::first_seen;
+  if (arm == 0) {
+    if (counts) counters.unknown += units_seen;
+  } else if (counts) {
+    counters.units[arm - 1] += units_seen;
+    recent += found.columns[6].get<int64_t>(row);
   }
-  double days = static_cast<double>(at_us - counters.first_us) / day_us;
-  if (counters.seen > 0 && days > 0)
-    counters.units_a_day = static_cast<double>(recent) / std::min<double>(days, recent_days);
+}
+
+// All in one statement.
+Result<std::vector<Counters>> count_units(clickhouse::Client& client, const std::vector<Counting>& asked,
+                                          int64_t at_us) {
+  std::vector<std::string> parts;
+  std::vector<Counters> counters(asked.size());
+  std::vector<int64_t> recent(asked.size());
+  for (size_t index = 0; index < asked.size(); ++index) {
+    counters[index].units.resize(asked[index].experiment->variants.size());
+    parts.push_back(fmt::format(
+        "SELECT toUInt32({}) AS tm_asked, known, several, toInt64(count()) AS units, min(first_us) AS first, "
+        "max(first_us) AS last, toInt64(countIf(first_us > {})) AS recent\nFROM {}\nGROUP BY known, several",
+        index, at_us - recent_days * day_us, asked[index].units));
+  }
+  if (parts.empty()) return counters;
+  Block found = TRY(client.query(fmt::format("{}", fmt::join(parts, "\nUNION ALL\n")), unit_query_options()));
+  for (size_t row = 0; row < found.rows(); ++row) {
+    size_t index = found.columns[0].get<uint32_t>(row);
+    add_counts(*asked[index].experiment, found, row, counters[index], recent[index]);
+  }
+  for (size_t index = 0; index < asked.size(); ++index) {
+    double days = static_cast<double>(at_us - counters[index].first_us) / day_us;
+    if (counters[index].seen > 0 && days > 0)
+      counters[index].units_a_day = static_cast<double>(recent[index]) / std::min<double>(days, recent_days);
+  }
   return counters;
 }
 
 }  // namespace
 
-Result<Counters> read_counters(clickhouse::Client& client, const Experiment& experiment,
-                               const SumsOptions& options) {
-  Experiment plain = experiment;
-  plain.dimensions.clear();
-  return count_units(
-      client, experiment,
-      "(" + exposed_sql(plain, exposures_of(experiment, options), {.at_us = options.at_us}) + ")",
-      options.at_us);
+Result<std::vector<Counters>> read_counters(clickhouse::Client& client,
+                                            const std::vector<CountersAsked>& asked, int64_t at_us) {
+  std::vector<Counting> countings;
+  for (const CountersAsked& one : asked) {
+    Experiment plain = *one.experiment;
+    plain.dimensions.clear();
+    std::string exposures = exposures_of(plain, {.exposures = one.exposures});
+    countings.push_back({one.experiment, "(" + exposed_sql(plain, exposures, {.at_us = at_us}) + ")"});
+  }
+  return count_units(client, countings, at_us);
+}
+
+Result<Counters> counters_of_units(clickhouse::Client& client, const Experiment& experiment,
+                                   const std::string& units, int64_t at_us) {
+  return TRY(count_units(client, {{&experiment, units}}, at_us)).front();
 }
 
 Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experiment& experiment,
                                      const UnitQuery& query, const std::string& units,
                                      const SumsOptions& options) {
   ExperimentSums sums{.at_us = options.at_us};
-  sums.counters = TRY(count_units(client, experiment, units, options.at_us));
+  sums.counters = TRY(counters_of_units(client, experiment, units, options.at_us));
   Reading reading(client, experiment, query, units);
   TRY_VOID(reading.read_caps());
   sums.metrics = TRY(reading.read_all());

@@ -63,8 +63,16 @@ struct SumsOptions {
   std::vector<std::string> dimensions;  // names; empty: none
 };
 
-Result<Counters> read_counters(clickhouse::Client& client, const Experiment& experiment,
-                               const SumsOptions& options);
+// Of several experiments, in one statement.
+struct CountersAsked {
+  const Experiment* experiment = nullptr;
+  std::string exposures;  // as SumsOptions::exposures
+};
+Result<std::vector<Counters>> read_counters(clickhouse::Client& client,
+                                            const std::vector<CountersAsked>& asked, int64_t at_us);
+// Of a table of units.
+Result<Counters> counters_of_units(clickhouse::Client& client, const Experiment& experiment,
+                                   const std::string& units, int64_t at_us);
 Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
                                  const std::vector<const Metric*>& metrics, const SumsOptions& options);
 

@@ -54,7 +54,8 @@ void KeptUnits::all_touched() {
 Status KeptUnits::open_list(clickhouse::Client& client, const Experiment& experiment,
                             const std::string& exposures, std::string& closed) {
   std::string fresh = new_unit_table(experiment, kept_units, "touched");
-  TRY_VOID(make_unit_table(client, fresh, fmt::format("SELECT unit FROM {} LIMIT 0", exposures)));
+  TRY_VOID(make_unit_table(client, fresh,
+                           fmt::format("SELECT unit FROM {} LIMIT 0", base_.empty() ? exposures : base_)));
   std::lock_guard lock(listing_);
   closed = std::exchange(touched_, fresh);
   any_touched_ = false;
@@ -76,7 +77,7 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
   TRY(units.fill(metrics, exposures, {.at_us = at_us}));
   base_rows_ = TRY(number_of(client, "SELECT count() FROM " + units.name()));
   later_ = new_unit_table(experiment, kept_units, "later");
-  TRY_VOID(make_unit_table(client, later_, later_sql(experiment, metrics, exposures, {.at_us = at_us})));
+  TRY_VOID(make_unit_table(client, later_, later_sql(experiment, metrics, {.at_us = at_us})));
   changed_ = new_unit_table(experiment, kept_units, "changed");
   TRY_VOID(make_unit_table(
       client, changed_,
@@ -141,11 +142,27 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
           "FROM {2}))",
           changed_, version_, list, base_),
       unit_query_options()));
-  TRY_VOID(client.execute(
-      fmt::format("INSERT INTO {} {}", later_, later_sql(experiment, metrics, exposures, as_of)),
-      unit_query_options()));
+  TRY_VOID(client.execute(fmt::format("INSERT INTO {} {}", later_, later_sql(experiment, metrics, as_of)),
+                          unit_query_options()));
   changed_rows_ += recomputed;
   return true;
+}
+
+// What waits to be recomputed. A lost list is everything.
+Result<bool> KeptUnits::is_more_than(clickhouse::Client& client, uint64_t units, int64_t at_us) {
+  std::string list;
+  {
+    std::lock_guard lock(listing_);
+    if (lost_ || base_.empty()) return true;
+    if (any_touched_) list = touched_;
+  }
+  bool due = next_later_us_ != 0 && next_later_us_ <= at_us;
+  if (list.empty() && !due) return false;
+  std::string waiting = list.empty() ? "" : "SELECT unit FROM " + list;
+  if (due)
+    waiting += fmt::format("{}SELECT unit FROM {} WHERE at_us > {} AND at_us <= {}",
+                           waiting.empty() ? "" : " UNION ALL ", later_, at_us_, at_us);
+  return TRY(number_of(client, fmt::format("SELECT uniqExact(unit) FROM ({})", waiting))) > units;
 }
 
 // What has changed becomes part of the base.
@@ -167,8 +184,12 @@ Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& ex
 Result<std::optional<KeptUnits::Brought>> KeptUnits::bring(clickhouse::Client& client,
                                                            const Experiment& experiment,
                                                            const std::vector<const Metric*>& metrics,
-                                                           const std::string& exposures, int64_t at_us) {
+                                                           const std::string& exposures, int64_t at_us,
+                                                           std::optional<uint64_t> at_most) {
   if (!base_.empty() && at_us < at_us_) return std::optional<Brought>();
+  if (at_most && (fingerprint_ != definition_of(experiment, metrics, exposures) ||
+                  TRY(is_more_than(client, *at_most, at_us))))
+    return std::optional<Brought>();
   Brought brought;
   auto work = [&]() -> Status {
     bool lost = base_.empty() || fingerprint_ != definition_of(experiment, metrics, exposures);

@@ -23,6 +23,7 @@
 #include "models/runtime.h"
 
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -45,10 +46,14 @@ class KeptUnits {
     uint64_t recomputed = 0;  // units
   };
   // Up to date with all cuts that were told before the call, as of `at_us`. After an error the next call
-  // begins anew. Empty optional: the time lies before that of an earlier question.
+  // begins anew. Empty optional: the time lies before that of an earlier question, or there is more to do
+  // than `at_most` units; nothing was done then.
   Result<std::optional<Brought>> bring(clickhouse::Client& client, const Experiment& experiment,
                                        const std::vector<const Metric*>& metrics,
-                                       const std::string& exposures, int64_t at_us);
+                                       const std::string& exposures, int64_t at_us,
+                                       std::optional<uint64_t> at_most = std::nullopt);
+  // Of the last question.
+  int64_t at_us() const { return at_us_; }
 
   void drop(clickhouse::Client& client);
   const std::set<std::string>& watched() const { return watched_; }
@@ -59,6 +64,8 @@ class KeptUnits {
   Result<bool> follow(clickhouse::Client& client, const Experiment& experiment,
                       const std::vector<const Metric*>& metrics, const std::string& exposures, int64_t at_us,
                       uint64_t& recomputed);
+  // Whether that many units or more wait.
+  Result<bool> is_more_than(clickhouse::Client& client, uint64_t units, int64_t at_us);
   Status merge_changed(clickhouse::Client& client, const Experiment& experiment);
   Status open_list(clickhouse::Client& client, const Experiment& experiment, const std::string& exposures,
                    std::string& closed);

@@ -121,8 +121,10 @@ json::array dimensions_document(const Experiment& experiment, const ReadOut& rea
 }  // namespace
 
 std::string instant_text(int64_t at_us) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
-                     std::chrono::sys_seconds(std::chrono::seconds(at_us / 1'000'000)));
+  std::string text =
+      fmt::format("{:%Y-%m-%dT%H:%M:%S}", std::chrono::sys_seconds(std::chrono::seconds(at_us / 1'000'000)));
+  int64_t rest = at_us % 1'000'000;
+  return rest == 0 ? text + "Z" : fmt::format("{}.{:06}Z", text, rest);
 }
 
 json::object sums_document(const MetricSums& sums, size_t arm) {
@@ -165,6 +167,8 @@ json::object definition_document(const Experiment& experiment) {
   for (const Variant& variant : experiment.variants)
     variants.push_back(
         json::object{{"variant", variant.name}, {"weight", variant.weight}, {"control", variant.control}});
+  json::array dimensions;
+  for (const Dimension& dimension : experiment.dimensions) dimensions.emplace_back(dimension.name);
   return {{"experiment", experiment.name},
           {"key", experiment.key},
           {"description", experiment.description},
@@ -175,7 +179,8 @@ json::object definition_document(const Experiment& experiment) {
           {"planned_units", experiment.planned_units},
           {"start", experiment.start_us ? json::value(instant_text(*experiment.start_us)) : json::value()},
           {"end", experiment.end_us ? json::value(instant_text(*experiment.end_us)) : json::value()},
-          {"variants", std::move(variants)}};
+          {"variants", std::move(variants)},
+          {"dimension_names", std::move(dimensions)}};
 }
 
 json::object read_out_document(const Experiment& experiment, const ExperimentSums& sums,

@@ -11,18 +11,25 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <fmt/format.h>
+#include <set>
 
 namespace tidemark::experiments {
 namespace {
 
 namespace json = boost::json;
 
-// Empty: the experiment's model is there.
-Result<std::string> relation_of(clickhouse::Client& client, const Experiment& experiment) {
-  Block found =
-      TRY(client.query(fmt::format("SELECT count() FROM system.tables WHERE concat(database, '.', name) = {}",
-                                   clickhouse::quote_string(exposures_table(experiment)))));
-  return found.columns[0].get<uint64_t>(0) > 0 ? std::string() : exposures_relation(experiment);
+// Of each: empty when the experiment's model is there.
+Result<std::vector<std::string>> relations_of(clickhouse::Client& client,
+                                              const std::vector<const Experiment*>& experiments) {
+  Block found = TRY(client.query(fmt::format(
+      "SELECT concat(database, '.', name) FROM system.tables WHERE database = '{}'", exposures_database)));
+  std::set<std::string> tables;
+  for (size_t row = 0; row < found.rows(); ++row) tables.emplace(found.columns[0].text(row));
+  std::vector<std::string> relations;
+  for (const Experiment* experiment : experiments)
+    relations.push_back(tables.contains(exposures_table(*experiment)) ? std::string()
+                                                                      : exposures_relation(*experiment));
+  return relations;
 }
 
 // Evenly from the first exposure on, the last being the time of the report: each as if it had been asked
@@ -64,21 +71,27 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
           "`dimensions` of its file names them.");
   auto report = std::make_unique<Report>();
   report->experiment = &experiment;
-  std::string relation = TRY(relation_of(client, experiment));
+  std::string relation = TRY(relations_of(client, {&experiment})).front();
   auto metrics = metrics_of(files, experiment);
   int64_t begun = system_clock().monotonic_micros();
   SumsOptions asked{.at_us = options.at_us.value_or(system_clock().wall_micros()),
                     .exposures = relation,
                     .dimensions = options.dimensions};
   KeptExperiments::Answer answer;
-  if (kept != nullptr && !options.at_us && relation.empty())
-    answer = TRY(kept->sums(client, experiment, metrics, asked));
-  else
+  if (kept == nullptr) {
     answer.sums = TRY(read_sums(client, experiment, metrics, asked));
+    answer.no_fence = "the process that applies cuts was not asked";
+  } else {
+    bool of_now = !options.at_us && relation.empty();
+    answer = TRY(of_now ? kept->sums(client, experiment, metrics, asked)
+                        : kept->read(client, experiment, metrics, asked));
+  }
   report->sums = std::move(answer.sums);
   report->read = read_out(experiment, report->sums);
   json::object document = read_out_document(experiment, report->sums, report->read);
   document["deployed"] = relation.empty();
+  document["fence"] = answer.fence.empty() ? json::value() : json::parse(answer.fence);
+  if (answer.fence.empty()) document["no_fence"] = answer.no_fence;
   document["units_recomputed"] =
       answer.kept && !answer.made_anew ? json::value(answer.recomputed) : json::value("all");
   if (options.points > 0)
@@ -88,16 +101,28 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
   return report;
 }
 
-Result<std::string> list_document(clickhouse::Client& client, const ExperimentFiles& files) {
+Result<std::string> list_document(clickhouse::Client& client, const ExperimentFiles& files,
+                                  KeptExperiments* kept) {
+  int64_t now_us = system_clock().wall_micros();
+  std::vector<const Experiment*> experiments;
+  for (const Experiment& experiment : files.experiments) experiments.push_back(&experiment);
+  std::vector<std::string> relations = TRY(relations_of(client, experiments));
+  std::vector<std::optional<Counters>> counters(experiments.size());
+  std::vector<CountersAsked> asked;
+  for (size_t index = 0; index < experiments.size(); ++index) {
+    if (kept != nullptr && relations[index].empty())
+      counters[index] = TRY(kept->counters(client, *experiments[index],
+                                           metrics_of(files, *experiments[index]), {.at_us = now_us}));
+    if (!counters[index]) asked.push_back({experiments[index], relations[index]});
+  }
+  std::vector<Counters> counted = TRY(read_counters(client, asked, now_us));
+  auto next = counted.begin();
   json::array list;
-  for (const Experiment& experiment : files.experiments) {
-    json::object one = definition_document(experiment);
-    std::string relation = TRY(relation_of(client, experiment));
-    one["deployed"] = relation.empty();
-    one["exposures"] = exposures_document(
-        experiment,
-        TRY(read_counters(client, experiment,
-                          {.at_us = system_clock().wall_micros(), .exposures = relation, .dimensions = {}})));
+  for (size_t index = 0; index < experiments.size(); ++index) {
+    json::object one = definition_document(*experiments[index]);
+    one["deployed"] = relations[index].empty();
+    if (!counters[index]) counters[index] = *next++;
+    one["exposures"] = exposures_document(*experiments[index], *counters[index]);
     list.push_back(std::move(one));
   }
   return json::serialize(json::object{{"experiments", std::move(list)}});

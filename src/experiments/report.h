@@ -35,8 +35,10 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
                                             const Experiment& experiment, const ReportOptions& options,
                                             KeptExperiments* kept = nullptr);
 
-// All experiments with their counters, as a JSON list.
-Result<std::string> list_document(clickhouse::Client& client, const ExperimentFiles& files);
+// All experiments with their counters, as a JSON list: out of units that are kept, else exposures are
+// grouped, in one statement for all.
+Result<std::string> list_document(clickhouse::Client& client, const ExperimentFiles& files,
+                                  KeptExperiments* kept = nullptr);
 
 // "2026-05-03", "2026-05-03T10:00:00Z"
 std::optional<int64_t> parse_instant(const std::string& text);

@@ -42,8 +42,9 @@ struct Table {
 // What a row brings to a measure: one column.
 //   sum    the value, and a mark whether it counts
 //   any    the mark
-//   first  the time since the window began
-//   steps  time and fulfilled steps as one number, 0 when it does not count
+//   first  the time until the window ends
+//   steps  time and fulfilled steps as one number
+// All are 0 when it does not count, as for units that have no rows.
 std::string row_column(const Measure& measure) {
   return fmt::format("tm_{}", measure.index);
 }
@@ -54,9 +55,16 @@ std::string steps_type(const Measure& measure) {
 }
 
 std::string neutral(const Measure& measure) {
-  if (measure.fold == Fold::first) return fmt::format("toInt64({})", measure.high_us - measure.low_us);
+  if (measure.fold == Fold::first) return "toInt64(0)";
   if (measure.fold == Fold::steps) return fmt::format("to{}(0)", steps_type(measure));
   return "toUInt8(0)";
+}
+
+// What a unit's folded rows are worth. Units without rows have 0 there.
+std::string finished(const Measure& measure) {
+  std::string folded = "tm_folded." + measure.output();
+  if (measure.fold != Fold::first) return folded;
+  return fmt::format("({} - {}) / {}", measure.high_us - measure.low_us, folded, second_us);
 }
 
 // Of the grouped rows; `value`: the column of the values.
@@ -69,12 +77,15 @@ std::string folded(const Measure& measure, const std::string& value) {
     case Fold::any:
       return fmt::format("toFloat64(max({}))", column);
     case Fold::first:
-      return fmt::format("min({}) / {}", column, second_us);
+      return fmt::format("toInt64(max({}))", column);
     case Fold::steps:
+      // Looked at one by one where every step was done at some time.
       return fmt::format(
-          "toFloat64(arrayFold((tm_done, tm_row) -> if(bitTest(tm_row, tm_done), toUInt8(tm_done + 1), "
-          "tm_done), arraySort(groupArrayIf({0}, {0} != 0)), toUInt8(0)) = {1})",
-          column, measure.steps.size());
+          "toFloat64(if(groupBitOr(toUInt32(bitAnd({0}, {2}))) = {2}, arrayFold((tm_done, tm_row) -> "
+          "if(bitTest(tm_row, "
+          "tm_done), toUInt8(tm_done + 1), tm_done), arraySort(groupArrayIf({0}, {0} != 0)), toUInt8(0)), "
+          "toUInt8(0)) = {1})",
+          column, measure.steps.size(), (uint64_t{1} << measure.steps.size()) - 1);
   }
   return "";
 }
@@ -115,25 +126,32 @@ class Builder {
 
   std::string sql(const std::string& exposed) {
     collect_tables();
-    std::vector<std::string> outputs{"tm_unit AS unit", "max(tm_arm) AS arm", "max(tm_known) AS known",
-                                     "max(tm_several) AS several", "max(tm_first) AS first_us"};
-    std::vector<std::string> parts{own_part(exposed)};
+    std::vector<std::string> outputs, folds, parts;
+    for (const char* column : {"unit", "arm", "known", "several", "first_us"})
+      outputs.push_back(fmt::format("tm_seen.{0} AS {0}", column));
     for (const Dimension& dimension : experiment_.dimensions)
-      outputs.push_back(fmt::format("max(tm_dimension_{0}) AS dimension_{0}", dimension.name));
-    for (const Measure& measure : measures_)
-      outputs.push_back(fmt::format("{} AS {}", folded(measure, value_column(measure)), measure.output()));
+      outputs.push_back(fmt::format("tm_seen.dimension_{0} AS dimension_{0}", dimension.name));
+    for (const Measure& measure : measures_) {
+      outputs.push_back(fmt::format("{} AS {}", finished(measure), measure.output()));
+      folds.push_back(fmt::format("{} AS {}", folded(measure, value_column(measure)), measure.output()));
+    }
     for (const Table& table : tables_) parts.push_back(table_part(table, exposed));
-    return fmt::format("SELECT {}\nFROM\n(\n{}\n)\nGROUP BY tm_unit", fmt::join(outputs, ",\n    "),
-                       fmt::join(parts, "\nUNION ALL\n"));
+    if (parts.empty()) return fmt::format("SELECT {}\nFROM {} AS tm_seen", fmt::join(outputs, ", "), exposed);
+    return fmt::format(
+        "SELECT {}\nFROM {} AS tm_seen\nLEFT JOIN\n(\nSELECT tm_number, {}\nFROM\n(\n{}\n)\nGROUP BY "
+        "tm_number\n) AS tm_folded ON tm_seen.number = tm_folded.tm_number",
+        fmt::join(outputs, ",\n    "), exposed, fmt::join(folds, ",\n    "),
+        fmt::join(parts, "\nUNION ALL\n"));
   }
 
-  std::string later(const std::string& exposures) {
+  std::string later() {
     collect_tables();
-    std::string only = as_of_.only.empty() ? "" : " AND " + only_of("unit");
-    std::vector<std::string> parts{
-        fmt::format("SELECT unit, toUnixTimestamp64Micro(first_at) AS at_us FROM {} WHERE first_at > {}{}",
-                    exposures, instant(as_of_.at_us), only)};
-    for (const Table& table : tables_)
+    // Exposures are rows like others here: grouping them would take longer than to find those of the future.
+    std::vector<Table> tables{
+        {experiment_.exposures.from, experiment_.exposures.unit, experiment_.exposures.time, {}}};
+    tables.insert(tables.end(), tables_.begin(), tables_.end());
+    std::vector<std::string> parts;
+    for (const Table& table : tables)
       parts.push_back(fmt::format("SELECT {} AS unit, {} AS at_us FROM {} WHERE {} > {}{}",
                                   present(table.unit), microseconds(table.time), readable_table(table.from),
                                   table.time, instant(as_of_.at_us),
@@ -215,18 +233,6 @@ class Builder {
     }
   }
 
-  std::string own_part(const std::string& exposed) const {
-    std::string columns =
-        "unit AS tm_unit, arm AS tm_arm, known AS tm_known, several AS tm_several, first_us AS tm_first";
-    for (const Dimension& dimension : experiment_.dimensions)
-      columns += fmt::format(", dimension_{0} AS tm_dimension_{0}", dimension.name);
-    for (const Measure& measure : measures_) {
-      columns += fmt::format(", {} AS {}", neutral(measure), row_column(measure));
-      if (owns_values(measure)) columns += ", toFloat64(0) AS " + value_column(measure);
-    }
-    return fmt::format("SELECT {}\nFROM {}", columns, exposed);
-  }
-
   std::string inside(const Measure& measure) const {
     // Until the end, where no window ends it.
     if (measure.endless())
@@ -270,11 +276,7 @@ class Builder {
       conditions.push_back(fmt::format("{} >= {}", table.time, instant(as_of_.first_us + low)));
     if (!as_of_.only.empty()) conditions.push_back(only_of(table.unit));
     if (!all_wanted) conditions.push_back(fmt::format("({})", fmt::join(wanted, " OR ")));
-    std::string columns =
-        "tm_exposed.unit AS tm_unit, toUInt8(0) AS tm_arm, toUInt8(0) AS tm_known, toUInt8(0) AS tm_several, "
-        "toInt64(0) AS tm_first";
-    for (const Dimension& dimension : experiment_.dimensions)
-      columns += fmt::format(", '' AS tm_dimension_{}", dimension.name);
+    std::string columns = "tm_exposed.number AS tm_number";
     for (const Measure& measure : measures_) {
       columns += fmt::format(", {} AS {}", row_value(table, measure), row_column(measure));
       if (!owns_values(measure)) continue;
@@ -286,8 +288,9 @@ class Builder {
     if (high != std::numeric_limits<int64_t>::max()) near += fmt::format(" AND tm_since < {}", high);
     return fmt::format(
         "WITH tm_rows.tm_time - tm_exposed.first_us AS tm_since\nSELECT {}\nFROM\n(\n  SELECT ({}) AS "
-        "tm_unit, {} AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\nINNER JOIN\n(SELECT unit, first_us "
-        "FROM {} WHERE arm != 0) AS tm_exposed ON tm_rows.tm_unit = tm_exposed.unit\nWHERE {}",
+        "tm_unit, {} AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\nINNER JOIN\n(SELECT unit, "
+        "number, first_us FROM {} WHERE arm != 0) AS tm_exposed ON tm_rows.tm_unit = tm_exposed.unit\nWHERE "
+        "{}",
         columns, table.unit, microseconds(table.time), read.empty() ? "" : ",\n    ",
         fmt::join(read, ",\n    "), readable_table(table.from), fmt::join(conditions, "\n    AND "), exposed,
         near);
@@ -306,7 +309,7 @@ class Builder {
                          uint64_t{1} << (measure.steps.size() + 1), measure.index);
     if (!measure.rows.where.empty()) condition += fmt::format(" AND tm_is{}", measure.index);
     if (measure.fold == Fold::first)
-      return fmt::format("if({}, tm_since - {}, {})", condition, measure.low_us, neutral(measure));
+      return fmt::format("if({}, {} - tm_since, {})", condition, measure.high_us, neutral(measure));
     return fmt::format("toUInt8({})", condition);
   }
 
@@ -360,14 +363,16 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
   std::string conditions = fmt::format("first_at <= {}", instant(as_of.at_us));
   if (!as_of.only.empty()) conditions += fmt::format(" AND unit IN (SELECT unit FROM {})", as_of.only);
   return fmt::format(
-      "SELECT unit,\n    transform(bitAnd(tm_first, 63), [{0}], [{1}], 0)::UInt8 AS known, count() > 1 AS "
+      "SELECT unit, {7} AS number,\n    transform(bitAnd(tm_first, 63), [{0}], [{1}], 0)::UInt8 AS known, "
+      "count() > 1 AS "
       "several,\n    {2} AS arm,\n    bitShiftRight(tm_first, 6) AS first_us{3},\n    "
       "min(toUnixTimestamp64Micro(first_at) * 64 + transform(variant, [{4}], [{0}], "
       "toInt64(2 * arrayCount(tm_name -> tm_name < variant, [{4}])))) AS tm_first\n"
       "FROM {5}\nWHERE {6}\nGROUP BY unit",
       fmt::join(ranks, ", "), fmt::join(arms, ", "),
       experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
-      dimensions, fmt::join(names, ", "), exposures, conditions);
+      dimensions, fmt::join(names, ", "), exposures, conditions,
+      as_of.only.empty() ? "rowNumberInAllBlocks()" : "unit");
 }
 
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
@@ -380,10 +385,10 @@ UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metri
 }
 
 std::string later_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
-                      const std::string& exposures, const ReadAsOf& as_of) {
+                      const ReadAsOf& as_of) {
   Builder builder(experiment, as_of);
   for (const Metric* metric : metrics) builder.add(*metric);
-  return builder.later(exposures);
+  return builder.later();
 }
 
 }  // namespace tidemark::experiments

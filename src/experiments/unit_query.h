@@ -7,8 +7,11 @@
 //             policy for those that did (0: it counts in none)
 //   units     the same rows with a value a metric: of each table that metrics read, the rows of exposed units
 //             by one hash join and in one pass, each with its distance in time from the unit's exposure and a
-//             mark a metric; all of them and the exposed units themselves are grouped by unit, so that a unit
+//             mark a metric; these are grouped by the unit and joined to the exposed units, so that a unit
 //             without rows is a 0 and not missing, and products of two values (ratios, CUPED) can be formed
+//
+// Names of units are texts as a rule. They are compared once a row, in the join, which gives a number for
+// them that everything after it is grouped by.
 //
 // What decides between variants that were seen at one instant is their name: instant and rank of the name are
 // one number, whose minimum is cheap.
@@ -66,8 +69,9 @@ struct ReadAsOf {
 // "(SELECT ...)".
 std::string readable_table(const std::string& table);
 
-// SELECT unit, arm UInt8 (1-based; 0: counts in no arm), known UInt8 (the arm whatever the policy; 0: a
-// variant nobody declared), several UInt8 (saw more than one), first_us, dimension_<name> ...
+// SELECT unit, number (stands for it within this query), arm UInt8 (1-based; 0: counts in no arm), known
+// UInt8 (the arm whatever the policy; 0: a variant nobody declared), several UInt8 (saw more than one),
+// first_us, dimension_<name> ...
 std::string exposed_sql(const Experiment& experiment, const std::string& exposures, const ReadAsOf& as_of);
 
 // `exposed`: what exposed_sql() selects.
@@ -76,6 +80,6 @@ UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metri
 
 // SELECT unit, at_us: exposures and rows that come after as_of.at_us, and change the answer then.
 std::string later_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
-                      const std::string& exposures, const ReadAsOf& as_of);
+                      const ReadAsOf& as_of);
 
 }  // namespace tidemark::experiments

@@ -19,6 +19,8 @@ clickhouse::QueryOptions unit_query_options() {
   options.settings = {{"compile_expressions", "0"},
                       {"compile_aggregate_expressions", "0"},
                       {"compile_sort_description", "0"},
+                      // Units without rows have zeros.
+                      {"join_use_nulls", "0"},
                       {"max_insert_threads", "4"}};
   return options;
 }

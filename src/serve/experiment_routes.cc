@@ -99,7 +99,7 @@ Response ExperimentReports::list() {
   auto files = load(project_);
   if (!files) return problem_of(files.error());
   clickhouse::Client client(account_);
-  auto document = experiments::list_document(client, *files);
+  auto document = experiments::list_document(client, *files, &kept_);
   return document ? Response::json(*document) : problem_of(document.error());
 }
 

@@ -99,6 +99,80 @@ test(`experiments pack (seed ${seed})`, { timeout: 300_000 }, async (t) => {
     await verified();
   });
 
+  const exposure = (id, user, variant, key) =>
+    `INSERT INTO events (id, experiment_id, user_id, variant_id, variant_key, event_type, timestamp, assignment_at, properties, session_id, request_id)
+     VALUES (${id}, 1, '${user}', ${variant}, '${key}', 'exposure', now() AT TIME ZONE 'UTC' - interval '1 hour', NULL, '{}', '', 'request of ${user}');
+     INSERT INTO outbox_events SELECT (SELECT max(id) FROM outbox_events) + 1, id, 'event', 'EVENT_CREATED', to_jsonb(events), timestamp FROM events WHERE id = ${id};`;
+  const highest_id = async () => Number((await rows('SELECT max(id) FROM events'))[0][0]);
+
+  await t.test('counters are of the last second, statistics of the last minute', async () => {
+    const counted = async () => (await (await project.fetch('/api/experiments')).json()).experiments.find((one) => one.experiment === 'checkout_button').exposures;
+    let id = await highest_id();
+    let { units, sample_ratio } = await counted();
+    const waits = { counters: [], statistics: [] };
+    for (let turn = 0; turn < 5; ++turn) {
+      await postgres.sql(database, exposure(++id, `fresh-${turn}`, 2, 'green'));
+      const committed = performance.now();
+      const before = sample_ratio.p_value;
+      await eventually('the counters have it', async (seen) => {
+        const found = await counted();
+        seen(found.units);
+        if (found.units !== units + 1) return false;
+        ({ units, sample_ratio } = found);
+        return sample_ratio.p_value !== before;
+      }, { deadline_ms: 10_000, every_ms: 20 });
+      waits.counters.push(performance.now() - committed);
+      if (turn > 1) continue;
+      await eventually('the read-out has it', async (seen) => {
+        const found = await report('checkout_button');
+        seen(found.exposures.units);
+        return found.exposures.units === units && found.metrics[0].arms.reduce((sum, arm) => sum + arm.units, 0) === units;
+      }, { deadline_ms: 60_000, every_ms: 100 });
+      waits.statistics.push(performance.now() - committed);
+    }
+    t.diagnostic(`ms from commit: counters ${waits.counters.map(Math.round)}, statistics ${waits.statistics.map(Math.round)}`);
+    // A machine may stand still for a moment, but not at each turn.
+    assert.ok(waits.counters.sort((left, right) => left - right)[2] <= 1000, `counters after ${waits.counters.map(Math.round)} ms`);
+  });
+
+  // Every commit is told with the log's position before and after it, so that a fence says how many are before it.
+  await t.test('a read-out is exactly what there was at its fence, while commits come', async () => {
+    const number = (lsn) => BigInt(`0x${lsn.split('/')[0]}`) * 0x1_0000_0000n + BigInt(`0x${lsn.split('/')[1]}`);
+    await eventually('nothing is on the way', async () => (await report('checkout_button')).exposures.units === Number((await (await project.fetch('/api/experiments')).json()).experiments[0].exposures.units));
+    await caught_up();
+    const begun = (await report('checkout_button', '?dimension=device')).exposures.units;
+    let id = await highest_id();
+    const commits = [];
+    let writing = true;
+    const written = (async () => {
+      for (let turn = 0; writing && turn < 2000; ++turn) {
+        const users = 1 + (turn % 3);
+        const rows_of = Array.from({ length: users }, (_, place) => exposure(++id, `fenced-${turn}-${place}`, 3, 'blue')).join('\n');
+        const [inside, after] = (await postgres.sql(database, `BEGIN; ${rows_of} SELECT pg_current_wal_insert_lsn(); COMMIT; SELECT pg_current_wal_insert_lsn()`)).trim().split('\n');
+        commits.push({ inside: number(inside), after: number(after), users });
+      }
+    })();
+    const answers = [];
+    try {
+      // A document is given again for two seconds, the same question; these are different ones.
+      for (const query of ['', '?dimension=device', `?at=${new Date(Date.now() + 1000).toISOString().slice(0, 19)}Z`, '?dimension=device&dimension=device', `?at=${new Date(Date.now() + 3000).toISOString().slice(0, 19)}Z`, '?series=1'])
+        answers.push({ query, ...(await report('checkout_button', query)) });
+    } finally {
+      writing = false;
+      await written;
+    }
+    const named = answers.filter(({ fence }) => fence !== null);
+    t.diagnostic(`${commits.length} commits, fences of ${named.length} of ${answers.length} answers${answers.filter(({ no_fence }) => no_fence).map((one) => `; ${one.query}: ${one.no_fence}`)}`);
+    assert.ok(commits.length >= 5 && named.length >= answers.length / 2);
+    for (const { query, fence, exposures } of named) {
+      const at = number(fence.sources.app.lsn);
+      const sum = (chosen) => chosen.reduce((total, { users }) => total + users, begun);
+      // A fence between a commit's rows and its end is before it; the position that is told lies in between.
+      const sure = sum(commits.filter(({ after }) => after <= at)), possible = sum(commits.filter(({ inside }) => inside < at));
+      assert.ok(exposures.units === sure || exposures.units === possible, `${query}: ${exposures.units} units at ${fence.sources.app.lsn}, ${sure} or ${possible} were there`);
+    }
+  });
+
   // What is kept between questions against what the verb reads anew, which knows nothing of it.
   const kept_is_anew = async () => {
     const recomputed = [];
