@@ -1,9 +1,10 @@
 // A read-out at size: users in three arms, their events, ten metrics. Measured: the first question of a running project, the
 // next one after events of a thousand users arrived, the verb (which reads everything anew), and the same numbers by SQL as an
 // analyst would write it over the same tables. Sums must agree, but for those by hand of retention, funnel and time to order, which
-// that SQL defines otherwise (windows that are not over, the order at equal times). There is no Python engine in the comparison: those ask the
-// warehouse for these sums, too, so its part is what is measured here.
+// that SQL defines otherwise (windows that are not over, the order at equal times). The statistics of these sums are GrowthBook's
+// engine's, in Python (experiments_engine.py, in an environment of its own under build/ that the first run makes); the intervals of both agree.
 import fs from 'node:fs';
+import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { Tidemark } from './tidemark.mjs';
 import { Warehouse, sleep, until, usage } from './servers.mjs';
@@ -118,14 +119,54 @@ function compare(document, lines) {
   }
 }
 
-export async function experiments({ postgres, start_peer, users, 'experiment-events': events, rounds, program, directory, note }) {
+const engine_version = '0.8.0';
+
+// GrowthBook's engine, or why there is none.
+async function make_engine(build) {
+  const directory = path.join(build, '../bench/python');
+  const python = path.join(directory, 'bin/python');
+  const done = (program, ...args) => run_program(program, args).then(() => true, () => false);
+  if (await done(python, '-c', 'import gbstats')) return { python };
+  if (!(await done('python3', '-m', 'venv', directory))) return { missing: 'no python3 with venv' };
+  if (!(await done(python, '-m', 'pip', 'install', '--quiet', `gbstats==${engine_version}`))) return { missing: `pip does not install gbstats ${engine_version}` };
+  return { python };
+}
+
+function run_program(program, args, input = '') {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (piece) => (text += piece));
+    child.once('error', reject);
+    child.once('exit', (code) => (code === 0 ? resolve(text) : reject(new Error(`${program} ended with ${code}`))));
+    child.stdin.end(input);
+  });
+}
+
+// The engine's part: the process, its loading included, and its intervals against ours.
+async function ask_engine({ python }, document) {
+  const metrics = document.metrics.map(({ metric, arms }) => ({ metric, arms, control: 0 }));
+  const begun = performance.now();
+  const { seconds, results } = JSON.parse(await run_program(python, [path.join(import.meta.dirname, 'experiments_engine.py')], JSON.stringify({ alpha: document.alpha, metrics })));
+  const took = (performance.now() - begun) / 1000;
+  for (const theirs of results) {
+    const ours = document.metrics.find((one) => one.metric === theirs.metric).comparisons.find((one) => one.variant === theirs.variant);
+    for (const kind of ['fixed', 'sequential'])
+      for (const end of ['lower', 'upper'])
+        if (!(Math.abs(ours[kind][end] - theirs[kind][end]) <= 1e-6)) throw new Error(`${theirs.metric} ${theirs.variant} ${kind} ${end}: ${ours[kind][end]} and gbstats ${theirs[kind][end]}`);
+  }
+  return { took, seconds, compared: results.length * 4 };
+}
+
+export async function experiments({ postgres, start_peer, users, 'experiment-events': events, rounds, program, build, directory, note }) {
   if (!program) return null;
   fs.mkdirSync(directory, { recursive: true });
   const warehouse = await start_peer();
   const run = new Experiments({ program, directory, postgres, warehouse, name: 'bench_experiments', tables: [] });
   await run.write_project();
   run.start();
-  const measured = { users, events, rounds, cold: [], verb: [], by_hand: [], incremental: [], waited: [], usages: [] };
+  const measured = { users, events, rounds, cold: [], verb: [], by_hand: [], engine: [], incremental: [], waited: [], usages: [] };
+  const engine = await make_engine(build);
   try {
     await run.ready();
     await run.stop();
@@ -156,6 +197,13 @@ export async function experiments({ postgres, start_peer, users, 'experiment-eve
       const lines = (await warehouse.query(sums_by_hand)).split('\n');
       measured.by_hand.push((performance.now() - begun) / 1000);
       compare(by_verb.document, lines);
+      if (engine.python) {
+        const { took, compared } = await ask_engine(engine, by_verb.document);
+        measured.engine.push(measured.by_hand.at(-1) + took);
+        measured.compared = compared;
+      } else {
+        measured.no_engine = engine.missing;
+      }
       note(`experiments: verb ${by_verb.seconds.toFixed(2)} s, by hand ${measured.by_hand.at(-1).toFixed(2)} s`);
     }
     for (let round = 0; round < rounds; ++round) {
@@ -200,7 +248,7 @@ export async function experiments({ postgres, start_peer, users, 'experiment-eve
   return measured;
 }
 
-export function experiments_report({ users, events, cold, verb, by_hand: hand, incremental, fill_s, warehouse_mb }, { median, row, heading, promise }) {
+export function experiments_report({ users, events, cold, verb, by_hand: hand, engine, compared, no_engine, incremental, fill_s, warehouse_mb }, { median, row, heading, promise }) {
   const whole = (number) => number.toLocaleString('en');
   const range = (values) => `${Math.min(...values).toFixed(2)} - ${Math.max(...values).toFixed(2)}`;
   const line = (what, values) => row(what, median(values).toFixed(2), range(values));
@@ -209,7 +257,8 @@ export function experiments_report({ users, events, cold, verb, by_hand: hand, i
   out.push(line('next question, events of 1,000 users later, s', incremental));
   out.push(line('tidemark experiment report, everything read anew, s', verb));
   out.push(line('the same sums by hand-written SQL over the same tables, s', hand));
-  out.push('', `Exposures and events sorted by user were filled in ${fill_s.toFixed(0)} s before. The warehouse took at most ${whole(Math.round(warehouse_mb))} MB. Sums of what was kept agree with those read anew, and those with the sums by hand; not compared by hand are retention, funnel and time to order, which that SQL defines otherwise.`);
+  if (engine.length) out.push(line(`that SQL and GrowthBook's engine (gbstats ${engine_version}) in Python, s`, engine));
+  out.push('', `Exposures and events sorted by user were filled in ${fill_s.toFixed(0)} s before. The warehouse took at most ${whole(Math.round(warehouse_mb))} MB. Sums of what was kept agree with those read anew, and those with the sums by hand; not compared by hand are retention, funnel and time to order, which that SQL defines otherwise. ${no_engine ? `There is no Python engine in the comparison: ${no_engine}.` : `${compared} ends of fixed and sequential intervals are the engine's, to 1e-6.`}`);
   promise('first question, at most 10 s', median(cold), median(cold) <= 10, 's');
   promise('next question, at most 1 s', median(incremental), median(incremental) <= 1, 's');
   return out;

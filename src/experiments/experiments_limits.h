@@ -31,11 +31,17 @@ inline constexpr int64_t kept_unasked_us = 1'800'000'000;  // nobody looks any m
 // Questions about now that wait for each other are answered as of the last one's moment.
 inline constexpr int64_t asked_together_us = 60'000'000;
 
+// Rows of a log for each row of the exposures' model, up to which the log is read instead.
+inline constexpr uint64_t rows_an_exposure = 2;
+
+// Exposures of fewer units are grouped sooner than what is kept of them is brought up to date.
+inline constexpr uint64_t counters_kept_least = 200'000;
+
 // Cuts wait while the last units before a fence are recomputed: some tenths of a second.
 inline constexpr uint64_t touched_units_at_fence = 2'000;
 inline constexpr int fence_attempts = 3;  // each has the units of a shorter time before it
 // Waiting for the fence, cuts of other sources wait, too. A cut takes less, unless it is a very large one.
-inline constexpr int64_t fence_patience_us = 2'000'000;
+inline constexpr int64_t fence_patience_us = 5'000'000;
 // What is read in less is read again with the cuts held back, when some came between.
 inline constexpr int64_t held_reading_us = 500'000;
 

@@ -15,14 +15,12 @@ namespace {
 
 // The rows are read under names that no table has: an alias `variant` would hide the table's own column of
 // that name from the conditions.
-std::string select_exposures(const Experiment& experiment, const std::string& table) {
+std::string select_rows(const Experiment& experiment, const std::string& table) {
   const Exposures& from = experiment.exposures;
   std::string time = fmt::format("toDateTime64({}, 6, 'UTC')", from.time);
-  std::string read, kept;
-  for (const Dimension& dimension : experiment.dimensions) {
+  std::string read;
+  for (const Dimension& dimension : experiment.dimensions)
     read += fmt::format(", ifNull(toString({}), '') AS tm_{}", dimension.expression, dimension.name);
-    kept += fmt::format(",\n    argMin(tm_{0}, (tm_time, tm_{0})) AS dimension_{0}", dimension.name);
-  }
   std::string conditions =
       fmt::format("isNotNull({}) AND isNotNull({}) AND isNotNull({})", from.unit, from.variant, from.time);
   if (!from.experiment.empty())
@@ -34,11 +32,20 @@ std::string select_exposures(const Experiment& experiment, const std::string& ta
   if (experiment.end_us) conditions += fmt::format("\n    AND {} < {}", time, instant(*experiment.end_us));
   if (!from.where.empty()) conditions += fmt::format("\n    AND ({})", from.where);
   return fmt::format(
+      "SELECT assumeNotNull({}) AS tm_unit, assumeNotNull(toString({})) AS tm_variant, "
+      "assumeNotNull({}) AS tm_time{}\n  FROM {}\n  WHERE {}",
+      from.unit, from.variant, time, read, table, conditions);
+}
+
+std::string select_exposures(const Experiment& experiment, const std::string& table) {
+  std::string kept;
+  for (const Dimension& dimension : experiment.dimensions)
+    kept += fmt::format(",\n    argMin(tm_{0}, (tm_time, tm_{0})) AS dimension_{0}", dimension.name);
+  return fmt::format(
       "SELECT tm_unit AS unit, tm_variant AS variant,\n"
       "    min(tm_time) AS first_at, max(tm_time) AS last_at, count() AS exposures{}\n"
-      "FROM\n(\n  SELECT assumeNotNull({}) AS tm_unit, assumeNotNull(toString({})) AS tm_variant, "
-      "assumeNotNull({}) AS tm_time{}\n  FROM {}\n  WHERE {}\n)\nGROUP BY unit, variant",
-      kept, from.unit, from.variant, time, read, table, conditions);
+      "FROM\n(\n  {}\n)\nGROUP BY unit, variant",
+      kept, select_rows(experiment, table));
 }
 
 }  // namespace
@@ -49,6 +56,14 @@ std::string exposures_sql(const Experiment& experiment) {
 
 std::string exposures_relation(const Experiment& experiment) {
   return "(" + select_exposures(experiment, readable_table(experiment.exposures.from)) + ")";
+}
+
+std::string exposure_rows(const Experiment& experiment) {
+  std::string columns = "tm_unit AS unit, tm_variant AS variant, tm_time AS first_at";
+  for (const Dimension& dimension : experiment.dimensions)
+    columns += fmt::format(", tm_{0} AS dimension_{0}", dimension.name);
+  return fmt::format("(SELECT {} FROM ({}))", columns,
+                     select_rows(experiment, readable_table(experiment.exposures.from)));
 }
 
 std::set<std::string> declared_logs(const config::Project& project) {

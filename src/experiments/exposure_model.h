@@ -28,6 +28,9 @@ std::string exposures_sql(const Experiment& experiment);
 // The same to be asked directly, for experiments that are not deployed: "(SELECT ...)".
 std::string exposures_relation(const Experiment& experiment);
 
+// The rows that it groups: "(SELECT ...)" of unit, variant, first_at, dimension_<name>.
+std::string exposure_rows(const Experiment& experiment);
+
 // Tables to which rows are only added, as the project's files say: "bronze.events".
 std::set<std::string> declared_logs(const config::Project& project);
 

@@ -195,7 +195,7 @@ Result<std::optional<Counters>> KeptExperiments::counters(clickhouse::Client& cl
   if (!entry) return std::optional<Counters>();
   // Somebody may be reading everything.
   std::unique_lock asking(entry->asking, std::try_to_lock);
-  if (!asking) return std::optional<Counters>();
+  if (!asking || entry->units.size() < limits::counters_kept_least) return std::optional<Counters>();
   int64_t at_us = std::max(options.at_us, entry->units.at_us());
   auto brought = TRY(entry->units.bring(client, experiment, metrics, exposures_of(experiment, options), at_us,
                                         limits::touched_units_least));

@@ -74,18 +74,25 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
     lost_ = false;
   }
   UnitTable units(client, experiment, kept_units);
-  TRY(units.fill(metrics, exposures, {.at_us = at_us}));
+  ReadAsOf as_of{.at_us = at_us, .keeps = true};
+  TRY(units.fill(metrics, exposures, as_of));
   base_rows_ = TRY(number_of(client, "SELECT count() FROM " + units.name()));
   later_ = new_unit_table(experiment, kept_units, "later");
-  TRY_VOID(make_unit_table(client, later_, later_sql(experiment, metrics, {.at_us = at_us})));
+  TRY_VOID(
+      make_unit_table(client, later_,
+                      fmt::format("{}\nUNION ALL\nSELECT unit, next_us AS at_us FROM {} WHERE next_us != 0",
+                                  later_exposures_sql(experiment, as_of), units.name())));
+  replaced_ = new_unit_table(experiment, kept_units, "replaced");
+  TRY_VOID(make_unit_table(client, replaced_, fmt::format("SELECT number FROM {} LIMIT 0", units.name())));
   changed_ = new_unit_table(experiment, kept_units, "changed");
   TRY_VOID(make_unit_table(
       client, changed_,
-      fmt::format("SELECT *, toUInt64(0) AS tm_version, toUInt8(0) AS tm_gone FROM {} LIMIT 0", units.name()),
+      fmt::format("SELECT * EXCEPT number, toUInt64(0) AS tm_version, toUInt8(0) AS tm_gone FROM {} LIMIT 0",
+                  units.name()),
       "ReplacingMergeTree(tm_version, tm_gone) ORDER BY unit"));
   Block described = TRY(client.query(fmt::format(
       "SELECT arrayStringConcat(groupArray(name), ', ') FROM (SELECT name FROM system.columns WHERE "
-      "concat('`', database, '`.`', table, '`') = {} ORDER BY position)",
+      "concat('`', database, '`.`', table, '`') = {} AND name != 'number' ORDER BY position)",
       clickhouse::quote_string(units.name()))));
   columns_ = described.columns[0].text(0);
   base_ = units.release();
@@ -97,10 +104,9 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
 std::string KeptUnits::relation() const {
   if (changed_rows_ == 0) return base_;
   return fmt::format(
-      "(SELECT {0} FROM {1} WHERE unit NOT IN (SELECT unit FROM {2}) UNION ALL SELECT {0} FROM {2} FINAL "
-      "WHERE "
-      "tm_gone = 0)",
-      columns_, base_, changed_);
+      "(SELECT {0} FROM {1} WHERE number NOT IN (SELECT number FROM {3}) UNION ALL SELECT {0} FROM {2} FINAL "
+      "WHERE tm_gone = 0)",
+      columns_, base_, changed_, replaced_);
 }
 
 // False: so much has changed that it is cheaper to begin anew.
@@ -126,24 +132,30 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
   if (recomputed == 0) return true;  // cuts touched none
   if (recomputed > limits::touched_units_least && recomputed > base_rows_ / limits::touched_units_part)
     return false;
-  ReadAsOf as_of{.at_us = at_us, .only = list};
+  ReadAsOf as_of{.at_us = at_us, .only = list, .keeps = true};
   ++version_;
-  // A few units: what they are is read along, without a table of its own.
-  UnitQuery query =
-      unit_query(experiment, metrics, "(" + exposed_sql(experiment, exposures, as_of) + ")", as_of);
+  std::string seen = new_unit_table(experiment, kept_units, "seen");
+  Dropped seen_dropped{client, seen};
+  TRY_VOID(make_unit_table(client, seen, exposed_sql(experiment, exposures, as_of), "Memory"));
+  UnitQuery query = unit_query(experiment, metrics, seen, as_of);
   TRY_VOID(client.execute(fmt::format("INSERT INTO {} ({}, tm_version, tm_gone) SELECT {}, {}, 0 FROM ({})",
                                       changed_, columns_, columns_, version_, query.sql),
                           unit_query_options()));
+  // What the base has of them counts no more; who is seen no more has no row at all.
+  TRY_VOID(
+      client.execute(fmt::format("INSERT INTO {} SELECT number FROM {} WHERE unit IN (SELECT unit FROM {})",
+                                 replaced_, base_, list),
+                     unit_query_options()));
   TRY_VOID(client.execute(
-      fmt::format(
-          "INSERT INTO {0} (unit, tm_version, tm_gone) SELECT DISTINCT unit, {1}, 1 FROM {2} WHERE unit "
-          "NOT IN (SELECT unit FROM {0} WHERE tm_version = {1}) AND unit IN (SELECT unit FROM {3} WHERE "
-          "unit IN (SELECT unit FROM {2}) UNION ALL SELECT unit FROM {0} WHERE unit IN (SELECT unit "
-          "FROM {2}))",
-          changed_, version_, list, base_),
+      fmt::format("INSERT INTO {0} (unit, tm_version, tm_gone) SELECT DISTINCT unit, {1}, 1 FROM {2} WHERE "
+                  "unit NOT IN (SELECT unit FROM {3}) AND unit IN (SELECT unit FROM {0})",
+                  changed_, version_, list, seen),
       unit_query_options()));
-  TRY_VOID(client.execute(fmt::format("INSERT INTO {} {}", later_, later_sql(experiment, metrics, as_of)),
-                          unit_query_options()));
+  TRY_VOID(client.execute(
+      fmt::format("INSERT INTO {} {}\nUNION ALL\nSELECT unit, next_us AS at_us FROM {} WHERE tm_version = {} "
+                  "AND next_us != 0",
+                  later_, later_exposures_sql(experiment, as_of), changed_, version_),
+      unit_query_options()));
   changed_rows_ += recomputed;
   return true;
 }
@@ -168,14 +180,16 @@ Result<bool> KeptUnits::is_more_than(clickhouse::Client& client, uint64_t units,
 // What has changed becomes part of the base.
 Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& experiment) {
   std::string merged = new_unit_table(experiment, kept_units, "values");
-  auto made = make_unit_table(client, merged, "SELECT * FROM " + relation());
+  auto made =
+      make_unit_table(client, merged, "SELECT rowNumberInAllBlocks() AS number, * FROM " + relation());
   if (!made) {
     (void)drop_unit_table(client, merged);
     return made;
   }
   std::string before = std::exchange(base_, merged);
   (void)drop_unit_table(client, before);
-  TRY_VOID(client.execute("TRUNCATE TABLE " + changed_));
+  for (const std::string* table : {&changed_, &replaced_})
+    TRY_VOID(client.execute("TRUNCATE TABLE " + *table));
   changed_rows_ = 0;
   base_rows_ = TRY(number_of(client, "SELECT count() FROM " + base_));
   return {};
@@ -225,7 +239,7 @@ void KeptUnits::drop(clickhouse::Client& client) {
     lost_ = true;
     list = std::exchange(touched_, {});
   }
-  for (std::string* table : {&base_, &changed_, &later_, &list})
+  for (std::string* table : {&base_, &changed_, &replaced_, &later_, &list})
     if (!table->empty()) (void)drop_unit_table(client, std::exchange(*table, {}));
   fingerprint_.clear();
 }

@@ -2,10 +2,11 @@
 //
 //   base     every unit that was seen, with its values: what unit_query() makes, once
 //   changed  the rows of units that were touched since, newest version; `gone`: seen no more
+//   replaced numbers of the base's rows that count no more
 //   touched  units that cuts touched since `changed` was last brought up to date
 //   later    units with exposures or rows of the future, and when these will count
 //
-// read through relation() as one: base without the units of changed, and changed.
+// read through relation() as one: base without what is replaced, and changed.
 //
 // Exact, because a unit's row is a function of its own exposures and rows up to an instant. A cut tells which
 // units' rows it changed (watched_units.h) after the rows are in, so whoever takes the list before reading
@@ -54,6 +55,7 @@ class KeptUnits {
                                        std::optional<uint64_t> at_most = std::nullopt);
   // Of the last question.
   int64_t at_us() const { return at_us_; }
+  uint64_t size() const { return base_rows_; }
 
   void drop(clickhouse::Client& client);
   const std::set<std::string>& watched() const { return watched_; }
@@ -74,7 +76,7 @@ class KeptUnits {
   const std::set<std::string> watched_;
   std::string fingerprint_;  // of the definition that the rows are of
   std::string columns_;
-  std::string base_, changed_, later_;
+  std::string base_, changed_, replaced_, later_;
   uint64_t base_rows_ = 0, changed_rows_ = 0, version_ = 0;
   int64_t at_us_ = 0;
   int64_t next_later_us_ = 0;  // the earliest of `later`; 0: none

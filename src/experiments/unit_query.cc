@@ -19,6 +19,14 @@ std::string instant(int64_t at_us) {
   return fmt::format("fromUnixTimestamp64Micro({}, 'UTC')", at_us);
 }
 
+std::string present(const std::string& expression) {
+  return fmt::format("assumeNotNull({})", expression);
+}
+
+std::string microseconds(const std::string& time) {
+  return fmt::format("toUnixTimestamp64Micro(assumeNotNull(toDateTime64({}, 6, 'UTC')))", time);
+}
+
 // How a unit's rows become its value.
 enum class Fold { sum, any, first, steps };
 
@@ -127,6 +135,12 @@ class Builder {
   std::string sql(const std::string& exposed) {
     collect_tables();
     std::vector<std::string> outputs, folds, parts;
+    if (as_of_.keeps) {
+      outputs.insert(outputs.end(),
+                     {"tm_seen.number AS number",
+                      tables_.empty() ? "toInt64(0) AS next_us" : "tm_folded.next_us AS next_us"});
+      folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
+    }
     for (const char* column : {"unit", "arm", "known", "several", "first_us"})
       outputs.push_back(fmt::format("tm_seen.{0} AS {0}", column));
     for (const Dimension& dimension : experiment_.dimensions)
@@ -142,21 +156,6 @@ class Builder {
         "tm_number\n) AS tm_folded ON tm_seen.number = tm_folded.tm_number",
         fmt::join(outputs, ",\n    "), exposed, fmt::join(folds, ",\n    "),
         fmt::join(parts, "\nUNION ALL\n"));
-  }
-
-  std::string later() {
-    collect_tables();
-    // Exposures are rows like others here: grouping them would take longer than to find those of the future.
-    std::vector<Table> tables{
-        {experiment_.exposures.from, experiment_.exposures.unit, experiment_.exposures.time, {}}};
-    tables.insert(tables.end(), tables_.begin(), tables_.end());
-    std::vector<std::string> parts;
-    for (const Table& table : tables)
-      parts.push_back(fmt::format("SELECT {} AS unit, {} AS at_us FROM {} WHERE {} > {}{}",
-                                  present(table.unit), microseconds(table.time), readable_table(table.from),
-                                  table.time, instant(as_of_.at_us),
-                                  as_of_.only.empty() ? "" : " AND " + only_of(table.unit)));
-    return fmt::format("{}", fmt::join(parts, "\nUNION ALL\n"));
   }
 
  private:
@@ -198,12 +197,6 @@ class Builder {
   std::string only_of(const std::string& unit) const {
     return fmt::format("({}) IN (SELECT unit FROM {})", unit, as_of_.only);
   }
-  static std::string present(const std::string& expression) {
-    return fmt::format("assumeNotNull({})", expression);
-  }
-  static std::string microseconds(const std::string& time) {
-    return fmt::format("toUnixTimestamp64Micro(assumeNotNull(toDateTime64({}, 6, 'UTC')))", time);
-  }
 
   // Measures over the same values of the same table share their column. Empty: none.
   std::string value_column(const Measure& measure) const {
@@ -233,12 +226,18 @@ class Builder {
     }
   }
 
+  std::string before_now(const std::string& time) const {
+    return fmt::format("{} <= {}", time, as_of_.at_us);
+  }
+
   std::string inside(const Measure& measure) const {
+    std::string now = as_of_.keeps ? " AND " + before_now("tm_time") : "";
     // Until the end, where no window ends it.
     if (measure.endless())
-      return fmt::format("tm_since >= {}{}", measure.low_us,
-                         experiment_.end_us ? fmt::format(" AND tm_time < {}", *experiment_.end_us) : "");
-    return fmt::format("tm_since >= {} AND tm_since < {}", measure.low_us, measure.high_us);
+      return fmt::format("tm_since >= {}{}{}", measure.low_us,
+                         experiment_.end_us ? fmt::format(" AND tm_time < {}", *experiment_.end_us) : "",
+                         now);
+    return fmt::format("tm_since >= {} AND tm_since < {}{}", measure.low_us, measure.high_us, now);
   }
 
   std::string table_part(const Table& table, const std::string& exposed) const {
@@ -268,15 +267,18 @@ class Builder {
         read.push_back(
             fmt::format("ifNull(toFloat64({}), 0) AS {}", measure.rows.value, value_column(measure)));
     }
-    std::vector<std::string> conditions{fmt::format("tm_time <= {}", as_of_.at_us)};
+    std::vector<std::string> conditions{"1"};
+    if (!as_of_.keeps) conditions = {before_now("tm_time")};
     if (as_of_.first_us != 0) conditions.push_back(fmt::format("tm_time >= {}", as_of_.first_us + low));
     // The condition on the table's own column is what parts are passed over by.
-    conditions.push_back(fmt::format("{} <= {}", table.time, instant(as_of_.at_us)));
+    if (!as_of_.keeps) conditions.push_back(fmt::format("{} <= {}", table.time, instant(as_of_.at_us)));
     if (as_of_.first_us != 0)
       conditions.push_back(fmt::format("{} >= {}", table.time, instant(as_of_.first_us + low)));
     if (!as_of_.only.empty()) conditions.push_back(only_of(table.unit));
     if (!all_wanted) conditions.push_back(fmt::format("({})", fmt::join(wanted, " OR ")));
     std::string columns = "tm_exposed.number AS tm_number";
+    if (as_of_.keeps)
+      columns += fmt::format(", if({}, 0, tm_rows.tm_time) AS tm_next", before_now("tm_rows.tm_time"));
     for (const Measure& measure : measures_) {
       columns += fmt::format(", {} AS {}", row_value(table, measure), row_column(measure));
       if (!owns_values(measure)) continue;
@@ -358,13 +360,13 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
   static_assert(2 * limits::variants_max < 64);
   std::string dimensions;
   for (const Dimension& dimension : experiment.dimensions)
-    dimensions +=
-        fmt::format(",\n    argMin(dimension_{0}, (first_at, variant)) AS dimension_{0}", dimension.name);
+    dimensions += fmt::format(
+        ",\n    argMin(dimension_{0}, (first_at, variant, dimension_{0})) AS dimension_{0}", dimension.name);
   std::string conditions = fmt::format("first_at <= {}", instant(as_of.at_us));
   if (!as_of.only.empty()) conditions += fmt::format(" AND unit IN (SELECT unit FROM {})", as_of.only);
   return fmt::format(
       "SELECT unit, {7} AS number,\n    transform(bitAnd(tm_first, 63), [{0}], [{1}], 0)::UInt8 AS known, "
-      "count() > 1 AS "
+      "{8} AS "
       "several,\n    {2} AS arm,\n    bitShiftRight(tm_first, 6) AS first_us{3},\n    "
       "min(toUnixTimestamp64Micro(first_at) * 64 + transform(variant, [{4}], [{0}], "
       "toInt64(2 * arrayCount(tm_name -> tm_name < variant, [{4}])))) AS tm_first\n"
@@ -372,7 +374,8 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
       fmt::join(ranks, ", "), fmt::join(arms, ", "),
       experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
       dimensions, fmt::join(names, ", "), exposures, conditions,
-      as_of.only.empty() ? "rowNumberInAllBlocks()" : "unit");
+      as_of.only.empty() ? "rowNumberInAllBlocks()" : "unit",
+      as_of.rows ? "min(variant) != max(variant)" : "count() > 1");
 }
 
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
@@ -384,11 +387,14 @@ UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metri
   return query;
 }
 
-std::string later_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
-                      const ReadAsOf& as_of) {
-  Builder builder(experiment, as_of);
-  for (const Metric* metric : metrics) builder.add(*metric);
-  return builder.later();
+// Exposures are rows like others here: grouping them would take longer than to find those of the future.
+std::string later_exposures_sql(const Experiment& experiment, const ReadAsOf& as_of) {
+  const Exposures& rows = experiment.exposures;
+  std::string only =
+      as_of.only.empty() ? "" : fmt::format(" AND ({}) IN (SELECT unit FROM {})", rows.unit, as_of.only);
+  return fmt::format("SELECT {} AS unit, {} AS at_us FROM {} WHERE {} > {}{}", present(rows.unit),
+                     microseconds(rows.time), readable_table(rows.from), rows.time, instant(as_of.at_us),
+                     only);
 }
 
 }  // namespace tidemark::experiments

@@ -51,7 +51,8 @@ std::vector<Variable> variables_of(MetricShape shape);
 inline constexpr const char* unit_columns = "unit, arm, known, several, first_us";
 
 struct UnitQuery {
-  // SELECT unit_columns, dimension_<name> ..., a Float64 for each value
+  // SELECT unit_columns, dimension_<name> ..., a Float64 for each value; of ReadAsOf::keeps before them
+  // number and next_us
   std::string sql;
   std::vector<UnitValues> metrics;
 };
@@ -62,6 +63,10 @@ struct ReadAsOf {
   int64_t first_us = 0;
   // A table of units, quoted: only rows of these are read. Empty: of all.
   std::string only;
+  // For units that are kept: next_us says when the first of a unit's later rows will count, 0: none.
+  bool keeps = false;
+  // Exposures are rows, perhaps several a unit and variant: exposure_rows(). Else the model's.
+  bool rows = false;
 };
 
 // "bronze.x" -> "bronze.x__current" and so on, quoted. `exposures` and `exposed` below: a name in this form,
@@ -78,8 +83,7 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
                      const std::string& exposed, const ReadAsOf& as_of);
 
-// SELECT unit, at_us: exposures and rows that come after as_of.at_us, and change the answer then.
-std::string later_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
-                      const ReadAsOf& as_of);
+// SELECT unit, at_us: exposures that come after as_of.at_us.
+std::string later_exposures_sql(const Experiment& experiment, const ReadAsOf& as_of);
 
 }  // namespace tidemark::experiments
