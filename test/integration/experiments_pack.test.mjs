@@ -114,7 +114,7 @@ test(`experiments pack (seed ${seed})`, { timeout: 480_000 }, async (t) => {
     for (let turn = 0; turn < 5; ++turn) {
       await postgres.sql(database, exposure(++id, `fresh-${turn}`, 2, 'green'));
       const committed = performance.now();
-      await eventually('the event is queryable', async () => (await project.clickhouse(`SELECT count() FROM experiments_analytics.events_processed WHERE user_id = 'fresh-${turn}'`)).trim() === '1', { deadline_ms: 20_000, every_ms: 20 });
+      await eventually('the exposure is in its model', async () => (await project.clickhouse(`SELECT count() FROM tidemark_experiments.checkout_button_exposures WHERE unit = 'fresh-${turn}'`)).trim() === '1', { deadline_ms: 20_000, every_ms: 20 });
       const queryable = performance.now();
       const before = sample_ratio.p_value;
       await eventually('the counters have it', async (seen) => {
@@ -134,7 +134,7 @@ test(`experiments pack (seed ${seed})`, { timeout: 480_000 }, async (t) => {
       }, { deadline_ms: 60_000, every_ms: 100 });
       waits.statistics.push(performance.now() - committed);
     }
-    t.diagnostic(`counters: ${waits.counters.map(Math.round)} ms from the event's row on, ${waits.commit.map(Math.round)} from its commit; statistics: ${waits.statistics.map(Math.round)}`);
+    t.diagnostic(`counters: ${waits.counters.map(Math.round)} ms from the exposure's row on, ${waits.commit.map(Math.round)} from its commit; statistics: ${waits.statistics.map(Math.round)}`);
     // A machine may be busy with something else, but not at each turn.
     assert.ok(Math.min(...waits.counters) <= 1000, `counters after ${waits.counters.map(Math.round)} ms`);
   });
