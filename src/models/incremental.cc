@@ -438,9 +438,9 @@ class Compiler {
 
   // The name a group gets in the store: the model's own column when there is one.
   std::string name_for(TokenRange expression) const {
-    std::string written = query_->text().normalised(without_brackets(query_->text(), expression));
+    std::string written = query_->text().normalised(value_without_brackets(query_->text(), expression));
     for (const auto& item : shape_.items)
-      if (query_->text().normalised(without_brackets(query_->text(), item.expression)) == written)
+      if (query_->text().normalised(value_without_brackets(query_->text(), item.expression)) == written)
         return item.alias;
     if (expression.size() == 3 && query_->column(expression.first)) {
       const std::string& name = query_->tokens()[expression.last - 1].name;
@@ -455,7 +455,7 @@ class Compiler {
     std::map<std::string, std::string> grouped;  // normalised GROUP BY expression -> over the store
     std::vector<std::string> read_groups;
     for (TokenRange element : shape_.groups) {
-      TokenRange expression = without_brackets(query_->text(), element);
+      TokenRange expression = value_without_brackets(query_->text(), element);
       if (store.only_fact(expression)) store.group(expression, name_for(expression));
       std::string over = store.over_store(expression);
       grouped[query_->text().normalised(expression)] = over;
@@ -480,7 +480,7 @@ class Compiler {
         size_t end = query_->call_end(part.first);
         if (end == part.last)
           if (auto aggregate = store.finished(part)) return aggregate;
-        auto found = grouped.find(query_->text().normalised(without_brackets(query_->text(), part)));
+        auto found = grouped.find(query_->text().normalised(value_without_brackets(query_->text(), part)));
         return found == grouped.end() ? std::nullopt : std::optional(found->second);
       });
     };
@@ -488,8 +488,8 @@ class Compiler {
     for (size_t index = 0; index < shape_.items.size(); ++index) {
       const auto& item = shape_.items[index];
       std::string finished = finish(item.expression);
-      bool group =
-          grouped.contains(query_->text().normalised(without_brackets(query_->text(), item.expression)));
+      bool group = grouped.contains(
+          query_->text().normalised(value_without_brackets(query_->text(), item.expression)));
       std::string name = " AS " + quote_identifier(item.alias);
       items.push_back(group ? finished + name : typed(finished + name, index));
     }

@@ -83,7 +83,7 @@ bool IncrementalStore::has_states() const {
 }
 
 const IncrementalStore::Group& IncrementalStore::group(TokenRange expression, const std::string& name) {
-  std::string written = query_.text().normalised(without_brackets(query_.text(), expression));
+  std::string written = query_.text().normalised(value_without_brackets(query_.text(), expression));
   for (const auto& known : groups_)
     if (known.expression == written) return known;
   groups_.push_back({name.empty() ? fmt::format("_group_{}", groups_.size()) : name, written});
@@ -91,7 +91,7 @@ const IncrementalStore::Group& IncrementalStore::group(TokenRange expression, co
 }
 
 void IncrementalStore::item_column(TokenRange expression, const std::string& name) {
-  groups_.push_back({name, query_.text().normalised(without_brackets(query_.text(), expression))});
+  groups_.push_back({name, query_.text().normalised(value_without_brackets(query_.text(), expression))});
 }
 
 std::string IncrementalStore::group_column(const std::string& name) {

@@ -207,6 +207,8 @@ TEST_F(IncrementalTest, AliasesAndFormsOfWriting) {
       model_file("analytics.expression_with", "incremental",
                  "SELECT sumIf(price, shop IN (1, 2)) AS few, (toString(shop), paid) AS pair FROM "
                  "bronze.orders GROUP BY pair"));
+  files.push_back(model_file("analytics.tuples", "incremental",
+                             "SELECT id, (shop, (paid)) AS pair, ((units + 1)) AS more FROM bronze.orders"));
   follow(files, 3);
 }
 

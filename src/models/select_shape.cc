@@ -99,6 +99,13 @@ TokenRange without_brackets(const SqlText& text, TokenRange range) {
   return range;
 }
 
+TokenRange value_without_brackets(const SqlText& text, TokenRange range) {
+  TokenRange inner = without_brackets(text, range);
+  if (text.split(inner, ",").size() < 2) return inner;
+  // Its own brackets are the innermost of those that enclose it.
+  return inner.first == range.first ? range : TokenRange{inner.first - 1, inner.last + 1};
+}
+
 std::vector<TokenRange> union_branches(const SqlText& text, TokenRange range,
                                        std::optional<size_t>& set_operation) {
   std::vector<TokenRange> branches;

@@ -66,5 +66,7 @@ SelectShape shape_of(const SqlText& text, TokenRange range);
 
 // Strips brackets that enclose the whole range.
 TokenRange without_brackets(const SqlText& text, TokenRange range);
+// The same of a value: the brackets of a tuple stay.
+TokenRange value_without_brackets(const SqlText& text, TokenRange range);
 
 }  // namespace tidemark::models
