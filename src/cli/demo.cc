@@ -235,7 +235,7 @@ Result<ExitCode> demo(const Choice& choice, const Invocation& invocation) {
 
 Run add_demo(CLI::App& command) {
   auto choice = std::make_shared<Choice>();
-  command.add_option("pack", choice->pack, "which pack (adtech); or finance, experiments, cdp");
+  command.add_option("pack", choice->pack, "which pack (adtech); or finance, experiments, cdp, commerce");
   command.add_option("--dir", choice->directory,
                      "where its Postgres, project and data live (./tidemark-demo)");
   command.add_flag("--check", choice->check,
@@ -249,7 +249,9 @@ Run add_demo(CLI::App& command) {
       .add_option("--rows", choice->rows,
                   "--check: rows while it runs; finance: of the batch at the end (1000000; 123456)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--rate", choice->rate, "rows a second (200; finance 500; experiments 100; cdp 50)")
+  command
+      .add_option("--rate", choice->rate,
+                  "rows a second (200; finance 500; experiments 100; cdp, commerce 50)")
       ->check(CLI::PositiveNumber);
   command.add_option("--seed", choice->seed, "of the traffic (1)");
   return [choice](const Invocation& invocation) { return demo(*choice, invocation); };

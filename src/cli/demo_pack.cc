@@ -1,6 +1,7 @@
 #include "cli/demo_pack.h"
 
 #include "cli/cdp_generator.h"
+#include "cli/commerce_generator.h"
 #include "cli/experiments_generator.h"
 #include "cli/generate_adtech.h"
 #include "cli/generate_finance.h"
@@ -65,6 +66,7 @@ class PackTraffic : public DemoTraffic {
 };
 
 using CdpTraffic_ = PackTraffic<CdpGenerator, Pace, CdpCounts>;
+using CommerceTraffic_ = PackTraffic<CommerceGenerator, Pace, CommerceCounts>;
 using AdtechTraffic_ = PackTraffic<AdtechGenerator, AdtechPlan, AdtechCounts>;
 using ExperimentsTraffic_ = PackTraffic<ExperimentsGenerator, Pace, ExperimentsCounts>;
 using FinanceTraffic_ = PackTraffic<FinanceGenerator, FinancePlan, FinanceCounts>;
@@ -137,6 +139,20 @@ const std::vector<DemoPack>& demo_packs() {
            [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
              return CdpTraffic_::open(url, seed, stop, generate_cdp, &CdpCounts::events,
                                       &CdpGenerator::has_history);
+           }},
+      {.name = "commerce",
+       .database = "landing",
+       .url_variable = "COMMERCE_DATABASE_URL",
+       .rows = "rows",
+       .tables = {"analytics_shopify.daily_shop", "analytics_klaviyo.campaign_performance",
+                  "analytics_ga4.channel_groups", "analytics_shopify.customers", "data_ga4.website_overview"},
+       .history = 40'000,
+       .rate = 50,
+       .check = {{.pace = {.rows = 10'000, .days = 2}}},
+       .open =
+           [](const std::string& url, uint64_t seed, const std::atomic<bool>& stop) {
+             return CommerceTraffic_::open(url, seed, stop, generate_commerce, &CommerceCounts::rows,
+                                           &CommerceGenerator::has_history);
            }},
   };
   return packs;

@@ -18,6 +18,8 @@ Run add_generate(CLI::App& command) {
   add("experiments", "users, assignments, exposures, conversions with known effects",
       add_generate_experiments);
   add("cdp", "customers and orders, and the events of what people do", add_generate_cdp);
+  add("commerce", "what GA4, Klaviyo and Shopify say of two shops, as an extraction tool lands it",
+      add_generate_commerce);
   return [chosen](const Invocation& invocation) { return (*chosen)(invocation); };
 }
 

@@ -52,5 +52,6 @@ Run add_generate_adtech(CLI::App& command);
 Run add_generate_finance(CLI::App& command);
 Run add_generate_experiments(CLI::App& command);
 Run add_generate_cdp(CLI::App& command);
+Run add_generate_commerce(CLI::App& command);
 
 }  // namespace tidemark::cli

@@ -18,6 +18,6 @@ export async function make_world(t, name, { pack = 'adtech', settings, database 
   });
   world.postgres = await Postgres.start(directory, settings);
   world.url = await world.postgres.create_database(database);
-  world.project = await Project.create(directory, { pack, environment: { ADS_DATABASE_URL: world.url, FINANCE_DATABASE_URL: world.url, EXPERIMENTS_DATABASE_URL: world.url, CDP_DATABASE_URL: world.url } });
+  world.project = await Project.create(directory, { pack, environment: { ADS_DATABASE_URL: world.url, FINANCE_DATABASE_URL: world.url, EXPERIMENTS_DATABASE_URL: world.url, CDP_DATABASE_URL: world.url, COMMERCE_DATABASE_URL: world.url } });
   return world;
 }

@@ -1,0 +1,17 @@
+-- kind: keyed
+-- key: property_id, date, session_source, session_medium
+-- order_by: property_id, date, session_source, session_medium
+-- description: visits by source and day as GA4 reports them
+-- audit: not_null(date)
+SELECT
+    landed.property_id AS property_id,
+    toDate32OrNull(landed.date) AS date,
+    landed.sessionSource AS session_source,
+    landed.sessionMedium AS session_medium,
+    argMax(tuple(landed.totalUsers), (landed._airbyte_extracted_at, landed._airbyte_raw_id)).1 AS total_users,
+    argMax(tuple(landed.newUsers), (landed._airbyte_extracted_at, landed._airbyte_raw_id)).1 AS new_users,
+    argMax(tuple(landed.sessions), (landed._airbyte_extracted_at, landed._airbyte_raw_id)).1 AS sessions,
+    argMax(tuple(landed.screenPageViews), (landed._airbyte_extracted_at, landed._airbyte_raw_id)).1 AS screen_page_views,
+    toDecimal64OrNull(toString(argMax(tuple(landed.bounceRate), (landed._airbyte_extracted_at, landed._airbyte_raw_id)).1), 9) AS bounce_rate
+FROM bronze.raw_ga4_traffic_sources AS landed
+GROUP BY property_id, date, session_source, session_medium

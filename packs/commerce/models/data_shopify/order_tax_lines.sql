@@ -1,0 +1,5 @@
+-- kind: view
+-- description: taxes of an order
+SELECT placed.id AS order_id, placed.currency AS currency, tax.title AS title, tax.rate AS rate, tax.price AS price
+FROM data_shopify.orders AS placed
+ARRAY JOIN tax_lines AS tax

@@ -1,0 +1,34 @@
+-- kind: incremental
+-- key: raw_id
+-- order_by: event_key, raw_id
+-- description: every extracted row of the GA4 export, its parameters parsed once. GA4 gives events no id: event_key is a hash of all that makes one
+SELECT
+    landed._airbyte_raw_id AS raw_id,
+    (landed._airbyte_extracted_at, landed._airbyte_raw_id) AS version,
+    JSONExtract(ifNull(landed.event_params, ''), 'Array(Tuple(key String, value Tuple(string_value Nullable(String), int_value Nullable(String), float_value Nullable(String), double_value Nullable(String))))') AS parameters,
+    CAST(arrayMap(one -> (one.1, coalesce(one.2.1, one.2.2, one.2.4, one.2.3, '')), parameters), 'Map(String, String)') AS params,
+    lower(hex(MD5(concat(ifNull(landed.event_date, ''), '|', ifNull(landed.stream_id, ''), '|', ifNull(landed.user_pseudo_id, ''), '|', ifNull(landed.event_name, ''), '|',
+        toString(ifNull(landed.event_timestamp, 0)), '|', arrayStringConcat(arraySort(JSONExtractArrayRaw(ifNull(landed.event_params, ''))), ','))))) AS event_key,
+    toDate32OrNull(ifNull(landed.event_date, '')) AS event_date,
+    fromUnixTimestamp64Micro(ifNull(landed.event_timestamp, 0), 'UTC') AS event_at,
+    ifNull(landed.event_name, '') AS event_name,
+    ifNull(landed.user_pseudo_id, '') AS user_pseudo_id,
+    ifNull(landed.user_id, '') AS user_id,
+    ifNull(landed.stream_id, '') AS stream_id,
+    toInt64OrNull(params['ga_session_id']) AS ga_session_id,
+    toBool(params['session_engaged'] IN ('1', 'true')) AS session_engaged,
+    ifNull(toInt64OrNull(params['engagement_time_msec']), 0) AS engagement_time_ms,
+    params['page_location'] AS page_location,
+    if(JSONExtractString(ifNull(landed.collected_traffic_source, ''), 'manual_source') != '', JSONExtractString(ifNull(landed.collected_traffic_source, ''), 'manual_source'), params['source']) AS source,
+    if(JSONExtractString(ifNull(landed.collected_traffic_source, ''), 'manual_medium') != '', JSONExtractString(ifNull(landed.collected_traffic_source, ''), 'manual_medium'), params['medium']) AS medium,
+    if(JSONExtractString(ifNull(landed.collected_traffic_source, ''), 'manual_campaign_name') != '', JSONExtractString(ifNull(landed.collected_traffic_source, ''), 'manual_campaign_name'), params['campaign']) AS campaign,
+    toBool(JSONExtractString(ifNull(landed.collected_traffic_source, ''), 'gclid') != '') AS has_gclid,
+    JSONExtractString(ifNull(landed.device, ''), 'category') AS device_category,
+    JSONExtractString(ifNull(landed.device, ''), 'operating_system') AS operating_system,
+    JSONExtractString(ifNull(landed.device, ''), 'web_info', 'browser') AS browser,
+    JSONExtractString(ifNull(landed.geo, ''), 'country') AS country,
+    JSONExtractString(ifNull(landed.geo, ''), 'city') AS city,
+    nullIf(nullIf(JSONExtractString(ifNull(landed.ecommerce, ''), 'transaction_id'), ''), '(not set)') AS transaction_id,
+    toDecimal64OrNull(replaceAll(JSONExtractRaw(ifNull(landed.ecommerce, ''), 'purchase_revenue'), '"', ''), 4) AS purchase_revenue,
+    params['currency'] AS currency
+FROM bronze.raw_ga4_events AS landed

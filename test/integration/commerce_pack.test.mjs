@@ -1,0 +1,95 @@
+// The commerce pack end to end: what GA4, Klaviyo and Shopify say of two shops, as an extraction tool lands it in Postgres - sent again,
+// out of order, deleted by tombstones, redacted in place, corrected for days. After each step every model equals what Postgres computes
+// from the landing tables, by value; at the end every table and model equals its recompute.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { assert_pack_equal, expected_models } from '../harness/pack.mjs';
+import { binary, eventually, run } from '../harness/process.mjs';
+import { make_world } from '../harness/world.mjs';
+
+const seed = process.env.TIDEMARK_SEED ?? '1';
+
+test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
+  const world = await make_world(t, 'commerce-pack', { pack: 'commerce', database: 'landing' });
+  const { postgres, project, database } = world;
+  const sql = (text) => postgres.sql(database, text);
+  const one = async (query) => (await project.clickhouse(query)).trim();
+  const generate = async (...options) => {
+    const result = await run(binary, ['generate', 'commerce', '--url', world.url, '--seed', seed, '--json', ...options]);
+    assert.equal(result.code, 0, result.stderr);
+    return JSON.parse(result.stdout);
+  };
+  const models = expected_models('commerce');
+  const equal = (phase) => assert_pack_equal(world, phase, [], models);
+
+  await t.test('history', async () => {
+    const { rows, orders, refunds, updates, deletes } = await generate('--rows', '5500', '--days', '40', '--deletes', '0.004');
+    assert.ok(rows > 4500 && orders > 40 && refunds > 0 && updates > 50 && deletes > 5, `${rows} ${orders} ${refunds} ${updates} ${deletes}`);
+    const checked = await project.run('check');
+    assert.equal(checked.code, 0, checked.stdout + checked.stderr);
+    await project.up();
+    assert.ok((await equal('history')) > 8_000);
+  });
+
+  await t.test('the stream: more of it, sent again and redacted', async () => {
+    await generate('--rows', '1500', '--days', '3', '--updates', '0.1', '--deletes', '0.02', '--transaction-rows', '200');
+    await equal('stream');
+  });
+
+  await t.test('what is special', async () => {
+    const newest = 'SELECT id FROM raw_shopify.orders WHERE deleted_at IS NULL AND NOT test GROUP BY id ORDER BY id DESC LIMIT 1';
+    const again = (changes, where = `id = (${newest})`, table = 'raw_shopify.orders') => `
+      INSERT INTO ${table} SELECT (jsonb_populate_record(NULL::${table}, to_jsonb(o) || jsonb_build_object('_airbyte_raw_id', md5(random()::text), '_airbyte_extracted_at', now()) || ${changes})).*
+      FROM (SELECT * FROM ${table} WHERE ${where} ORDER BY _airbyte_extracted_at DESC LIMIT 1) AS o`;
+    const steps = {
+      'an old version that is extracted again changes nothing': again(`'{"updated_at": "2000-01-01T00:00:00Z", "total_price": 0}'`),
+      'a newer version counts': again(`'{"updated_at": "2100-01-01T00:00:00Z", "total_price": 12345678901234.5678}'`),
+      'an id above 2^53, and its neighbour': `${again(`'{"id": 9223372036854775806, "name": "one"}'`)}; ${again(`'{"id": 9223372036854775807, "name": "other"}'`)}`,
+      'a line goes, another price, a discount': again(`jsonb_build_object('updated_at', '2101-01-01T00:00:00Z', 'line_items', '[{"id": 1, "quantity": 3, "price": "0.29", "gift_card": false, "discount_allocations": [{"amount": "0.07"}], "tax_lines": [{"price": 0.05}]}]'::jsonb)`),
+      'a refund that is corrected': again(`jsonb_build_object('refund_line_items', '[{"id": 1, "line_item_id": 1, "quantity": 1, "subtotal": 0.29, "total_tax": "0.01"}]'::jsonb)`, 'true', 'raw_shopify.order_refunds'),
+      'a refund that the tool takes away': `DELETE FROM raw_shopify.order_refunds WHERE id = (SELECT min(id) FROM raw_shopify.order_refunds)`,
+      'an order without its lines': again(`'{"updated_at": "2102-01-01T00:00:00Z", "line_items": []}'`),
+      'a tombstone': again(`'{"deleted_at": "2103-01-01T00:00:00Z"}'`),
+      'a day of GA4 is extracted again': `INSERT INTO raw_ga4.website_overview SELECT md5(_airbyte_raw_id), now(), '{}', 2, property_id, date, "totalUsers" + 1, "newUsers", sessions * 2, 1.5, 'NaN', 7, 0.333333, 'NaN' FROM raw_ga4.website_overview WHERE date = (SELECT max(date) FROM raw_ga4.website_overview)`,
+      'a day of the export is replaced': `DELETE FROM raw_ga4.events WHERE event_date = (SELECT min(event_date) FROM raw_ga4.events) AND event_timestamp % 3 = 0`,
+      'a metric gets another name': `UPDATE raw_klaviyo.metrics SET attributes = jsonb_set(attributes, '{name}', '"Bought"') WHERE attributes->>'name' = 'Placed Order'`,
+      'and its old one back': `UPDATE raw_klaviyo.metrics SET attributes = jsonb_set(attributes, '{name}', '"Placed Order"') WHERE attributes->>'name' = 'Bought'`,
+      'a campaign with a second message': `UPDATE raw_klaviyo.campaigns SET relationships = jsonb_set(relationships, '{campaign-messages,data,1}', '{"id": "01KMESSAGE0005", "type": "campaign-message"}') WHERE id = '01KCAMPAIGN0001'`,
+    };
+    const compared = ['a line goes, another price, a discount', 'a metric gets another name', 'a campaign with a second message'];
+    for (const [what, statement] of Object.entries(steps)) {
+      await sql(statement);
+      if (compared.includes(what)) await equal(what);
+    }
+  });
+
+  await t.test('the redacted are nowhere but in the orders they made', async () => {
+    const [person, email, orders] = (await one(`SELECT o.customer_id, any(o.email), count() FROM data_shopify.orders AS o INNER JOIN data_shopify.customers AS c ON c.id = o.customer_id
+      WHERE o.id < 9223372036854775806 GROUP BY o.customer_id HAVING count() = count(o.email) AND count() > 1 ORDER BY o.customer_id LIMIT 1`)).split('\t');
+    await sql(`DELETE FROM raw_shopify.customers WHERE id = ${person}; UPDATE raw_shopify.orders SET email = NULL WHERE (customer->>'id')::bigint = ${person}`);
+    await eventually('the address is gone', async () => (await one(`SELECT (SELECT count() FROM data_shopify.orders WHERE email = '${email}') + (SELECT count() FROM data_shopify.customers WHERE id = ${person})`)) === '0');
+    assert.equal(await one(`SELECT count() FROM data_shopify.orders WHERE customer_id = ${person}`), orders);
+  });
+
+  await t.test('pages, endpoints, audits, verify', async () => {
+    for (const [dashboard, tiles] of [['shop', 6], ['email', 4], ['acquisition', 4]]) {
+      const page = new AbortController();
+      const live = await project.fetch(`/api/dashboards/${dashboard}/live`, { signal: page.signal });
+      let text = '';
+      for await (const piece of live.body) if ((text += Buffer.from(piece)).includes('event: refresh')) break;
+      assert.doesNotMatch(text, /"tile":\d+,"error"[^\n]*/, text.slice(0, 2000));
+      assert.equal(new Set(text.match(/"tile":\d+/g)).size, tiles, dashboard);
+    }
+    const [order, customer] = (await one('SELECT order_id, customer_id FROM analytics_shopify.order_values WHERE customer_id IS NOT NULL AND units > 0 ORDER BY order_id LIMIT 1')).split('\t');
+    for (const path of [`order?order_id=${order}`, `customer?customer_id=${customer}`]) {
+      const answer = await project.fetch(`/api/endpoints/${path}`);
+      const body = await answer.text();
+      assert.equal(answer.status, 200, `${path}: ${body}`);
+      assert.ok(body.includes(order) || body.includes(customer), body);
+    }
+    const { data } = await project.json('audit');
+    const failing = data.audits.filter((audit) => audit.failing !== 0);
+    assert.deepEqual(failing.filter(({ audit }) => !audit.startsWith('relationships')).map(({ model, audit }) => `${model} ${audit}`), []);
+    await project.assert_verified();
+  });
+});
