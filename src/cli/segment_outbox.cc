@@ -3,31 +3,49 @@
 #include "config/diagnostic.h"
 
 #include <algorithm>
+#include <fmt/ranges.h>
 
 namespace tidemark::cli {
 namespace {
 
-constexpr const char* view = "tidemark.outbox_of_segments";
-constexpr std::string_view select =
-    "SELECT seq, if(entered = 1, 'segment.entered', 'segment.exited') AS kind, toString(segment) AS subject, "
-    "toString(version) AS subject_version, entity, previous_seq AS prev_seq, toString(cause) AS cause, "
-    "toDateTime64(happened_at, 3, 'UTC') AS happened_at, destinations, data FROM tidemark.segment_changes "
-    "WHERE "
-    "notEmpty(destinations)";
+// What is told when it happens, and what is told later (segments/announcements.h).
+struct Told {
+  const char* table;
+  const char* view;
+};
+constexpr Told told[] = {{"tidemark.segment_changes", "tidemark.outbox_of_segments"},
+                         {"tidemark.segment_announcements", "tidemark.outbox_of_announcements"}};
+
+std::string select_of(const char* table) {
+  return fmt::format(
+      "SELECT seq, if(entered = 1, 'segment.entered', 'segment.exited') AS kind, toString(segment) AS "
+      "subject, toString(version) AS subject_version, entity, previous_seq AS prev_seq, toString(cause) AS "
+      "cause, toDateTime64(happened_at, 3, 'UTC') AS happened_at, destinations, data FROM {} WHERE "
+      "notEmpty(destinations)",
+      table);
+}
 
 }  // namespace
 
 Status connect_outbox(clickhouse::Client& client, bool wanted) {
-  if (!wanted) return client.execute(fmt::format("DROP VIEW IF EXISTS {} SYNC", view));
-  TRY_VOID(client.execute(
-      fmt::format("CREATE MATERIALIZED VIEW IF NOT EXISTS {} TO tidemark.outbox AS {}", view, select)));
-  // Of the moments before now only: what was for nobody then is not told today.
+  std::vector<std::string> missing;
+  for (const auto& [table, view] : told) {
+    if (!wanted) {
+      TRY_VOID(client.execute(fmt::format("DROP VIEW IF EXISTS {} SYNC", view)));
+      continue;
+    }
+    TRY_VOID(client.execute(fmt::format("CREATE MATERIALIZED VIEW IF NOT EXISTS {} TO tidemark.outbox AS {}",
+                                        view, select_of(table))));
+    missing.push_back(select_of(table) + " AND seq > (SELECT max(seq) FROM tidemark.outbox)");
+  }
+  if (!wanted) return {};
+  // Of the moments before now only: what was for nobody then is not told today. One INSERT: each asks what
+  // the newest is.
   return client.execute(fmt::format(
       "INSERT INTO tidemark.outbox (seq, kind, subject, subject_version, entity, prev_seq, cause, "
-      "happened_at, "
-      "destinations, data) {} AND seq > (SELECT max(seq) FROM tidemark.outbox) AND (SELECT count() FROM "
+      "happened_at, destinations, data) SELECT * FROM ({}) WHERE (SELECT count() FROM "
       "tidemark.outbox) > 0",
-      select));
+      fmt::join(missing, " UNION ALL ")));
 }
 
 std::vector<config::Diagnostic> unknown_destinations(const std::vector<segments::Definition>& definitions,

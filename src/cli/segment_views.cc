@@ -43,8 +43,9 @@ Status make_segment_views(clickhouse::Client& client) {
       client, "notifications",
       fmt::format(
           "SELECT seq, {}, if(entered = 1, 'segment.entered', 'segment.exited') AS type, toString(cause) AS "
-          "cause, happened_at, destinations, data, toString(segment) AS segment, entity FROM "
-          "tidemark.segment_changes WHERE notEmpty(destinations)",
+          "cause, happened_at, destinations, data, toString(segment) AS segment, entity FROM (SELECT * FROM "
+          "tidemark.segment_changes UNION ALL SELECT * FROM tidemark.segment_announcements) WHERE "
+          "notEmpty(destinations)",
           names));
 }
 

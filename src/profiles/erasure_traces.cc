@@ -81,6 +81,7 @@ class Sweep {
     TRY_VOID(remove("outbox", of_outbox));
     TRY_VOID(remove("segment_members", of_segments));
     TRY_VOID(remove("segment_changes", of_segments));
+    TRY_VOID(remove("segment_announcements", of_segments));
     TRY_VOID(remove("segment_timers", entities));
     TRY_VOID(remove("segment_lists", fmt::format("key IN ({})", list(traces_.people))));
     // Of earlier steps only the numbers of their cuts are asked for again.

@@ -38,7 +38,7 @@ tables:
 
 struct SentEvent {
   int64_t at = 0;
-  std::string user, anonymous, email, device, type = "track", other_traits;
+  std::string user, anonymous, email, device, type = "track", other_traits, name = "e", properties;
   std::string traits() const {
     if (!other_traits.empty()) return other_traits;
     return email.empty() ? "" : fmt::format(R"({{"email":"{}"}})", email);
@@ -89,14 +89,15 @@ class ProfilesTest : public testing::Test {
     std::string values;
     for (const auto& event : events) {
       values += fmt::format(
-          "('m{}', '{}', 'e', {}, {}, {}, {}, fromUnixTimestamp64Micro({}, 'UTC'), {}, now64(6), {})",
-          ++messages_, event.type, quote_string(event.user), quote_string(event.anonymous),
-          quote_string(event.traits()),
+          "('m{}', '{}', {}, {}, {}, {}, {}, {}, fromUnixTimestamp64Micro({}, 'UTC'), {}, now64(6), {})",
+          ++messages_, event.type, quote_string(event.name), quote_string(event.properties),
+          quote_string(event.user), quote_string(event.anonymous), quote_string(event.traits()),
           quote_string(event.device.empty() ? ""
                                             : fmt::format(R"({{"device":{{"id":"{}"}}}})", event.device)),
           event.at, version(cut), cut);
     }
-    run("INSERT INTO bronze.app_events (message_id, type, event, user_id, anonymous_id, traits, context, "
+    run("INSERT INTO bronze.app_events (message_id, type, event, properties, user_id, anonymous_id, traits, "
+        "context, "
         "timestamp, "
         "_version, _committed_at, _cut) VALUES " +
         values);
@@ -106,8 +107,9 @@ class ProfilesTest : public testing::Test {
   }
   void customer(uint64_t cut, int64_t id, const std::string& mail, const std::string& plan,
                 bool gone = false) {
-    run(fmt::format("INSERT INTO bronze.customers VALUES ({}, {}, '{}', {}, {}, now64(6), {})", id,
-                    mail.empty() ? "NULL" : quote_string(mail), plan, version(cut), gone ? 1 : 0, cut));
+    run(fmt::format("INSERT INTO bronze.customers VALUES ({}, {}, {}, {}, {}, now64(6), {})", id,
+                    mail.empty() ? "NULL" : quote_string(mail), quote_string(plan), version(cut),
+                    gone ? 1 : 0, cut));
   }
   void step(uint64_t cut, const std::vector<std::string>& tables = {"app_events"}) {
     ASSERT_OK(keeper_->step(cut, make_version(1, cut, ordinal_max), tables, [this](uint64_t step) -> Status {

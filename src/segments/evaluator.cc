@@ -7,6 +7,7 @@
 #include "segments/membership_diff.h"
 #include "segments/membership_limits.h"
 #include "segments/notification_data.h"
+#include "segments/profile_entities.h"
 #include "segments/segment_limits.h"
 #include "segments/segment_references.h"
 #include "segments/watched_query.h"
@@ -86,6 +87,7 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
   auto compiled = [&](Group& group) -> Status {
     std::vector<const Definition*> pointers;
     for (const auto& definition : group.definitions) pointers.push_back(&definition);
+    group.plans = TRY(plans_of_profiles(*lease, group.definitions.front().entity));
     group.values.assign(group.definitions.size(), std::nullopt);
     for (size_t index = 0; index < group.definitions.size(); ++index)
       if (!group.definitions[index].properties.empty())
@@ -118,11 +120,6 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
     return *list.back();
   };
   for (const auto& [name, definition] : by_name) {
-    if (definition->options.minimum_dwell_seconds > 0)
-      problems.push_back({definition->where,
-                          fmt::format("segment {}: `minimum_dwell` is not built yet", name),
-                          "Leave it out; a condition with its own delay (has_been, a count over a window) "
-                          "can say the same."});
     std::string version = version_of(*definition, options, problems);
     std::string group = group_name(*definition, options);
     add(in(groups, group), *definition, version, "");
@@ -146,6 +143,7 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
   auto bring = [&]() -> Status {
     for (auto& group : changed) {
       TRY_VOID(evaluate(*group, nullptr, "edit"));
+      TRY_VOID(reached("versions"));
       for (size_t index = 0; index < group->segments.size(); ++index)
         TRY_VOID(store_.save({.segment = group->segments[index],
                               .version = group->versions[index],
@@ -332,9 +330,26 @@ Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entitie
   if (due != nullptr)
     for (Flip& flip : found.flips)
       if (const Timer* timer = due->of(flip.entity)) flip.at = timer->due;
+  TRY_VOID(mark_absorbed(pool_, group.plans, found.flips));
+  auto cause_of = [&](const Flip& flip) { return group.cause_of(flip, cause); };
+  TRY_VOID(reached("announcements"));
+  size_t told =
+      TRY(tell_stays({.pool = pool_,
+                      .store = store_,
+                      .definitions = group.definitions,
+                      .key = group.some.compiled.key,
+                      .as_of = as_of,
+                      .seq = seq_,
+                      .cause = cause_of,
+                      .properties = [&](std::span<const Flip> flips) { return values(group, flips); }},
+                     entities, found.flips, found.timers));
+  if (told > 0 && hooks_.changed) hooks_.changed();
   // Both are there before anybody is told that this was evaluated; a timer too many is harmless.
   for (const auto& timer : found.timers) group.look_at(timer.due);
-  auto timers = std::async(std::launch::async, [&] { return store_.add_timers(group.name, found.timers); });
+  auto timers = std::async(std::launch::async, [&]() -> Status {
+    TRY_VOID(reached("timers"));
+    return store_.add_timers(group.name, found.timers);
+  });
   Status written = write(group, std::move(found.flips), as_of, cause);
   TRY_VOID(timers.get());
   return written;
@@ -345,7 +360,8 @@ Result<std::map<std::pair<size_t, std::string>, Evaluator::Announced>> Evaluator
     const Group& group, std::span<const Flip> flips) {
   std::map<std::pair<size_t, std::string>, Announced> found;
   for (size_t segment = 0; segment < group.definitions.size(); ++segment) {
-    if (group.definitions[segment].options.cooldown_seconds == 0) continue;
+    const Definition& definition = group.definitions[segment];
+    if (definition.options.cooldown_seconds == 0 || dwells(definition)) continue;
     std::vector<std::string> entities;
     for (const auto& flip : flips)
       if (flip.segment == segment) entities.push_back(flip.entity);
@@ -365,9 +381,8 @@ Result<std::map<std::pair<size_t, std::string>, Evaluator::Announced>> Evaluator
 }
 
 // By segment and entity, a JSON object each.
-Result<std::map<std::pair<size_t, std::string>, std::string>> Evaluator::values(const Group& group,
-                                                                                std::span<const Flip> flips) {
-  std::map<std::pair<size_t, std::string>, std::string> found;
+Result<PropertyTexts> Evaluator::values(const Group& group, std::span<const Flip> flips) {
+  PropertyTexts found;
   for (size_t segment = 0; segment < group.values.size(); ++segment) {
     if (!group.values[segment]) continue;
     const CompiledSegments& compiled = *group.values[segment];
@@ -399,9 +414,7 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
                               .entity = flip.entity,
                               .entered = flip.entered,
                               .previous_seq = flip.previous,
-                              .cause = !flip.there            ? "delete"
-                                       : group.causes.empty() ? cause
-                                                              : group.causes[flip.segment],
+                              .cause = group.cause_of(flip, cause),
                               .happened_at = flip.at,
                               .destinations = definition.notify};
       if (auto found = announced.find({flip.segment, flip.entity}); found != announced.end()) {
@@ -409,13 +422,17 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
         // Whose entry was not told is not told to leave.
         if (flip.entered ? flip.at < again : !found->second.last) change.destinations.clear();
       }
-      if (change.cause == "backfill" && definition.options.initial == Options::Initial::none)
-        change.destinations.clear();
-      change.data = notification_data(definition, change, as_of,
+      // Entries of these are told when they are old enough (announcements.h).
+      bool later = dwells(definition) && (flip.entered || flip.told == 0);
+      if (later || silent(definition, change.cause)) change.destinations.clear();
+      MembershipChange said = change;
+      if (flip.told > 0) said.previous_seq = flip.told;
+      change.data = notification_data(definition, said, as_of,
                                       key_of_entity(flip.entity, group.some.compiled.key.size()),
                                       group.some.compiled.key, properties[{flip.segment, flip.entity}]);
       changes.push_back(std::move(change));
     }
+    TRY_VOID(reached("changes"));
     TRY_VOID(store_.append(changes));
     std::lock_guard lock(mutex_);
     for (const auto& change : changes) {

@@ -19,6 +19,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "segments/announcements.h"
 #include "segments/compile.h"
 #include "segments/membership_limits.h"
 #include "segments/membership_store.h"
@@ -43,6 +44,8 @@ struct EvaluatorHooks {
   std::function<Status(const std::function<Status()>&)> while_whole;
   // From how many timers of one segment on it is asked alone.
   size_t alone_entities_min = limits::alone_entities_min;
+  // For tests: asked before each write of an evaluation, by its name; an error ends the evaluation there.
+  std::function<Status(std::string_view)> failpoint = {};
 };
 
 class Evaluator {
@@ -79,7 +82,6 @@ class Evaluator {
 
  private:
   struct Group;
-  struct Flip;
   struct Found;
   struct DueSlice;
   struct Announced {
@@ -96,10 +98,12 @@ class Evaluator {
                               int64_t as_of, Found& found);
   Status ask_oracle(Group& group, const std::vector<std::string>* entities, int64_t as_of, Found& found);
   Status write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause);
+  Status reached(std::string_view point) const {
+    return hooks_.failpoint ? hooks_.failpoint(point) : Status();
+  }
   Result<std::map<std::pair<size_t, std::string>, Announced>> announcements(const Group& group,
                                                                             std::span<const Flip> flips);
-  Result<std::map<std::pair<size_t, std::string>, std::string>> values(const Group& group,
-                                                                       std::span<const Flip> flips);
+  Result<PropertyTexts> values(const Group& group, std::span<const Flip> flips);
   Status drop(SegmentVersion version);
   Status look_at_timers(Group& group);
   std::vector<DueSlice> slices_of(const Group& group, std::vector<Timer> timers, int64_t now) const;

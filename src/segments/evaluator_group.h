@@ -10,14 +10,6 @@
 
 namespace tidemark::segments {
 
-struct Evaluator::Flip {
-  size_t segment = 0;  // of the group
-  std::string entity;
-  bool entered = false, there = false;
-  uint64_t previous = 0;
-  int64_t at = 0;
-};
-
 struct Evaluator::Group {
   std::string name;
   std::vector<Definition> definitions;
@@ -27,12 +19,17 @@ struct Evaluator::Group {
   FewQuery few;
   std::vector<FewQuery> alone;  // of each segment by itself; none when there is but one
   std::vector<std::optional<CompiledSegments>> values;  // of each segment that sends properties along
+  std::string plans;                                    // of profiles (profile_entities.h)
   int64_t looked_until = 0;                             // only whoever evaluates
   std::atomic<int64_t> next_due{never_us};
   std::atomic<int64_t> rests_until{0};  // the clock's turn
 
   void look_at(int64_t instant) {
     if (instant < next_due) next_due = instant;
+  }
+  std::string cause_of(const Flip& flip, const std::string& cause) const {
+    if (!flip.there) return flip.absorbed ? "merge" : "delete";
+    return causes.empty() ? cause : causes[flip.segment];
   }
 };
 

@@ -61,7 +61,8 @@ Status Evaluator::look_at_timers(Group& group) {
     timers = TRY(store_.due(group.name, from, now, limits::entities_by_key_max));
   }
   // Timers this old are gone.
-  bool lost = now - from > static_cast<int64_t>(limits::timer_days_kept - 1) * 86'400'000'000;
+  bool any = !timers.empty(),
+       lost = now - from > static_cast<int64_t>(limits::timer_days_kept - 1) * 86'400'000'000;
   if (lost || timers.size() > limits::entities_by_key_max) {
     Turn turn(*this, false);
     if (find(group.name).get() != &group) return {};
@@ -76,7 +77,7 @@ Status Evaluator::look_at_timers(Group& group) {
   }
   Turn turn(*this, false);
   if (find(group.name).get() != &group) return {};
-  if (!timers.empty() || lost) TRY_VOID(store_.save_looked_until(group.name, now));
+  if (any || lost) TRY_VOID(store_.save_looked_until(group.name, now));
   group.looked_until = std::max(group.looked_until, now);
   group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(never_us);
   group.rests_until = clock_.wall_micros() + limits::timer_gather_us;

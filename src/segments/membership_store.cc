@@ -12,18 +12,17 @@ namespace {
 constexpr const char* member_columns =
     "segment, entity, seq, entered AS member, version, happened_at AS since, cause";
 
+constexpr const char* changes =
+    "CREATE TABLE IF NOT EXISTS tidemark.{} (seq UInt64, segment LowCardinality(String), version "
+    "LowCardinality(String), entity String, entered UInt8, previous_seq UInt64, cause "
+    "LowCardinality(String), happened_at DateTime64(6, 'UTC'), destinations Array(String), data String) "
+    "ENGINE = MergeTree ORDER BY (segment, entity, seq){}";
+
 std::vector<std::string> statements() {
   std::string settings = " SETTINGS " + clickhouse::merge_tree_settings(true);
   return {
-      "CREATE DATABASE IF NOT EXISTS tidemark",
-      "CREATE TABLE IF NOT EXISTS tidemark.segment_changes (seq UInt64, segment LowCardinality(String), "
-      "version "
-      "LowCardinality(String), entity String, entered UInt8, previous_seq UInt64, cause "
-      "LowCardinality(String), "
-      "happened_at DateTime64(6, 'UTC'), destinations Array(String), data String) ENGINE = MergeTree ORDER "
-      "BY "
-      "(segment, entity, seq)" +
-          settings,
+      "CREATE DATABASE IF NOT EXISTS tidemark", fmt::format(changes, "segment_changes", settings),
+      fmt::format(changes, "segment_announcements", settings),
       "CREATE TABLE IF NOT EXISTS tidemark.segment_members (segment LowCardinality(String), entity String, "
       "seq "
       "UInt64, member UInt8, version LowCardinality(String), since DateTime64(6, 'UTC'), cause "
@@ -103,7 +102,9 @@ Status MembershipStore::insert(const char* table, const Block& block, const std:
 }
 
 Result<uint64_t> MembershipStore::newest_seq() {
-  Block block = TRY(read("SELECT max(seq) FROM tidemark.segment_changes"));
+  Block block =
+      TRY(read("SELECT greatest((SELECT max(seq) FROM tidemark.segment_changes), (SELECT max(seq) "
+               "FROM tidemark.segment_announcements))"));
   return block.rows() == 1 ? block.columns[0].get<uint64_t>(0) : 0;
 }
 
@@ -126,6 +127,15 @@ Result<std::vector<Membership>> MembershipStore::memberships(const std::vector<s
 }
 
 Status MembershipStore::append(const std::vector<MembershipChange>& changes) {
+  return append_to("`tidemark`.`segment_changes`", "segments", changes);
+}
+
+Status MembershipStore::announce(const std::vector<MembershipChange>& announcements) {
+  return append_to("`tidemark`.`segment_announcements`", "announcements", announcements);
+}
+
+Status MembershipStore::append_to(const char* table, const char* token,
+                                  const std::vector<MembershipChange>& changes) {
   if (changes.empty()) return {};
   Block block;
   block.add("seq", ColumnType::of(TypeKind::uint64));
@@ -151,7 +161,7 @@ Status MembershipStore::append(const std::vector<MembershipChange>& changes) {
     next().append_text(change.data);
   }
   // The first seq of a block is never used again.
-  return insert("`tidemark`.`segment_changes`", block, fmt::format("segments:{}", changes.front().seq));
+  return insert(table, block, fmt::format("{}:{}", token, changes.front().seq));
 }
 
 Status MembershipStore::add_timers(const std::string& group, const std::vector<Timer>& timers) {

@@ -6,6 +6,8 @@
 //   segment_timers      instants at which time alone may change an answer
 //   segment_progress    up to which instant these were looked at
 //   segment_versions    the definition that memberships were last brought to in full
+//   segment_announcements  entries that are told later than they happened (announcements.h), in the form of
+//                       changes; previous_seq is the entry's
 //
 // Others hang materialized views on segment_changes (the outbox of notifications does): one INSERT then is
 // the membership and its announcement. A server that dies between the table and its views leaves the views
@@ -71,6 +73,7 @@ class MembershipStore {
   Result<std::vector<Membership>> memberships(const std::vector<std::string>& segments,
                                               const std::vector<std::string>& entities);
   Status append(const std::vector<MembershipChange>& changes);
+  Status announce(const std::vector<MembershipChange>& announcements);
   Status add_timers(const std::string& group, const std::vector<Timer>& timers);
   // Entities with timers in (after, until], each with its last instant and what all of them say of segments,
   // by entity: those beside each other lie beside each other in every table that is read for them. At most
@@ -85,6 +88,7 @@ class MembershipStore {
   Status save(const SegmentVersion& version);
 
  private:
+  Status append_to(const char* table, const char* token, const std::vector<MembershipChange>& changes);
   Status insert(const char* table, const Block& block, const std::string& token);
   Result<Block> read(const std::string& sql, const std::map<std::string, std::string>& parameters = {});
 

@@ -3,7 +3,7 @@
 // happen. Several definitions go into one query, so that shared conditions are tried too. A failing seed is
 // printed and replays with TIDEMARK_SEED=<n> TIDEMARK_SEEDS=1.
 #include "segments/few_entities.h"
-#include "segments/test_reference_evaluator.h"
+#include "segments/test_random_definitions.h"
 #include "segments/test_segments.h"
 
 #include <cstdlib>
@@ -12,59 +12,8 @@
 namespace tidemark::segments {
 namespace {
 
-constexpr int64_t hour_us = 3600 * second_us;
-
 class RandomSegments : public SegmentsTest {
  protected:
-  size_t below(size_t bound) { return random_() % bound; }
-  template <class T>
-  const T& one_of(const std::vector<T>& values) {
-    return values[below(values.size())];
-  }
-  std::string text(const std::vector<std::string>& values) { return one_of(values); }
-
-  // --- data
-
-  // JSON and the value it stands for.
-  void property(ReferenceRow& row, std::string& json, const std::string& name) {
-    struct Choice {
-      const char* json;
-      const char* text;  // null: missing
-      std::vector<std::string> items;
-    };
-    static const std::vector<Choice> choices = {
-        {"\"pro\"", "pro", {}},
-        {"\"free\"", "free", {}},
-        {"\"\"", "", {}},
-        {"null", nullptr, {}},
-        {"10", "10", {}},
-        {"\"10\"", "10", {}},
-        {"\"10.0\"", "10.0", {}},
-        {"9.99", "9.99", {}},
-        {"-3", "-3", {}},
-        {"\"1e1\"", "1e1", {}},
-        {"true", "true", {}},
-        {"[\"pro\",10]", "[\"pro\",10]", {"pro", "10"}},
-        {"[]", "[]", {}},
-        {"\"2026-06-02T06:00:00Z\"", "2026-06-02T06:00:00Z", {}},
-        {"\"2026-06-01\"", "2026-06-01", {}},
-        {"\"2024-02-29\"", "2024-02-29", {}},
-    };
-    const Choice& choice = one_of(choices);
-    json += fmt::format("{}\"{}\":{}", json.empty() ? "" : ",", name, choice.json);
-    if (choice.text == nullptr) return;
-    ReferenceValue value{choice.text, std::nullopt};
-    if (value.text.starts_with('[')) value.items = choice.items;
-    row[name] = value;
-  }
-
-  std::string properties(ReferenceRow& row) {
-    std::string json;
-    for (const char* name : {"p", "q", "r"})
-      if (below(4) != 0) property(row, json, name);
-    return "{" + json + "}";
-  }
-
   void make_world() {
     run("TRUNCATE TABLE bronze.people");
     run("TRUNCATE TABLE bronze.app_events");
@@ -74,137 +23,23 @@ class RandomSegments : public SegmentsTest {
     for (int index = 0; index < 8; ++index) {
       ReferenceEntity entity{.key = fmt::format("u{}", index), .properties = {}, .events = {}};
       people.push_back(fmt::format("'{}', NULL, NULL, 0, NULL, NULL, [], NULL, {}", entity.key,
-                                   clickhouse::quote_string(properties(entity.properties))));
-      for (size_t count = below(8); count > 0; --count) {
+                                   clickhouse::quote_string(random_.properties(entity.properties))));
+      for (size_t count = random_.below(8); count > 0; --count) {
         ReferenceEvent event{.id = fmt::format("m{:04}", message++),
-                             .name = text({"a", "b", "c", "ab"}),
-                             .at_us = start_ + static_cast<int64_t>(below(96)) * hour_us,
+                             .name = random_.text({"a", "b", "c", "ab"}),
+                             .at_us = start_ + static_cast<int64_t>(random_.below(96)) * hour_us,
                              .properties = {}};
-        std::string row =
-            fmt::format("'{}', '{}', '{}', fromUnixTimestamp64Micro({}, 'UTC'), {}", event.id, entity.key,
-                        event.name, event.at_us, clickhouse::quote_string(properties(event.properties)));
+        std::string row = fmt::format("'{}', '{}', '{}', fromUnixTimestamp64Micro({}, 'UTC'), {}", event.id,
+                                      entity.key, event.name, event.at_us,
+                                      clickhouse::quote_string(random_.properties(event.properties)));
         events.push_back(row);
-        if (below(5) == 0) events.push_back(row);  // sent twice
+        if (random_.below(5) == 0) events.push_back(row);  // sent twice
         entity.events.push_back(event);
       }
       world_.push_back(std::move(entity));
     }
     add("people", people);
     if (!events.empty()) add("app_events", events);
-  }
-
-  // --- definitions, as a user writes them
-
-  std::string duration() { return text({"1h", "5h", "12h", "1d", "36h", "3d"}); }
-
-  std::string comparison(const std::vector<std::string>& numbers) {
-    if (below(6) == 0) return fmt::format("between: [{}, {}]", numbers.front(), numbers.back());
-    return fmt::format("{}: {}", text({"eq", "neq", "gt", "gte", "lt", "lte"}), one_of(numbers));
-  }
-
-  std::string operators() {
-    switch (below(12)) {
-      case 0:
-        return fmt::format("eq: {}", text({"pro", "10", "\"10\"", "true", "\"\""}));
-      case 1:
-        return fmt::format("neq: {}", text({"pro", "10", "free"}));
-      case 2:
-        return fmt::format("{}: [{}, {}]", text({"in", "not_in"}), text({"pro", "10", "true"}),
-                           text({"free", "-3"}));
-      case 3:
-        return fmt::format("{}: true", text({"exists", "not_exists"}));
-      case 4:
-        return text({"gt: 9.99", "gte: 10", "lt: 10", "lte: -3", "between: [-3, 9.99]", "eq: 10.00"});
-      case 5:
-        return fmt::format("{}: {}", text({"contains", "not_contains", "starts_with", "ends_with"}),
-                           text({"r", "fr", "0", "pro"}));
-      case 6:
-        return fmt::format("{}: '{}'", text({"matches", "not_matches"}), text({"^[a-z]+$", "^1", "0$"}));
-      case 7:
-        return text({"has: pro", "has_any: [pro, free]", "has_all: [pro, 10]", "has_none: [10]",
-                     "has_all: [pro, x]"});
-      case 8:
-        return fmt::format("{}: {}", text({"before", "after", "on"}), text({"2026-06-01", "2026-06-02"}));
-      case 9:
-      case 10:
-        return fmt::format("{}: {}", text({"within_last", "within_next", "more_than_ago", "more_than_ahead"}),
-                           duration());
-      default:
-        return fmt::format("anniversary: {}", text({"today", "tomorrow", "yesterday", "3"}));
-    }
-  }
-
-  std::string where() {
-    if (below(3) != 0) return "";
-    std::string map = fmt::format("{}: {{{}}}", text({"p", "q", "r"}), operators());
-    return fmt::format(", where: {{{}}}", map);
-  }
-
-  std::string names() { return text({"a", "b", "[a, b]", "\"a*\"", "\"*\"", "nothing"}); }
-
-  std::string window() {
-    switch (below(6)) {
-      case 0:
-      case 1:
-        return fmt::format(", within: {}", duration());
-      case 2:
-        return text({", between_ago: [12h, 1d]", ", between_ago: [3d, 5h]", ", more_than_ago: 1d"});
-      case 3:
-        return text(
-            {", from: 2026-06-02", ", to: 2026-06-03 06:00", ", from: 2026-06-01 12:00, to: 2026-06-03"});
-      default:
-        return "";
-    }
-  }
-
-  std::string event() {
-    std::string base = fmt::format("event: {}{}", names(), where());
-    const std::vector<std::string> counts = {"0", "1", "2", "3"};
-    switch (below(12)) {
-      case 0:
-      case 1:
-      case 2:
-      case 3: {
-        std::string count = comparison(counts);
-        if (count == "lt: 0") count = "eq: 0";
-        return fmt::format("{{{}{}, count: {{{}}}}}", base, window(), count);
-      }
-      case 4:
-        return fmt::format("{{{}{}, {}: {{property: {}, {}}}}}", base, window(),
-                           text({"sum", "avg", "min", "max", "count_distinct"}), text({"p", "q"}),
-                           comparison({"-3", "2", "9.99", "10", "19.99"}));
-      case 5:
-        return fmt::format("{{{}{}, {}: {{{}: {{{}}}}}}}", base, window(), text({"first", "last"}),
-                           text({"p", "q"}), operators());
-      case 6:
-        return fmt::format("{{{}{}, active_days: {{{}}}}}", base, window(),
-                           text({"gte: 1", "gte: 2", "lte: 1", "eq: 2"}));
-      case 7: {
-        return fmt::format("{{{}, regularly: {{times: {}, periods: {}, of: {}, period: {}}}}}", base,
-                           1 + below(2), 1 + below(2), 2 + below(3), text({"day", "day", "week", "month"}));
-      }
-      case 8:
-        return fmt::format("{{restarted: {}{}, after: {}{}}}", names(), where(), duration(), window());
-      case 9:
-        return fmt::format("{{stopped: {}{}, for: {}{}}}", names(), where(), text({"1h", "5h"}),
-                           text({"", ", active_within: 1d"}));
-      default:
-        return fmt::format("{{sequence: [{{event: {}{}}}, {{{}: {}{}}}], within: {}{}}}", names(), where(),
-                           text({"event", "no_event"}), names(), where(), duration(),
-                           below(2) == 0 ? "" : fmt::format(", started: {{within: {}}}", duration()));
-    }
-  }
-
-  std::string condition(int depth) {
-    size_t kind = below(depth == 0 ? 6 : 10);
-    if (kind < 3) return event();
-    if (kind < 6) return fmt::format("{{property: {}, {}}}", text({"p", "q", "r"}), operators());
-    if (kind == 6) return fmt::format("{{not: {}}}", condition(depth - 1));
-    if (kind == 7 && below(3) == 0) return "{member: other}";
-    std::string children;
-    for (size_t count = 1 + below(3); count > 0; --count)
-      children += fmt::format("{}{}", children.empty() ? "" : ", ", condition(depth - 1));
-    return fmt::format("{{{}: [{}]}}", kind < 9 ? "all" : "any", children);
   }
 
   // Every instant at which an answer may change, after `from`: instants of data, moved by every length that
@@ -229,14 +64,15 @@ class RandomSegments : public SegmentsTest {
   void try_seed(uint64_t seed) {
     random_.seed(seed);
     make_world();
-    Definition other = of_people(fmt::format("{{any: [{}, {}]}}", condition(0), condition(0)));
+    Definition other =
+        of_people(fmt::format("{{any: [{}, {}]}}", random_.condition(0), random_.condition(0)));
     other.name = "other";
     ReferenceEvaluator reference([&](const std::string&) { return &other; });
     options_.lookup = [&](const std::string& name) { return name == "other" ? &other : nullptr; };
     std::vector<Definition> definitions;
     std::vector<std::string> written;
     for (int index = 0; index < 6; ++index) {
-      written.push_back(condition(2));
+      written.push_back(random_.condition(2));
       definitions.push_back(of_people(written.back()));
     }
     if (HasFailure()) return;
@@ -249,8 +85,8 @@ class RandomSegments : public SegmentsTest {
     auto few = compile_few(catalog, all, options_, problems);
     ASSERT_TRUE(few && problems.empty());
     for (int look = 0; look < 3; ++look) {
-      int64_t as_of = start_ + static_cast<int64_t>(below(120)) * hour_us - 12 * hour_us;
-      if (below(3) == 0) as_of += 1800 * second_us;
+      int64_t as_of = start_ + static_cast<int64_t>(random_.below(120)) * hour_us - 12 * hour_us;
+      if (random_.below(3) == 0) as_of += 1800 * second_us;
       compare(*query, definitions, written, reference, as_of);
       if (HasFailure()) return;
       compare(*query, *few, written, as_of);
@@ -263,7 +99,7 @@ class RandomSegments : public SegmentsTest {
     std::vector<std::string> entities = {"nobody"};
     std::string columns = "id";
     for (const auto& entity : world_)
-      if (below(2) == 0) entities.push_back(entity.key);
+      if (random_.below(2) == 0) entities.push_back(entity.key);
     for (size_t index = 0; index < written.size(); ++index)
       columns += fmt::format(", member_{0}, ifNull(toUnixTimestamp64Micro(next_change_at_{0}), toInt64({1}))",
                              index, never_us);
@@ -341,7 +177,7 @@ class RandomSegments : public SegmentsTest {
   }
 
   const int64_t start_ = 1'780'272'000 * second_us;  // 2026-06-01
-  std::mt19937_64 random_;
+  RandomDefinitions random_{0, start_, "other"};
   std::vector<ReferenceEntity> world_;
   clickhouse::ClientPool pool_{clickhouse::TestServer::shared().endpoint()};
   size_t compared_ = 0, inside_ = 0, in_memory_ = 0;

@@ -27,6 +27,18 @@ struct Answer {
   std::optional<int64_t> next_us;
 };
 
+inline std::optional<Definition> definition(const std::string& yaml) {
+  config::Report report("");
+  config::Environment environment(true);
+  report.add_text("segment.yaml", yaml);
+  auto node = config::parse_yaml(report, "segment.yaml", yaml);
+  std::optional<Definition> read;
+  if (node) read = read_definition({report, environment}, *node);
+  auto errors = report.take_errors();
+  EXPECT_TRUE(errors.empty()) << yaml << "\n" << config::render(errors);
+  return errors.empty() ? read : std::nullopt;
+}
+
 class SegmentsTest : public testing::Test {
  protected:
   SegmentsTest() : client_(clickhouse::TestServer::shared().client()) {}
@@ -77,11 +89,11 @@ class SegmentsTest : public testing::Test {
   }
 
   // Rows as VALUES without the columns of ingest.
-  void add(const std::string& table, const std::vector<std::string>& rows) {
+  void add(const std::string& table, const std::vector<std::string>& rows, bool deleted = false) {
     std::string values;
     for (const auto& row : rows)
-      values +=
-          fmt::format("{}({}, {}, 0, '2026-01-01 00:00:00', 1)", values.empty() ? "" : ", ", row, ++version_);
+      values += fmt::format("{}({}, {}, {}, '2026-01-01 00:00:00', 1)", values.empty() ? "" : ", ", row,
+                            ++version_, deleted ? 1 : 0);
     run(fmt::format("INSERT INTO bronze.{} VALUES {}", table, values));
   }
   void person(const std::string& id, const std::string& properties = "{}") {
@@ -105,17 +117,6 @@ class SegmentsTest : public testing::Test {
     return answer ? std::stoll(*answer) : 0;
   }
 
-  std::optional<Definition> definition(const std::string& yaml) {
-    config::Report report("");
-    config::Environment environment(true);
-    report.add_text("segment.yaml", yaml);
-    auto node = config::parse_yaml(report, "segment.yaml", yaml);
-    std::optional<Definition> read;
-    if (node) read = read_definition({report, environment}, *node);
-    auto errors = report.take_errors();
-    EXPECT_TRUE(errors.empty()) << yaml << "\n" << config::render(errors);
-    return errors.empty() ? read : std::nullopt;
-  }
   Definition of_people(const std::string& where) {
     auto read = definition("segment: s\nentity: bronze.people\nwhere: " + where + "\n");
     return read ? std::move(*read) : Definition{};

@@ -27,6 +27,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   segment('pro', '{ property: plan, eq: pro }');
   segment('active', '{ event: order, count: { gte: 2 }, within: 1h }');
   segment('short', '{ event: ping, within: 2s }');
+  segment('team', '{ property: plan, eq: team }', 'minimum_dwell: 1s\n');
   const checked = await project.run('check');
   assert.equal(checked.code, 0, checked.stderr);
   const number = (lsn) => lsn.split('/').reduce((sum, half) => sum * 2 ** 32 + parseInt(half, 16), 0);
@@ -67,6 +68,14 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
     assert.ok(!Number.isNaN(Date.parse(timestamp)));
     await sql("UPDATE customers SET plan = 'pro' WHERE id = 2");
     await eventually('a transaction, too', () => taken.some(({ data }) => data.segment === 'pro' && data.ids.id === '2'));
+    await sql("UPDATE customers SET plan = 'team' WHERE id = 4");
+    const of_team = () => taken.filter(({ data }) => data.segment === 'team');
+    await eventually('old enough', () => of_team().length === 1);
+    const [entered] = of_team();
+    assert.equal(Date.parse(entered.timestamp) - Date.parse(entered.data.happened_at), 1000);
+    await sql("UPDATE customers SET plan = 'free' WHERE id = 4");
+    await eventually('and out', () => of_team().length === 2);
+    assert.deepEqual([of_team()[1].type, of_team()[1].data.prev_seq], ['segment.exited', entered.data.seq]);
     // A duplicate changes nothing.
     messages -= 1;
     await post([{ userId: '1', event: 'order' }]);
@@ -115,7 +124,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
       last.set(key, data.seq);
     }
     const verified = await project.assert_verified();
-    assert.equal(verified.segments.length, 3);
+    assert.equal(verified.segments.length, 4);
     t.diagnostic(`${messages} events, ${taken.length} notifications, seed ${seed}`);
   });
 });
