@@ -7,6 +7,7 @@
 #include "experiments/experiment_files.h"
 #include "experiments/exposure_model.h"
 #include "experiments/test_experiment.h"
+#include "experiments/unit_table.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -317,6 +318,57 @@ TEST_F(ExperimentSumsTest, are_what_plain_code_computes) {
         if (day == 7) deploy(files.experiments[0]);
         check(files.experiments[0], files, start_us + day * 24 * hour_us + hour_us / 3, day >= 7);
       }
+    }
+  }
+}
+
+// Each point of a series is what the same question says of that moment alone.
+TEST_F(ExperimentSumsTest, of_a_series_are_those_of_each_moment) {
+  make_rows(7);
+  for (const char* policy : {"exclude", "first_seen"}) {
+    auto texts = metric_files;
+    texts.emplace_back("experiments/checkout.yaml", experiment_file(policy));
+    ExperimentFiles files = read_experiments(texts);
+    ASSERT_TRUE(files.errors.empty()) << config::render(files.errors);
+    const Experiment& experiment = files.experiments[0];
+    std::vector<const Metric*> metrics;
+    for (const MetricUse& use : experiment.goals) metrics.push_back(files.metric(use.metric));
+    std::vector<int64_t> points_us;
+    for (int64_t day : {1, 5, 9}) points_us.push_back(start_us + day * 24 * hour_us + hour_us / 3);
+    UnitSeries series(client_, experiment, metrics);
+    auto filled = series.fill(exposures_relation(experiment), points_us);
+    ASSERT_TRUE(filled) << filled.error().describe();
+    for (size_t point = 0; point < points_us.size(); ++point) {
+      SCOPED_TRACE(fmt::format("{} point {}", policy, point));
+      auto then = series.at(point);
+      ASSERT_TRUE(then) << then.error().describe();
+      SumsOptions options{
+          .at_us = points_us[point], .exposures = exposures_relation(experiment), .dimensions = {"country"}};
+      auto found = sums_of_units(client_, experiment, then->query, then->units, options);
+      auto alone = read_sums(client_, experiment, metrics, options);
+      ASSERT_TRUE(found) << found.error().describe();
+      ASSERT_TRUE(alone) << alone.error().describe();
+      const Counters &left = found->counters, &right = alone->counters;
+      EXPECT_EQ(left.units, right.units);
+      EXPECT_EQ(std::tie(left.multiple, left.unknown, left.seen, left.first_us, left.last_us),
+                std::tie(right.multiple, right.unknown, right.seen, right.first_us, right.last_us));
+      if (point + 1 == points_us.size()) {
+        EXPECT_GT(left.multiple, 0);
+      }
+      for (size_t metric = 0; metric < metrics.size(); ++metric) {
+        EXPECT_EQ(found->metrics[metric].cap, alone->metrics[metric].cap);
+        for (size_t arm = 0; arm < 3; ++arm) {
+          const ArmSums &one = found->metrics[metric].arms[arm], &other = alone->metrics[metric].arms[arm];
+          std::string where = metrics[metric]->name + " " + experiment.variants[arm].name;
+          EXPECT_EQ(one.units, other.units) << where;
+          for (Variable variable : variables_of(found->metrics[metric].shape)) {
+            expect_near(one.sum[variable], other.sum[variable], where);
+            expect_near(one.products[variable][value], other.products[variable][value], where);
+          }
+        }
+      }
+      for (size_t level = 0; level < alone->dimensions[0].levels.size(); ++level)
+        EXPECT_EQ(found->dimensions[0].levels.at(level).units, alone->dimensions[0].levels[level].units);
     }
   }
 }

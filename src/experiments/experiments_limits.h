@@ -15,7 +15,7 @@ inline constexpr size_t dimensions_max = 10;
 inline constexpr size_t steps_max = 20;  // of a funnel; bits of one number
 inline constexpr size_t expression_bytes_max = 4'000;
 inline constexpr size_t dimension_levels = 20;   // the rest is "(other)"
-inline constexpr size_t series_points_max = 60;  // each is a read-out of its own
+inline constexpr size_t series_points_max = 60;  // each groups all units once
 inline constexpr int64_t window_seconds_max = 366 * 86'400;
 // Past this a query has gone wrong; 50 M events take some 10 s on two cores.
 inline constexpr std::chrono::milliseconds query_time{300'000};

@@ -6,6 +6,7 @@
 #include "experiments/experiments_limits.h"
 #include "experiments/exposure_model.h"
 #include "experiments/read_out_document.h"
+#include "experiments/unit_table.h"
 #include "experiments/watched_units.h"
 
 #include <algorithm>
@@ -33,20 +34,27 @@ Result<std::vector<std::string>> relations_of(clickhouse::Client& client,
 }
 
 // Evenly from the first exposure on, the last being the time of the report: each as if it had been asked
-// then.
+// then. Rows are read once for all of them.
 Result<json::array> series(clickhouse::Client& client, const Experiment& experiment,
-                           const std::vector<const Metric*>& metrics, const ExperimentSums& last,
+                           const std::vector<const Metric*>& metrics, const Report& report,
                            const std::string& relation, size_t points) {
   json::array list;
+  const ExperimentSums& last = report.sums;
   int64_t first = last.counters.first_us;
   if (first == 0) return list;
-  for (size_t point = 1; point <= points; ++point) {
-    int64_t at = first + (last.at_us - first) / static_cast<int64_t>(points) * static_cast<int64_t>(point);
-    if (point == points) at = last.at_us;
+  std::vector<int64_t> points_us;
+  for (size_t point = 1; point < points; ++point)
+    points_us.push_back(first +
+                        (last.at_us - first) / static_cast<int64_t>(points) * static_cast<int64_t>(point));
+  UnitSeries units(client, experiment, metrics);
+  if (!points_us.empty()) TRY_VOID(units.fill(exposures_of(experiment, {.exposures = relation}), points_us));
+  for (size_t point = 0; point < points_us.size(); ++point) {
+    auto then = TRY(units.at(point));
     ExperimentSums sums =
-        TRY(read_sums(client, experiment, metrics, {.at_us = at, .exposures = relation, .dimensions = {}}));
+        TRY(sums_of_units(client, experiment, then.query, then.units, {.at_us = points_us[point]}));
     list.push_back(point_document(experiment, sums, read_out(experiment, sums)));
   }
+  list.push_back(point_document(experiment, last, report.read));
   return list;
 }
 
@@ -57,7 +65,7 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
                                             KeptExperiments* kept) {
   if (options.points > limits::series_points_max)
     return fail(ErrorKind::usage, fmt::format("{} points of a series", options.points),
-                fmt::format("At most {}: each is a read-out of its own.", limits::series_points_max));
+                fmt::format("At most {}: each groups all units once.", limits::series_points_max));
   if (const auto cluster = client.endpoint().cluster; cluster && cluster->shards() > 1)
     return fail(ErrorKind::unsupported, "read-outs on a warehouse of several shards are not there yet",
                 "Units' rows would have to be brought together; use one shard for experiments.");
@@ -95,7 +103,7 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
   document["units_recomputed"] =
       answer.kept && !answer.made_anew ? json::value(answer.recomputed) : json::value("all");
   if (options.points > 0)
-    document["series"] = TRY(series(client, experiment, metrics, report->sums, relation, options.points));
+    document["series"] = TRY(series(client, experiment, metrics, *report, relation, options.points));
   document["seconds"] = static_cast<double>(system_clock().monotonic_micros() - begun) / 1e6;
   report->document = json::serialize(document);
   return report;

@@ -75,27 +75,37 @@ std::string finished(const Measure& measure) {
   return fmt::format("({} - {}) / {}", measure.high_us - measure.low_us, folded, second_us);
 }
 
+struct Aggregate {
+  std::string function, arguments;
+  std::string of_rows() const { return fmt::format("{}({})", function, arguments); }
+};
+
 // Of the grouped rows; `value`: the column of the values.
-std::string folded(const Measure& measure, const std::string& value) {
+std::vector<Aggregate> aggregates_of(const Measure& measure, const std::string& value) {
   std::string column = row_column(measure);
   switch (measure.fold) {
     case Fold::sum:
-      return measure.valued ? fmt::format("sumIf({}, {})", value, column)
-                            : fmt::format("toFloat64(sum({}))", column);
+      if (measure.valued) return {{"sumIf", fmt::format("{}, {}", value, column)}};
+      return {{"sum", column}};
     case Fold::any:
-      return fmt::format("toFloat64(max({}))", column);
     case Fold::first:
-      return fmt::format("toInt64(max({}))", column);
+      return {{"max", column}};
     case Fold::steps:
-      // Looked at one by one where every step was done at some time.
-      return fmt::format(
-          "toFloat64(if(groupBitOr(toUInt32(bitAnd({0}, {2}))) = {2}, arrayFold((tm_done, tm_row) -> "
-          "if(bitTest(tm_row, "
-          "tm_done), toUInt8(tm_done + 1), tm_done), arraySort(groupArrayIf({0}, {0} != 0)), toUInt8(0)), "
-          "toUInt8(0)) = {1})",
-          column, measure.steps.size(), (uint64_t{1} << measure.steps.size()) - 1);
+      return {{"groupBitOr",
+               fmt::format("toUInt32(bitAnd({}, {}))", column, (uint64_t{1} << measure.steps.size()) - 1)},
+              {"groupArrayIf", fmt::format("{0}, {0} != 0", column)}};
   }
-  return "";
+  return {};
+}
+
+std::string folded(const Measure& measure, const std::vector<std::string>& aggregated) {
+  if (measure.fold == Fold::first) return fmt::format("toInt64({})", aggregated[0]);
+  if (measure.fold != Fold::steps) return fmt::format("toFloat64({})", aggregated[0]);
+  // Looked at one by one where every step was done at some time.
+  return fmt::format(
+      "toFloat64(if({} = {}, arrayFold((tm_done, tm_row) -> if(bitTest(tm_row, tm_done), toUInt8(tm_done + "
+      "1), tm_done), arraySort({}), toUInt8(0)), toUInt8(0)) = {})",
+      aggregated[0], (uint64_t{1} << measure.steps.size()) - 1, aggregated[1], measure.steps.size());
 }
 
 class Builder {
@@ -134,31 +144,80 @@ class Builder {
 
   std::string sql(const std::string& exposed) {
     collect_tables();
-    std::vector<std::string> outputs, folds, parts;
+    std::vector<std::string> folds;
+    if (as_of_.keeps) folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
+    for (const Measure& measure : measures_) {
+      std::vector<std::string> aggregated;
+      for (const Aggregate& one : aggregates_of(measure, value_column(measure)))
+        aggregated.push_back(one.of_rows());
+      folds.push_back(fmt::format("{} AS {}", folded(measure, aggregated), measure.output()));
+    }
+    return units_sql(exposed, folds, tables_.empty() ? "" : "(\n" + rows_sql(exposed) + "\n)");
+  }
+
+  // SELECT tm_number, tm_point, the states of aggregates: what each point of a series adds to a unit.
+  std::string states_sql(const std::string& exposed) {
+    collect_tables();
+    std::vector<std::string> states;
+    for (const Measure& measure : measures_) {
+      auto aggregates = aggregates_of(measure, value_column(measure));
+      for (size_t place = 0; place < aggregates.size(); ++place)
+        states.push_back(fmt::format("{}State({}) AS {}", aggregates[place].function,
+                                     aggregates[place].arguments, state_column(measure, place)));
+    }
+    return fmt::format("SELECT tm_number, tm_point, {}\nFROM\n(\n{}\n)\nGROUP BY tm_number, tm_point",
+                       fmt::join(states, ",\n    "), rows_sql(exposed));
+  }
+
+  // The same as sql() of those up to a point.
+  std::string point_sql(const std::string& exposed, const std::string& states, size_t point) {
+    collect_tables();
+    std::vector<std::string> folds;
+    for (const Measure& measure : measures_) {
+      auto aggregates = aggregates_of(measure, value_column(measure));
+      std::vector<std::string> aggregated;
+      for (size_t place = 0; place < aggregates.size(); ++place)
+        aggregated.push_back(
+            fmt::format("{}Merge({})", aggregates[place].function, state_column(measure, place)));
+      folds.push_back(fmt::format("{} AS {}", folded(measure, aggregated), measure.output()));
+    }
+    return units_sql(exposed, folds, fmt::format("{}\nWHERE tm_point <= {}", states, point));
+  }
+
+ private:
+  static std::string state_column(const Measure& measure, size_t place) {
+    return fmt::format("tm_state_{}_{}", measure.index, place);
+  }
+
+  std::string rows_sql(const std::string& exposed) const {
+    std::vector<std::string> parts;
+    for (const Table& table : tables_) parts.push_back(table_part(table, exposed));
+    return fmt::format("{}", fmt::join(parts, "\nUNION ALL\n"));
+  }
+
+  // `rows`: what follows FROM; empty: there are none.
+  std::string units_sql(const std::string& exposed, const std::vector<std::string>& folds,
+                        const std::string& rows) const {
+    std::vector<std::string> outputs;
     if (as_of_.keeps) {
-      outputs.insert(outputs.end(),
-                     {"tm_seen.number AS number",
-                      tables_.empty() ? "toInt64(0) AS next_us" : "tm_folded.next_us AS next_us"});
-      folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
+      outputs.push_back("tm_seen.number AS number");
+      outputs.push_back(rows.empty() ? "toInt64(0) AS next_us" : "tm_folded.next_us AS next_us");
     }
     for (const char* column : {"unit", "arm", "known", "several", "first_us"})
       outputs.push_back(fmt::format("tm_seen.{0} AS {0}", column));
     for (const Dimension& dimension : experiment_.dimensions)
       outputs.push_back(fmt::format("tm_seen.dimension_{0} AS dimension_{0}", dimension.name));
-    for (const Measure& measure : measures_) {
+    for (const Measure& measure : measures_)
       outputs.push_back(fmt::format("{} AS {}", finished(measure), measure.output()));
-      folds.push_back(fmt::format("{} AS {}", folded(measure, value_column(measure)), measure.output()));
-    }
-    for (const Table& table : tables_) parts.push_back(table_part(table, exposed));
-    if (parts.empty()) return fmt::format("SELECT {}\nFROM {} AS tm_seen", fmt::join(outputs, ", "), exposed);
+    std::string selected =
+        fmt::format("SELECT {}\nFROM {} AS tm_seen", fmt::join(outputs, ",\n    "), exposed);
+    if (rows.empty()) return selected;
     return fmt::format(
-        "SELECT {}\nFROM {} AS tm_seen\nLEFT JOIN\n(\nSELECT tm_number, {}\nFROM\n(\n{}\n)\nGROUP BY "
-        "tm_number\n) AS tm_folded ON tm_seen.number = tm_folded.tm_number",
-        fmt::join(outputs, ",\n    "), exposed, fmt::join(folds, ",\n    "),
-        fmt::join(parts, "\nUNION ALL\n"));
+        "{}\nLEFT JOIN\n(\nSELECT tm_number, {}\nFROM {}\nGROUP BY tm_number\n) AS tm_folded ON "
+        "tm_seen.number = tm_folded.tm_number",
+        selected, fmt::join(folds, ",\n    "), rows);
   }
 
- private:
   // The condition, of rows that are of this experiment.
   std::string of_experiment(const EventRows& rows, const std::string& condition) const {
     if (rows.experiment.empty()) return condition;
@@ -279,6 +338,9 @@ class Builder {
     std::string columns = "tm_exposed.number AS tm_number";
     if (as_of_.keeps)
       columns += fmt::format(", if({}, 0, tm_rows.tm_time) AS tm_next", before_now("tm_rows.tm_time"));
+    if (!as_of_.points_us.empty())
+      columns += fmt::format(", toUInt8(arrayCount(tm_at -> tm_at < tm_rows.tm_time, [{}])) AS tm_point",
+                             fmt::join(as_of_.points_us, ", "));
     for (const Measure& measure : measures_) {
       columns += fmt::format(", {} AS {}", row_value(table, measure), row_column(measure));
       if (!owns_values(measure)) continue;
@@ -291,11 +353,12 @@ class Builder {
     return fmt::format(
         "WITH tm_rows.tm_time - tm_exposed.first_us AS tm_since\nSELECT {}\nFROM\n(\n  SELECT ({}) AS "
         "tm_unit, {} AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\nINNER JOIN\n(SELECT unit, "
-        "number, first_us FROM {} WHERE arm != 0) AS tm_exposed ON tm_rows.tm_unit = tm_exposed.unit\nWHERE "
+        "number, first_us FROM {} WHERE {} != 0) AS tm_exposed ON tm_rows.tm_unit = tm_exposed.unit\nWHERE "
         "{}",
         columns, table.unit, microseconds(table.time), read.empty() ? "" : ",\n    ",
         fmt::join(read, ",\n    "), readable_table(table.from), fmt::join(conditions, "\n    AND "), exposed,
-        near);
+        // Who saw a second variant later counts until then.
+        as_of_.points_us.empty() ? "arm" : "known", near);
   }
 
   static bool has(const Table& table, const Measure& measure) {
@@ -362,6 +425,9 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
   for (const Dimension& dimension : experiment.dimensions)
     dimensions += fmt::format(
         ",\n    argMin(dimension_{0}, (first_at, variant, dimension_{0})) AS dimension_{0}", dimension.name);
+  if (!as_of.points_us.empty())
+    dimensions +=
+        ",\n    if(several, arraySort(groupArray(toUnixTimestamp64Micro(first_at)))[2], 0) AS several_us";
   std::string conditions = fmt::format("first_at <= {}", instant(as_of.at_us));
   if (!as_of.only.empty()) conditions += fmt::format(" AND unit IN (SELECT unit FROM {})", as_of.only);
   return fmt::format(
@@ -384,6 +450,33 @@ UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metri
   UnitQuery query;
   for (const Metric* metric : metrics) query.metrics.push_back(builder.add(*metric));
   query.sql = builder.sql(exposed);
+  return query;
+}
+
+std::string series_states_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                              const std::string& exposed, const ReadAsOf& as_of) {
+  Builder builder(experiment, as_of);
+  for (const Metric* metric : metrics) builder.add(*metric);
+  return builder.states_sql(exposed);
+}
+
+UnitQuery point_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                      const std::string& exposed, const std::string& states, const ReadAsOf& as_of,
+                      size_t point) {
+  ReadAsOf then = as_of;
+  then.at_us = as_of.points_us.at(point);
+  Builder builder(experiment, then);
+  UnitQuery query;
+  for (const Metric* metric : metrics) query.metrics.push_back(builder.add(*metric));
+  std::string dimensions;
+  for (const Dimension& dimension : experiment.dimensions) dimensions += ", dimension_" + dimension.name;
+  std::string seen = fmt::format(
+      "(SELECT unit, number, known, (several_us != 0 AND several_us <= {0})::UInt8 AS several, {1} AS arm, "
+      "first_us{2} FROM {3} WHERE first_us <= {0})",
+      then.at_us,
+      experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
+      dimensions, exposed);
+  query.sql = builder.point_sql(seen, states, point);
   return query;
 }
 

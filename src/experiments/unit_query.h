@@ -67,6 +67,9 @@ struct ReadAsOf {
   bool keeps = false;
   // Exposures are rows, perhaps several a unit and variant: exposure_rows(). Else the model's.
   bool rows = false;
+  // Of a series, in order, the last being at_us: exposed units also say since when they saw several variants
+  // (several_us, 0: never).
+  std::vector<int64_t> points_us;
 };
 
 // "bronze.x" -> "bronze.x__current" and so on, quoted. `exposures` and `exposed` below: a name in this form,
@@ -82,6 +85,14 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
 // `exposed`: what exposed_sql() selects.
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
                      const std::string& exposed, const ReadAsOf& as_of);
+
+// A series over time reads the rows once: what each point adds to each unit is a table, and units as of a
+// point are made of what is there up to it. `exposed`: what exposed_sql() selects of as_of with points.
+std::string series_states_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                              const std::string& exposed, const ReadAsOf& as_of);
+UnitQuery point_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                      const std::string& exposed, const std::string& states, const ReadAsOf& as_of,
+                      size_t point);
 
 // SELECT unit, at_us: exposures that come after as_of.at_us.
 std::string later_exposures_sql(const Experiment& experiment, const ReadAsOf& as_of);

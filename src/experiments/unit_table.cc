@@ -93,6 +93,36 @@ std::string UnitTable::release() {
   return std::exchange(name_, {});
 }
 
+UnitSeries::UnitSeries(clickhouse::Client& client, const Experiment& experiment,
+                       const std::vector<const Metric*>& metrics)
+    : client_(client),
+      experiment_(experiment),
+      metrics_(metrics),
+      exposed_(new_unit_table(experiment, asked_units, "exposed")),
+      states_(new_unit_table(experiment, asked_units, "states")),
+      values_(new_unit_table(experiment, asked_units, "values")) {}
+
+UnitSeries::~UnitSeries() {
+  for (const std::string* table : {&exposed_, &states_, &values_}) (void)drop_unit_table(client_, *table);
+}
+
+Status UnitSeries::fill(const std::string& exposures, std::vector<int64_t> points_us) {
+  TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
+  as_of_ = {.at_us = points_us.back(), .points_us = std::move(points_us)};
+  TRY_VOID(make_unit_table(client_, exposed_, exposed_sql(experiment_, exposures, as_of_)));
+  Block found = TRY(client_.query(fmt::format("SELECT min(first_us) FROM {}", exposed_)));
+  if (found.rows() == 1) as_of_.first_us = found.columns[0].get<int64_t>(0);
+  return make_unit_table(client_, states_, series_states_sql(experiment_, metrics_, exposed_, as_of_),
+                         "MergeTree ORDER BY tm_point");
+}
+
+Result<UnitSeries::Point> UnitSeries::at(size_t point) {
+  TRY_VOID(drop_unit_table(client_, values_));
+  Point made{point_query(experiment_, metrics_, exposed_, states_, as_of_, point), values_};
+  TRY_VOID(make_unit_table(client_, values_, made.query.sql));
+  return made;
+}
+
 Status drop_left_units(clickhouse::Client& client) {
   Block found = TRY(client.query(
       fmt::format("SELECT name FROM system.tables WHERE database = '{}' AND startsWith(name, '{}') AND "

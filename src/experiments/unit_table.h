@@ -44,6 +44,31 @@ class UnitTable {
   std::string exposed_, name_;
 };
 
+// Units as of several moments, for the time this lives: rows are read by fill(), once.
+class UnitSeries {
+ public:
+  UnitSeries(clickhouse::Client& client, const Experiment& experiment,
+             const std::vector<const Metric*>& metrics);
+  UnitSeries(const UnitSeries&) = delete;
+  UnitSeries& operator=(const UnitSeries&) = delete;
+  ~UnitSeries();
+
+  // `points_us`: in order, at least one.
+  Status fill(const std::string& exposures, std::vector<int64_t> points_us);
+  struct Point {
+    UnitQuery query;
+    std::string units;  // until the next call
+  };
+  Result<Point> at(size_t point);
+
+ private:
+  clickhouse::Client& client_;
+  const Experiment& experiment_;
+  const std::vector<const Metric*>& metrics_;
+  std::string exposed_, states_, values_;
+  ReadAsOf as_of_;
+};
+
 Status drop_unit_table(clickhouse::Client& client, const std::string& table);
 
 // Tables of questions that a killed process left: older than any question may take. Each fill() looks for
