@@ -237,6 +237,24 @@ test(`experiments pack (seed ${seed})`, { timeout: 480_000 }, async (t) => {
     assert.match(text.stdout, /conversion\tgreen/);
   });
 
+  await t.test('check --connect asks the warehouse whether metrics and exposures fit', async () => {
+    const good = await project.run('check', '--connect');
+    // Its slot is ours.
+    assert.match(good.stdout, /pass\s+experiments\s+warehouse: 3 experiments/, good.stdout + good.stderr);
+    const metric = project.read('metrics/clicks.yaml'), experiment = project.read('experiments/new_ranking.yaml');
+    project.write('metrics/clicks.yaml', metric.replace('where: is_click', 'where: is_clicked'));
+    project.write('experiments/new_ranking.yaml', experiment.replace('unit: user_id', 'unit: no_such_user'));
+    try {
+      const bad = await project.run('check', '--connect');
+      assert.doesNotMatch(bad.stdout, /pass\s+experiments/);
+      assert.match(bad.stdout, /metrics\/clicks\.yaml[^]*is_clicked/);
+      assert.match(bad.stdout, /experiments\/new_ranking\.yaml[^]*no_such_user/);
+    } finally {
+      project.write('metrics/clicks.yaml', metric);
+      project.write('experiments/new_ranking.yaml', experiment);
+    }
+  });
+
   await t.test('sessions, retention and attribution are what Postgres computes', async () => {
     await postgres.sql(database, `CREATE TABLE sent AS SELECT DISTINCT ON (request_id) * FROM events ORDER BY request_id, id;
       CREATE INDEX ON sent (user_id); ANALYZE sent`);
