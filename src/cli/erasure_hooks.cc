@@ -18,6 +18,8 @@ ErasureHooks erasure_hooks(const ErasureSurroundings& all) {
   hooks.forget = [all](const std::vector<profiles::ErasedRows>& erased) {
     return all.profiles.forget(erased);
   };
+  hooks.decide = [all](const std::string& profiles, const std::string& one, const std::string& other,
+                       bool apart) { return all.profiles.decide(profiles, one, other, apart); };
   hooks.changed = [all](const std::vector<std::string>& tables) {
     if (all.dictionaries.any_over(tables)) all.dictionaries.reload(*all.pool.lease(), tables);
     all.refreshes->on_cut(tables);

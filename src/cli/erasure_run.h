@@ -39,6 +39,10 @@ struct ErasureHooks {
   std::function<Status(uint64_t cut, const std::vector<std::string>& tables)> follow;
   // The maps of all profiles that read these tables forget the rows.
   std::function<Status(const std::vector<profiles::ErasedRows>&)> forget;
+  // Two ids are two people's, or what their events say: LiveProfiles::decide.
+  std::function<Result<std::pair<std::string, std::string>>(
+      const std::string& profiles, const std::string& one, const std::string& other, bool apart)>
+      decide;
   // These tables ("bronze.x") changed, for whoever shows them.
   std::function<void(const std::vector<std::string>& tables)> changed;
   // A model is being filled from a copy of before.

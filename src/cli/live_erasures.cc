@@ -125,13 +125,34 @@ Result<std::string> LiveErasures::documents() {
   return text + "]}";
 }
 
+Result<std::string> LiveErasures::id_of(const profiles::Definition& of, const std::string& id) const {
+  std::string canonical = profiles::canonical_id(of, id);
+  if (canonical.empty())
+    return fail(ErrorKind::config, fmt::format("`{}` is no id of {}", id, of.name()),
+                "write it with its kind, like user_id:42 or email:ann@example.com");
+  return canonical;
+}
+
 Status LiveErasures::suppress(const std::string& profiles, const std::string& id, bool suppressed) {
   const auto* of = TRY(definition(profiles));
-  std::string canonical = profiles::canonical_id(*of, id);
-  if (canonical.empty())
-    return fail(ErrorKind::config, fmt::format("`{}` is no id of {}", id, of->name()),
-                "write it with its kind, like user_id:42 or email:ann@example.com");
+  std::string canonical = TRY(id_of(*of, id));
   return hooks_.at_doors([&] { return suppressions_->put(of->name(), {canonical}, suppressed, 0); });
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> LiveErasures::decide(const std::string& profiles,
+                                                                              const std::string& one,
+                                                                              const std::string& other,
+                                                                              bool apart) {
+  const auto* of = TRY(definition(profiles));
+  std::string first = TRY(id_of(*of, one)), second = TRY(id_of(*of, other));
+  if (first == second)
+    return fail(ErrorKind::usage, "these are one id", "name two that are to be kept apart");
+  std::pair<std::string, std::string> places;
+  TRY_VOID(hooks_.at_barrier([&]() -> Status {
+    places = TRY(hooks_.decide(of->name(), first, second, apart));
+    return {};
+  }));
+  return std::vector<std::pair<std::string, std::string>>{{first, places.first}, {second, places.second}};
 }
 
 Status LiveErasures::finish_correction() {

@@ -39,11 +39,17 @@ class LiveErasures {
   Result<std::string> documents();
   // Ids that stay out from here on, or are taken in again. Errors: config, when it is no id.
   Status suppress(const std::string& profiles, const std::string& id, bool suppressed);
+  // Two ids are not one person's, or (`apart` false) again what their events and rows say. Between two cuts.
+  // The ids as they are kept, each with its profile afterwards.
+  Result<std::vector<std::pair<std::string, std::string>>> decide(const std::string& profiles,
+                                                                  const std::string& one,
+                                                                  const std::string& other, bool apart);
 
   uint64_t suppressed_ids() const { return suppressions_ ? suppressions_->count() : 0; }
   uint64_t open_deletions() const { return open_; }
 
  private:
+  Result<std::string> id_of(const profiles::Definition& of, const std::string& id) const;
   Result<const profiles::Definition*> definition(const std::string& profiles) const;
   Status save(profiles::Deletion& deletion);
   void work();

@@ -50,6 +50,7 @@ Status LiveProfiles::start() {
       continue;
     }
     TRY_VOID(keeper->follow_again(follow(*keeper)));
+    TRY_VOID(keeper->look_at_decisions(follow(*keeper)));
   }
   return {};
 }
@@ -78,6 +79,14 @@ Status LiveProfiles::after_copy(const std::vector<std::string>& tables) {
     for (const auto& table : tables)
       if (keeper->reads_rows(table)) TRY_VOID(keeper->copied(table, follow(*keeper)));
   return {};
+}
+
+Result<std::pair<std::string, std::string>> LiveProfiles::decide(const std::string& profiles,
+                                                                 const std::string& one,
+                                                                 const std::string& other, bool apart) {
+  profiles::Keeper* keeper = find(profiles);
+  if (keeper == nullptr) return fail(ErrorKind::config, fmt::format("there are no profiles `{}`", profiles));
+  return keeper->decide(one, other, apart, follow(*keeper));
 }
 
 Status LiveProfiles::forget(const std::vector<profiles::ErasedRows>& erased) {

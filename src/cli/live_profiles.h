@@ -29,6 +29,9 @@ class LiveProfiles {
 
   Status after_parts(uint64_t cut, Version version, const std::vector<std::string>& tables);
   Status after_copy(const std::vector<std::string>& tables);
+  // See Keeper::decide.
+  Result<std::pair<std::string, std::string>> decide(const std::string& profiles, const std::string& one,
+                                                     const std::string& other, bool apart);
   // See Keeper::forget.
   Status forget(const std::vector<profiles::ErasedRows>& erased);
   // To the tables of a cut ("bronze.app_events"): those of profiles that such a cut changes.

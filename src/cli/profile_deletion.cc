@@ -17,7 +17,7 @@ namespace {
 namespace json = boost::json;
 
 struct Asked {
-  std::string id, profiles, reason;
+  std::string id, other, profiles, reason;
   bool yes = false;
 };
 
@@ -65,6 +65,15 @@ Result<ExitCode> suppress(const Invocation& invocation, const Asked& asked, cons
   return ExitCode::ok;
 }
 
+Result<ExitCode> decide(const Invocation& invocation, const Asked& asked, const char* action) {
+  config::Project project = TRY(invocation.load_project());
+  std::string of = TRY(profiles_meant(project, asked.profiles));
+  print_out(json::serialize(TRY(tell_api(
+                project.root, address(of, asked, action) + "?other=" + percent_encode(asked.other)))) +
+            "\n");
+  return ExitCode::ok;
+}
+
 Result<ExitCode> receipts(const Invocation& invocation) {
   for (const auto& one : TRY(deletions(TRY(invocation.load_project()))))
     print_out(deletion_document(one) + "\n");
@@ -91,9 +100,13 @@ std::function<std::optional<Result<ExitCode>>(const Invocation&)> add_profile_de
       "delete", "removes a person from every table, with a receipt; ids stay out then");
   CLI::App* suppressing = command.add_subcommand("suppress", "what is sent under an id is not kept any more");
   CLI::App* allowing = command.add_subcommand("unsuppress", "what is sent under an id is kept again");
+  CLI::App* splitting = command.add_subcommand("unmerge", "two ids are not one person's from now on");
+  CLI::App* joining = command.add_subcommand("remerge", "takes an unmerge back");
   CLI::App* showing = command.add_subcommand("receipts", "deletions, a line of JSON each, the oldest first");
-  for (CLI::App* one : {removing, suppressing, allowing}) {
+  for (CLI::App* one : {removing, suppressing, allowing, splitting, joining}) {
     one->add_option("id", asked->id, "user_id:42, email:ann@example.com, ...")->required();
+    if (one == splitting || one == joining)
+      one->add_option("other", asked->other, "an id of the other person")->required();
     one->add_option("--profiles", asked->profiles, "which, when the project has several: cdp.profiles");
   }
   removing->add_option("--reason", asked->reason, "goes into the receipt: a ticket's number, no name");
@@ -102,6 +115,8 @@ std::function<std::optional<Result<ExitCode>>(const Invocation&)> add_profile_de
     if (removing->parsed()) return remove(invocation, *asked);
     if (suppressing->parsed()) return suppress(invocation, *asked, "suppress");
     if (allowing->parsed()) return suppress(invocation, *asked, "unsuppress");
+    if (splitting->parsed()) return decide(invocation, *asked, "unmerge");
+    if (joining->parsed()) return decide(invocation, *asked, "remerge");
     if (showing->parsed()) return receipts(invocation);
     return std::nullopt;
   };

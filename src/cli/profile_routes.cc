@@ -52,6 +52,22 @@ void add_profile_routes(http::Server& server, LiveErasures& erasures,
             return problem_of(done.error());
           return Response::json(fmt::format("{{\"id\":{},\"suppressed\":{}}}", json_quoted(id), suppressed));
         });
+  for (bool apart : {true, false})
+    route("POST", apart ? "/api/profiles/{profiles}/{id}/unmerge" : "/api/profiles/{profiles}/{id}/remerge",
+          [&erasures, apart](const Request& request) {
+            auto other = request.query_value("other");
+            if (!other)
+              return Response::problem(400, "bad request", "of whom? `other` is missing",
+                                       "?other=user_id:42");
+            auto done = erasures.decide(request.path_parameters.at("profiles"),
+                                        request.path_parameters.at("id"), *other, apart);
+            if (!done) return problem_of(done.error());
+            std::string text;
+            for (const auto& [id, profile] : *done)
+              text += fmt::format("{}{{\"id\":{},\"profile_id\":{}}}", text.empty() ? "" : ",",
+                                  json_quoted(id), json_quoted(profile));
+            return Response::json(fmt::format("{{\"apart\":{},\"ids\":[{}]}}", apart, text));
+          });
   route("GET", "/api/deletions", [&erasures](const Request&) { return answer(erasures.documents()); });
   route("GET", "/api/deletions/{number}", [&erasures](const Request& request) {
     const std::string& text = request.path_parameters.at("number");

@@ -1,5 +1,5 @@
-// People over HTTP (docs/PROFILES.md has the table of addresses): deleting them, ids that stay out, receipts.
-// All of it needs a token with the scope admin.
+// People over HTTP (docs/PROFILES.md has the table of addresses): deleting them, ids that stay out, ids that
+// are kept apart, receipts. All of it needs a token with the scope admin.
 #pragma once
 
 #include "cli/live_erasures.h"

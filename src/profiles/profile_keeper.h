@@ -74,6 +74,13 @@ class Keeper {
   Status follow_again(const Follow& follow);
   // Looks again at everything these ids hang together with: after a decision.
   Status restitch(const std::vector<std::string>& ids, const Follow& follow);
+  // `apart`: these two ids are not one person's from now on; else they are what events and rows say, again.
+  // Their profiles afterwards. No cut may be under way. Errors: config (nobody is known by an id, nothing to
+  // take back), conflict (they are two people).
+  Result<std::pair<std::string, std::string>> decide(const std::string& one, const std::string& other,
+                                                     bool apart, const Follow& follow);
+  // Every start: a decision may have been written down just before a kill.
+  Status look_at_decisions(const Follow& follow);
   // These rows are gone from the sources' tables; no cut says so. May be called again for the same ones. No
   // cut may be under way.
   Status forget(const std::vector<ErasedRows>& erased, const Follow& follow);

@@ -141,6 +141,10 @@ void add_profile_paths(json::object& paths) {
       "what is sent under the id is not kept any more", {profiles, id});
   add("/api/profiles/{profiles}/{id}/unsuppress", "post", "profile_unsuppress",
       "what is sent under the id is kept again", {profiles, id});
+  add("/api/profiles/{profiles}/{id}/unmerge", "post", "profile_unmerge",
+      "keeps the id and another one (other) apart", {profiles, id});
+  add("/api/profiles/{profiles}/{id}/remerge", "post", "profile_remerge", "takes an unmerge back (other)",
+      {profiles, id});
   add("/api/deletions", "get", "deletions", "deletions of people, with their receipts", {});
   add("/api/deletions/{number}", "get", "deletion", "how far one is, and its receipt",
       {{"number", "of the deletion"}});

@@ -84,6 +84,23 @@ tables:
     assert.equal((await project.run('profile', 'show', 'user_id:nobody')).code, 78);
   });
 
+  await t.test('two people after all, and one again', async () => {
+    const told = async (verb) => project.run('profile', verb, 'anonymous_id:a1', 'user_id:1');
+    assert.equal((await told('remerge')).code, 78, 'nobody keeps them apart');
+    const apart = await told('unmerge');
+    assert.equal(apart.code, 0, apart.stderr);
+    const { ids } = JSON.parse(apart.stdout);
+    assert.deepEqual(ids.map(({ id }) => id), ['anonymous_id:a1', 'user_id:1']);
+    assert.notEqual(ids[0].profile_id, ids[1].profile_id);
+    await becomes('two orders are of two people', members('buyers'), '');
+    assert.equal(await ask("SELECT groupArray(events) FROM (SELECT events FROM cdp.profiles WHERE user_id = '1' OR anonymous_id = 'a1' ORDER BY user_id)"), '[2,3]');
+    assert.equal((await told('unmerge')).code, 1, 'they are two');
+    await compare();
+    assert.equal((await told('remerge')).code, 0);
+    await becomes('one buyer again', members('buyers'), '1');
+    await compare();
+  });
+
   await t.test('a shared device joins nobody', async () => {
     const device = { context: { device: { id: 'kiosk' } } };
     await post({ userId: '2', event: 'order', ...device }, { userId: '3', event: 'order', ...device });
