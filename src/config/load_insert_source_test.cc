@@ -110,5 +110,27 @@ TEST_F(InsertSourceTest, Tokens) {
   EXPECT_THAT(twice, testing::Not(HasSubstr("0123456789abcdef, scopes: [read] }\n  Give")));
 }
 
+TEST_F(InsertSourceTest, TokensThatMaySendEventsAreWriteKeys) {
+  write("tidemark.yaml",
+        "project: shop\ntokens:\n  - { name: app, value: 0123456789abcdef, scopes: [\"events:write\", read] "
+        "}\n  - "
+        "{ name: crm, value: fedcba9876543210, scopes: [read] }\n");
+  EXPECT_THAT(errors(), HasSubstr("the token `app` may send events, and no source takes any"));
+  write("sources/web.yaml", "source: web\nevents: { write_keys: anotherkey }\n");
+  EXPECT_EQ(errors(), "");
+  const EventSource source = load_project(root_).project.event_sources.at(0);
+  ASSERT_EQ(source.write_keys.size(), 2u);
+  EXPECT_EQ(source.write_keys[1].name, "app");
+  EXPECT_EQ(source.write_keys[1].key.reveal(), "0123456789abcdef");
+  write("sources/web.yaml", "source: web\nevents: { write_keys: [{ name: app, key: anotherkey }] }\n");
+  EXPECT_THAT(errors(), HasSubstr("a write key of the source `web` is called `app`, too"));
+  write("sources/web.yaml", "source: web\nevents: { write_keys: 0123456789abcdef }\n");
+  std::string same = errors();
+  EXPECT_THAT(same, HasSubstr("the token `app` and the write key `key1` are the same"));
+  write("sources/web.yaml", "source: web\nevents: { write_keys: anotherkey }\n");
+  write("sources/ios.yaml", "source: ios\nevents: { write_keys: thirdkey, table: ios_events }\n");
+  EXPECT_THAT(errors(), HasSubstr("several sources take them"));
+}
+
 }  // namespace
 }  // namespace tidemark::config

@@ -55,4 +55,31 @@ void read_tokens(Reader reader, const YamlNode& node, Project& project) {
     reader.report.error(node.where, fmt::format("more than {} tokens", tokens_max));
 }
 
+void give_tokens_to_events(Report& report, Project& project) {
+  for (const AccessToken& token : project.tokens) {
+    if (std::find(token.scopes.begin(), token.scopes.end(), "events:write") == token.scopes.end()) continue;
+    if (project.event_sources.size() != 1) {
+      report.error(token.where,
+                   fmt::format("the token `{}` may send events, and {}", token.name,
+                               project.event_sources.empty() ? "no source takes any"
+                                                             : "several sources take them: it is of none"),
+                   project.event_sources.empty()
+                       ? "Add a source with `events:`, or take the scope events:write away."
+                       : "Add it to the `write_keys` of one, and take the scope away.");
+      continue;
+    }
+    EventSource& source = project.event_sources.front();
+    for (const WriteKey& key : source.write_keys)
+      if (key.name == token.name)
+        report.error(token.where,
+                     fmt::format("a write key of the source `{}` is called `{}`, too", source.name, key.name),
+                     "Give one of them another name: events say by which they came.");
+      else if (!key.key.empty() && key.key.reveal() == token.value.reveal())
+        report.error(token.where,
+                     fmt::format("the token `{}` and the write key `{}` are the same", token.name, key.name),
+                     "Give each its own.");
+    source.write_keys.push_back({token.name, token.value});
+  }
+}
+
 }  // namespace tidemark::config

@@ -36,6 +36,8 @@ void load_endpoint(Reader reader, const std::filesystem::path& file, Project& pr
 
 // What can only be seen with everything loaded: names used twice, references to models, ports that collide.
 void check_project(Report& report, const Project& project);
+// Tokens with the scope events:write become write keys of the one source of events. After all are read.
+void give_tokens_to_events(Report& report, Project& project);
 
 // The value of a header line `-- audit: not_null(a), unique(b) severity=warning`.
 void read_audits(Report& report, std::string_view value, const Location& where, ModelFile& model);

@@ -47,6 +47,7 @@ class Loader {
       });
       check_destinations(report_, destinations);
       look_at_other_folders();
+      give_tokens_to_events(report_, project_);
       check_project(report_, project_);
     }
     return {std::move(project_), report_.take_errors(), report_.take_warnings()};
