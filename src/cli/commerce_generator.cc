@@ -216,6 +216,10 @@ void CommerceGenerator::browse(const CommercePerson& person, const CommerceTouch
   say("begin_checkout", "/checkout");
   cart.at_micros = cart.updated_micros = event.at_micros;
   cart.id = checkout_base + next_checkout_++;
+  if (auto [known, is_first] = spent_.try_emplace(person.number, Spent{.since_micros = event.at_micros});
+      is_first)
+    land("raw_shopify.customers", customer_document(person, event.at_micros, event.at_micros, 0, 0),
+         event.at_micros);
   land("raw_shopify.abandoned_checkouts", checkout_document(cart, {}), event.at_micros);
   tell_klaviyo("Checkout Started", person, event.at_micros,
                fmt::format(R"("$value":{},"$value_currency":"{}")", money(cart.total_cents()),
@@ -238,7 +242,6 @@ void CommerceGenerator::buy(CommerceOrder order, const CommerceTouch&, Ga4Event 
   ++counts_.orders;
   if (!order.guest) {
     Spent& spent = spent_[order.person.number];
-    if (spent.orders == 0) spent.since_micros = at;
     ++spent.orders;
     spent.cents += order.total_cents();
     land("raw_shopify.customers",

@@ -5,9 +5,20 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { assert_pack_equal, expected_models } from '../harness/pack.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
+import { webhook_receiver } from '../harness/webhook_receiver.mjs';
 import { make_world } from '../harness/world.mjs';
 
 const seed = process.env.TIDEMARK_SEED ?? '1';
+const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+
+// Who is in a segment, by Postgres: customers are those of test/sql/commerce_expected.sql, orders and checkouts all that ever landed.
+const own = "(one.customer->>'id')::bigint = c.id";
+const segments = {
+  repeat_buyer: `SELECT id FROM c WHERE (SELECT count(DISTINCT one.id) FROM raw_shopify.orders AS one WHERE ${own} AND NOT test) >= 2`,
+  vip_at_risk: `SELECT id FROM c WHERE total_spent >= 300 AND NOT EXISTS (SELECT FROM raw_shopify.orders AS one WHERE ${own} AND created_at > now() - interval '30 days' AND created_at <= now())`,
+  abandoned_checkout: `SELECT id FROM c WHERE email <> '' AND EXISTS (SELECT FROM raw_shopify.abandoned_checkouts AS one WHERE ${own} AND created_at > now() - interval '3 days' AND created_at <= now() - interval '2 hours'
+    AND NOT EXISTS (SELECT FROM raw_shopify.orders AS later WHERE later.customer->>'id' = one.customer->>'id' AND later.created_at > one.created_at AND later.created_at < one.created_at + interval '2 hours'))`,
+};
 
 test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   const world = await make_world(t, 'commerce-pack', { pack: 'commerce', database: 'landing' });
@@ -19,7 +30,19 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     assert.equal(result.code, 0, result.stderr);
     return JSON.parse(result.stdout);
   };
+  const receiver = await webhook_receiver(t, secret);
+  Object.assign(project.environment, { COMMERCE_WEBHOOK_URL: receiver.url, COMMERCE_WEBHOOK_SECRET: secret });
   const models = expected_models('commerce');
+  const members = async (when) => {
+    for (const [name, query] of Object.entries(segments))
+      await eventually(`${when}: ${name}`, async (seen) => {
+        const [rows] = await postgres.rows_of(database, models.shared, [query]);
+        const wanted = rows.flat().sort();
+        const found = (await one(`SELECT entity FROM cdp.segment_membership WHERE segment = '${name}' AND is_member = 1`)).split('\n').filter(Boolean).sort();
+        seen(`${found.length} instead of ${wanted.length}: ${found.slice(0, 3)} and ${wanted.slice(0, 3)}`);
+        return (wanted.length > 0 || name === 'vip_at_risk') && String(found) === String(wanted);
+      }, { deadline_ms: 30_000, every_ms: 500 });
+  };
   const equal = (phase) => assert_pack_equal(world, phase, [], models);
 
   await t.test('history', async () => {
@@ -34,6 +57,7 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   await t.test('the stream: more of it, sent again and redacted', async () => {
     await generate('--rows', '1500', '--days', '3', '--updates', '0.1', '--deletes', '0.02', '--transaction-rows', '200');
     await equal('stream');
+    await members('stream');
   });
 
   await t.test('what is special', async () => {
@@ -72,7 +96,7 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   });
 
   await t.test('pages, endpoints, audits, verify', async () => {
-    for (const [dashboard, tiles] of [['shop', 6], ['email', 4], ['acquisition', 4]]) {
+    for (const [dashboard, tiles] of [['shop', 6], ['email', 4], ['acquisition', 5]]) {
       const page = new AbortController();
       const live = await project.fetch(`/api/dashboards/${dashboard}/live`, { signal: page.signal });
       let text = '';

@@ -307,3 +307,34 @@ SELECT started::date, category, count(*), count(view_at), count(cart_at), count(
 -- model: analytics_ga4.active_users
 SELECT day, d1, d7, d28, d1::float8 / d28 FROM (SELECT day, count(DISTINCT who) FILTER (WHERE date = day) AS d1, count(DISTINCT who) FILTER (WHERE date > day - 7) AS d7, count(DISTINCT who) AS d28
 FROM (SELECT DISTINCT to_date(event_date, 'YYYYMMDD') AS day FROM hit) AS days JOIN (SELECT DISTINCT to_date(event_date, 'YYYYMMDD') AS date, user_pseudo_id AS who FROM hit WHERE user_pseudo_id <> '' AND (engaged OR engagement > 0)) AS active ON date <= day AND date > day - 28 GROUP BY day) AS n
+
+-- model: analytics_klaviyo.attribution_summary
+-- select: date, currency, source, medium, campaign, visitors, first_touch, last_touch, last_non_direct, round(toFloat64(linear), 9), round(toFloat64(time_decay), 6), round(toFloat64(position_based), 9), first_touch_revenue, last_touch_revenue, last_non_direct_revenue
+SELECT date, currency, source, medium, campaign, count(DISTINCT who), coalesce(sum(purchases) FILTER (WHERE place = 1), 0), coalesce(sum(purchases) FILTER (WHERE place = n), 0), coalesce(sum(purchases) FILTER (WHERE place = coalesce(indirect, n)), 0),
+  round(sum(purchases::numeric / n), 9), round(sum(purchases * aged / decay), 6), round(sum(purchases * CASE WHEN n = 1 THEN 1 WHEN n = 2 THEN 0.5 WHEN place IN (1, n) THEN 0.4 ELSE 0.2 / (n - 2) END), 9),
+  coalesce(sum(revenue) FILTER (WHERE place = 1), 0), coalesce(sum(revenue) FILTER (WHERE place = n), 0), coalesce(sum(revenue) FILTER (WHERE place = coalesce(indirect, n)), 0)
+FROM (SELECT *, max(CASE WHEN source <> '(direct)' THEN place END) OVER w AS indirect, sum(aged) OVER w AS decay FROM (
+  SELECT b.user_pseudo_id AS who, b.session AS buy, b.started::date AS date, b.currency, b.purchases, coalesce(paid.revenue, 0) AS revenue, v.source, v.medium, v.campaign,
+    power(2::numeric, -trunc(extract(epoch FROM date_trunc('second', b.started) - date_trunc('second', v.started))) / 604800) AS aged,
+    row_number() OVER (PARTITION BY b.user_pseudo_id, b.session ORDER BY v.started, v.session) AS place, count(*) OVER (PARTITION BY b.user_pseudo_id, b.session) AS n
+  FROM visit AS b JOIN visit AS v ON v.user_pseudo_id = b.user_pseudo_id AND v.started <= b.started AND v.started > b.started - interval '30 days'
+  LEFT JOIN paid ON (paid.user_pseudo_id, paid.session) = (b.user_pseudo_id, b.session) WHERE b.purchases > 0) AS a WINDOW w AS (PARTITION BY who, buy)) AS t
+GROUP BY date, currency, source, medium, campaign
+
+-- model: analytics_commerce.marketing_mix
+SELECT date, channel, currency, sum(sessions), sum(purchases), sum(revenue), sum(orders), sum(net), sum(delivered), sum(clicked) FROM (
+  SELECT started::date AS date, CASE WHEN source = '(direct)' THEN 'Direct' WHEN medium = 'email' THEN 'Email' WHEN (source, medium) = ('google', 'cpc') THEN 'Paid Search' WHEN source = 'facebook' THEN 'Paid Social' WHEN source = 'instagram' THEN 'Organic Social' WHEN medium = 'affiliate' THEN 'Affiliates' WHEN medium = 'organic' THEN 'Organic Search' WHEN medium = 'referral' THEN 'Referral' ELSE 'Unassigned' END AS channel, currency, 1 AS sessions, purchases, coalesce(revenue, 0) AS revenue, 0 AS orders, 0 AS net, 0 AS delivered, 0 AS clicked FROM visit LEFT JOIN paid USING (user_pseudo_id, session)
+  UNION ALL SELECT created_at::date, coalesce((
+      SELECT c FROM (SELECT hit.at, CASE WHEN v.source = '(direct)' THEN 'Direct' WHEN v.medium = 'email' THEN 'Email' WHEN (v.source, v.medium) = ('google', 'cpc') THEN 'Paid Search' WHEN v.source = 'facebook' THEN 'Paid Social' WHEN v.source = 'instagram' THEN 'Organic Social' WHEN v.medium = 'affiliate' THEN 'Affiliates' WHEN v.medium = 'organic' THEN 'Organic Search' WHEN v.medium = 'referral' THEN 'Referral' ELSE 'Unassigned' END AS c FROM hit JOIN visit AS v ON (v.user_pseudo_id, v.session) = (hit.user_pseudo_id, hit.session) WHERE event_name = 'purchase' AND hit.transaction = vals.id::text) AS x ORDER BY at LIMIT 1), '(not tracked)'),
+      currency, 0, 0, 0, 1, net, 0, 0 FROM vals
+  UNION ALL SELECT datetime::date, 'Email', '', 0, 0, 0, 0, 0, (metric = 'Received Email')::int, (metric = 'Clicked Email')::int FROM said WHERE metric IN ('Received Email', 'Clicked Email') AND NOT bot) AS part
+GROUP BY date, channel, currency
+
+-- model: analytics_shopify.lifecycle
+SELECT month, CASE WHEN month = first THEN 'new' WHEN last = month AND before = month - interval '1 month' THEN 'active' WHEN last = month THEN 'returned' WHEN last + interval '3 months' > month THEN 'at risk' ELSE 'lost' END AS stage, count(*)
+FROM (SELECT customer_id, month::date AS month, (SELECT min(date_trunc('month', created_at))::date FROM vals WHERE vals.customer_id = c.customer_id) AS first,
+    (SELECT max(date_trunc('month', created_at))::date FROM vals WHERE vals.customer_id = c.customer_id AND date_trunc('month', created_at) <= month) AS last,
+    (SELECT max(date_trunc('month', created_at))::date FROM vals WHERE vals.customer_id = c.customer_id AND date_trunc('month', created_at) < month) AS before
+  FROM (SELECT customer_id, date_trunc('month', min(created_at)) AS first FROM vals WHERE customer_id IS NOT NULL GROUP BY customer_id) AS c
+  CROSS JOIN LATERAL generate_series(c.first, (SELECT date_trunc('month', max(created_at)) FROM vals WHERE customer_id IS NOT NULL), interval '1 month') AS month) AS one
+GROUP BY 1, 2

@@ -17,7 +17,7 @@ FROM
         any(ifNull(c.total_price, 0)) AS value,
         countIf(o.created_at >= c.created_at AND o.created_at < c.created_at + INTERVAL 72 HOUR) AS ordered
     FROM data_shopify.abandoned_checkouts AS c
-    LEFT JOIN (SELECT assumeNotNull(email) AS email, created_at FROM data_shopify.orders WHERE email IS NOT NULL AND NOT is_test) AS o
+    LEFT JOIN (SELECT assumeNotNull(one.email) AS email, one.created_at AS created_at FROM data_shopify.orders AS one WHERE one.email IS NOT NULL AND NOT one.is_test) AS o
         ON o.email = ifNull(c.email, '') AND o.email != ''
     GROUP BY id
 ) AS checkout

@@ -15,8 +15,8 @@ LEFT JOIN
 ) AS stock ON stock.inventory_item_id = item.id
 LEFT JOIN
 (
-    SELECT assumeNotNull(sku) AS sku, sum(line.quantity - line.refunded_quantity) AS units
+    SELECT assumeNotNull(line.sku) AS sku, sum(line.quantity - line.refunded_quantity) AS units
     FROM data_shopify.order_line_items AS line
-    WHERE NOT is_test AND sku IS NOT NULL AND created_at > (SELECT max(created_at) FROM data_shopify.orders) - INTERVAL 30 DAY
+    WHERE NOT line.is_test AND line.sku IS NOT NULL AND line.created_at > (SELECT max(created_at) FROM data_shopify.orders) - INTERVAL 30 DAY
     GROUP BY sku
 ) AS sold ON sold.sku = ifNull(item.sku, '') AND sold.sku != ''
