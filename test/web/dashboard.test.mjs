@@ -1,5 +1,6 @@
 // The page as a person sees it: right numbers, new ones by push, no errors, in both themes and on a phone.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import test from 'node:test';
 import { assert_accessible, assert_fits, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
@@ -90,6 +91,39 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
       assert.deepEqual(other.problems, []);
       await other.context().close();
     });
+
+  await t.test('a stretch drawn over one chart is shown by all, a tile is a file, and large', async () => {
+    const card = tile(page, 'Impressions and clicks by day');
+    const plot = card.locator('.u-over');
+    await card.scrollIntoViewIfNeeded();
+    const { x, y, width, height } = await plot.boundingBox();
+    await page.mouse.move(x + width * 0.25, y + height / 2);
+    // The other chart of days points at the same one.
+    await page.mouse.move(x + width * 0.3, y + height / 2);
+    const pointed = await card.locator('time').textContent();
+    assert.equal(await tile(page, 'Click-through rate by day').locator('time').textContent(), pointed);
+    await page.mouse.down();
+    await page.mouse.move(x + width * 0.6, y + height / 2, { steps: 4 });
+    await page.mouse.up();
+    const shown = page.getByTestId('zoom');
+    await shown.waitFor({ timeout: 5_000 });
+    const [from, to] = ['from', 'to'].map((name) => Number(new URL(page.url()).searchParams.get(name)));
+    assert.ok(to - from > 5 * 86_400 && to - from < 20 * 86_400, `${from} to ${to} of a month`);
+    await shown.click();
+    assert.equal(new URL(page.url()).search, '');
+    const rates = tile(page, 'Click-through rate by campaign');
+    const saving = page.waitForEvent('download');
+    await rates.getByRole('button', { name: 'as CSV' }).click();
+    const file = await saving;
+    assert.equal(file.suggestedFilename(), 'click-through-rate-by-campaign.csv');
+    const lines = fs.readFileSync(await file.path(), 'utf8').trim().split('\r\n');
+    assert.equal(lines.length, 1 + Math.min(50, Number(await project.clickhouse('SELECT count() FROM analytics.mv_campaign_ctr'))));
+    await rates.getByRole('button', { name: 'large' }).click();
+    assert.match(page.url(), /\?tile=\d+$/);
+    assert.ok((await rates.boundingBox()).width > 1300);
+    await page.keyboard.press('Escape');
+    assert.ok((await rates.boundingBox()).width < 1000);
+  });
 
   await t.test('the theme can be switched', async () => {
     const brightness = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

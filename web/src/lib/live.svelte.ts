@@ -5,6 +5,8 @@ import type { Dashboard, QueryResult, Refresh, Sections, Status, TileError, Tile
 
 export type Connection = 'connecting' | 'open' | 'reconnecting';
 
+const hidden_ms = 30_000;
+
 class Live {
   project = $state('');
   sections = $state.raw<Sections | null>(null); // what this project has
@@ -30,6 +32,28 @@ class Live {
     if (this.refresh) return this.refresh.as_of_ms;
     const known = this.status?.sources.map((source) => source.as_of_ms).filter((time) => time > 0) ?? [];
     return known.length > 0 ? Math.min(...known) : 0;
+  }
+
+  constructor() {
+    // Nobody looks: nothing is asked of the server. A glance at another tab is no reason.
+    let pause: ReturnType<typeof setTimeout> | undefined;
+    document.addEventListener('visibilitychange', () => {
+      clearTimeout(pause);
+      if (document.hidden) pause = setTimeout(() => this.#rest(), hidden_ms);
+      else if (this.#resting) this.#wake();
+    });
+  }
+  #resting = false;
+  #rest(): void {
+    if (!this.#source) return;
+    this.#resting = true;
+    this.#source.close();
+    this.#source = null;
+  }
+  #wake(): void {
+    this.#resting = false;
+    this.lastHeard = Date.now();
+    void this.load();
   }
 
   async load(): Promise<void> {
@@ -64,6 +88,12 @@ class Live {
     this.current = dashboard;
     if (same) return;
     this.#source?.close();
+    if (address === this.#address && this.tiles.length === (dashboard?.tiles.length ?? 0)) {
+      // Again after a pause: what is shown stays until the first round.
+      this.#pending.clear();
+      this.#open(address);
+      return;
+    }
     this.tiles = dashboard ? dashboard.tiles.map(() => ({})) : [];
     this.refresh = null;
     this.#pending.clear();

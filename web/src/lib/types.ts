@@ -117,7 +117,7 @@ export interface Status {
   time_ms: number;
   sources: SourceStatus[];
   models: ModelStatus[];
-  destinations: { destination: string; kind: string; state: string; pending: number; dead: number; reason?: string; delivered: number; latency_ms: { p50: number; p99: number } }[];
+  destinations: { destination: string; kind: string; where?: string; state: string; pending: number; dead: number; reason?: string; delivered: number; latency_ms: { p50: number; p99: number } }[];
   segments: { segment: string; entity: string; members: number; entered: number; exited: number }[];
   commit_to_queryable_ms: { p50: number; p99: number };
   warehouse: { mode: string; version: string; up: boolean };

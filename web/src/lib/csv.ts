@@ -1,5 +1,5 @@
 // A result as a CSV file (RFC 4180), made in the browser.
-import type { QueryResult, Value } from '../lib/types';
+import type { QueryResult, Value } from './types';
 
 const field = (value: Value): string => {
   const text = value === null ? '' : Array.isArray(value) ? JSON.stringify(value) : String(value);
