@@ -28,7 +28,7 @@ const std::vector<std::string> kinds = {"webhook", "slack", "kafka", "postgres",
 const std::set<std::string> own_headers = {"webhook-id",   "webhook-timestamp", "webhook-signature",
                                            "content-type", "content-length",    "host",
                                            "connection",   "transfer-encoding", "expect"};
-const std::set<std::string> own_settings = {"bootstrap.servers", "transactional.id", "enable.idempotence",
+const std::set<std::string> own_settings_of_destinations = {"bootstrap.servers", "transactional.id", "enable.idempotence",
                                             "acks", "partitioner"};
 
 bool is_letter_or_digit(char c) {
@@ -177,7 +177,7 @@ KafkaDestination read_kafka(MappingReader& mapping) {
                   fmt::format("Use letters, digits, . _ and -, at most {} of them.", topic_bytes_max));
   if (const YamlNode* settings = mapping.child("settings"))
     for (const auto& pair : settings->pairs) {
-      if (own_settings.contains(pair.key))
+      if (own_settings_of_destinations.contains(pair.key))
         mapping.reader().report.error(
             pair.key_where, fmt::format("`{}` is not for a project to set", pair.key), "Leave it out.");
       else if (auto text = mapping.item_text(pair.value, pair.key))

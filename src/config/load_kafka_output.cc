@@ -12,7 +12,7 @@ constexpr int64_t replication_max = 100;
 constexpr size_t prefix_bytes_max = 100;  // a topic's name has at most 249 bytes, and holds two more names
 
 // Settings that would undo what exactly-once rests on.
-const std::set<std::string> own_settings = {"bootstrap.servers",  "transactional.id",
+const std::set<std::string> own_settings_of_outputs = {"bootstrap.servers",  "transactional.id",
                                             "enable.idempotence", "transaction.timeout.ms",
                                             "partitioner",        "acks"};
 
@@ -40,7 +40,7 @@ KafkaOutput read_kafka_output(Reader reader, const YamlNode& node, const std::st
   output.replication = static_cast<int>(mapping.integer("replication", 1, replication_max).value_or(-1));
   if (const YamlNode* settings = mapping.child("settings"))
     for (const auto& pair : settings->pairs) {
-      if (own_settings.contains(pair.key))
+      if (own_settings_of_outputs.contains(pair.key))
         reader.report.error(pair.key_where, fmt::format("`{}` is not for a project to set", pair.key),
                             "Leave it out.");
       else if (auto text = mapping.item_text(pair.value, pair.key))

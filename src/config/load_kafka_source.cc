@@ -18,7 +18,7 @@ const std::set<std::string> form_words = {"base64", "hex", "decimal_bytes", "day
 // can be given, so there are more than one will ever run.
 constexpr int64_t slots_max = 64;
 // Settings that would undo what exactly-once rests on.
-const std::set<std::string> own_settings = {"bootstrap.servers",       "group.id",
+const std::set<std::string> own_settings_of_sources = {"bootstrap.servers",       "group.id",
                                             "enable.auto.commit",      "auto.offset.reset",
                                             "isolation.level",         "enable.partition.eof",
                                             "enable.auto.offset.store"};
@@ -136,7 +136,7 @@ void load_kafka_source(Reader reader, const YamlNode& node, const std::string& n
   source.placeholder = mapping.text("placeholder", source.placeholder);
   if (const YamlNode* settings = mapping.child("settings"))
     for (const auto& pair : settings->pairs) {
-      if (own_settings.contains(pair.key))
+      if (own_settings_of_sources.contains(pair.key))
         reader.report.error(pair.key_where, fmt::format("`{}` is not for a project to set", pair.key),
                             "Leave it out.");
       else if (auto text = mapping.item_text(pair.value, pair.key))

@@ -24,7 +24,7 @@ std::optional<int64_t> instant(MappingReader& mapping, const char* key) {
   return at;
 }
 
-std::string expression(MappingReader& mapping, const char* key, bool required) {
+std::string sql_expression(MappingReader& mapping, const char* key, bool required) {
   std::string text = required ? mapping.required_text(key) : mapping.text(key);
   if (!text.empty()) check_expression(mapping.reader(), mapping.where(key), key, text);
   return text;
@@ -38,11 +38,11 @@ Exposures read_exposures(Reader reader, const YamlNode& node) {
   if (!exposures.from.empty() && exposures.from.find('.') == std::string::npos)
     mapping.error("from", fmt::format("`{}` has no database", exposures.from),
                   fmt::format("Write bronze.{} or the full name of a model.", exposures.from));
-  exposures.experiment = expression(mapping, "experiment", false);
-  exposures.unit = expression(mapping, "unit", true);
-  exposures.variant = expression(mapping, "variant", true);
-  exposures.time = expression(mapping, "time", true);
-  exposures.where = expression(mapping, "where", false);
+  exposures.experiment = sql_expression(mapping, "experiment", false);
+  exposures.unit = sql_expression(mapping, "unit", true);
+  exposures.variant = sql_expression(mapping, "variant", true);
+  exposures.time = sql_expression(mapping, "time", true);
+  exposures.where = sql_expression(mapping, "where", false);
   exposures.store = mapping.choice<std::string>(
       "store", {{"incremental", "incremental"}, {"keyed", "keyed"}, {"view", "view"}}, "");
   mapping.finish();

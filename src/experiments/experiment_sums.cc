@@ -69,9 +69,9 @@ class SumColumns {
   size_t index_;
 };
 
-class Reading {
+class SumsReading {
  public:
-  Reading(clickhouse::Client& client, const Experiment& experiment, const UnitQuery& query,
+  SumsReading(clickhouse::Client& client, const Experiment& experiment, const UnitQuery& query,
           const std::string& table)
       : client_(client), experiment_(experiment), query_(query), table_(table), caps_(query.metrics.size()) {}
 
@@ -298,7 +298,7 @@ Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experimen
                                      const SumsOptions& options) {
   ExperimentSums sums{.at_us = options.at_us};
   sums.counters = TRY(counters_of_units(client, experiment, units, options.at_us));
-  Reading reading(client, experiment, query, units);
+  SumsReading reading(client, experiment, query, units);
   TRY_VOID(reading.read_caps());
   sums.metrics = TRY(reading.read_all());
   for (const std::string& dimension : options.dimensions)

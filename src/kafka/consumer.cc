@@ -10,7 +10,7 @@
 namespace tidemark::kafka {
 namespace {
 
-ErrorKind kind_of(rd_kafka_resp_err_t code) {
+ErrorKind consumer_error_kind(rd_kafka_resp_err_t code) {
   switch (code) {
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -32,9 +32,9 @@ ErrorKind kind_of(rd_kafka_resp_err_t code) {
 tl::unexpected<Error> failed(rd_kafka_resp_err_t code, const std::string& doing,
                              const std::string& more = {}) {
   return fail(
-      kind_of(code),
+      consumer_error_kind(code),
       fmt::format("Kafka: {}: {}{}", doing, rd_kafka_err2str(code), more.empty() ? "" : " (" + more + ")"),
-      kind_of(code) == ErrorKind::dependency_down ? "check that the brokers are up and `brokers` names them"
+      consumer_error_kind(code) == ErrorKind::dependency_down ? "check that the brokers are up and `brokers` names them"
                                                   : "");
 }
 
@@ -344,7 +344,7 @@ Status Consumer::poll(std::chrono::milliseconds timeout, const Handler& handler)
         status = handler.message(view_of(message));
       } else if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (handler.end) handler.end({rd_kafka_topic_name(message.rkt), message.partition, message.offset});
-      } else if (kind_of(message.err) != ErrorKind::dependency_down) {
+      } else if (consumer_error_kind(message.err) != ErrorKind::dependency_down) {
         status = failed(message.err, "reading", rd_kafka_message_errstr(&message));
       } else {
         handle_->complaints.set(rd_kafka_message_errstr(&message));

@@ -5,7 +5,7 @@
 namespace tidemark::kafka {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string quoted_json(std::string_view text) {
   std::string out;
   append_json_string(text, out);
   return out;
@@ -25,7 +25,7 @@ std::string field_of(const postgres::SourceColumn& column, const ValuePlan& plan
       plan.kind == ValueKind::array
           ? fmt::format("\"type\":\"array\",\"items\":{{{}}},\"optional\":{}", typed(plan, true), optional)
           : typed(plan, optional);
-  return fmt::format("{{{},\"field\":{}}}", type, quoted(column.name));
+  return fmt::format("{{{},\"field\":{}}}", type, quoted_json(column.name));
 }
 
 constexpr const char* source_schema =
@@ -59,7 +59,7 @@ std::string key_schema(const postgres::SourceTable& table, const std::vector<Val
     fields += field_of(table.columns[column], plans[column]);
   }
   return fmt::format("{{\"type\":\"struct\",\"fields\":[{}],\"optional\":false,\"name\":{}}}", fields,
-                     quoted(topic + ".Key"));
+                     quoted_json(topic + ".Key"));
 }
 
 std::string value_schema(const postgres::SourceTable& table, const std::vector<ValuePlan>& plans,
@@ -72,11 +72,11 @@ std::string value_schema(const postgres::SourceTable& table, const std::vector<V
   auto side = [&](const char* name) {
     return fmt::format(
         "{{\"type\":\"struct\",\"fields\":[{}],\"optional\":true,\"name\":{},\"field\":\"{}\"}}", fields,
-        quoted(topic + ".Value"), name);
+        quoted_json(topic + ".Value"), name);
   };
   return fmt::format(
       "{{\"type\":\"struct\",\"fields\":[{},{},{},{},\"optional\":false,\"name\":{},\"version\":2}}",
-      side("before"), side("after"), source_schema, rest_of_envelope, quoted(topic + ".Envelope"));
+      side("before"), side("after"), source_schema, rest_of_envelope, quoted_json(topic + ".Envelope"));
 }
 
 const char* transaction_key_schema() {

@@ -13,7 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-ErrorKind kind_of(rd_kafka_resp_err_t code) {
+ErrorKind producer_error_kind(rd_kafka_resp_err_t code) {
   switch (code) {
     case RD_KAFKA_RESP_ERR__FENCED:
     case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
@@ -50,7 +50,7 @@ const char* remedy_of(ErrorKind kind) {
 
 tl::unexpected<Error> failed(rd_kafka_resp_err_t code, const std::string& doing,
                              const std::string& more = {}) {
-  ErrorKind kind = kind_of(code);
+  ErrorKind kind = producer_error_kind(code);
   return fail(
       kind,
       fmt::format("Kafka: {}: {}{}", doing, rd_kafka_err2str(code), more.empty() ? "" : " (" + more + ")"),
@@ -89,7 +89,7 @@ struct Producer::Handle {
 
   Status delivered_so_far() {
     if (!undelivered) return {};
-    fenced |= kind_of(undelivered->first) == ErrorKind::conflict;
+    fenced |= producer_error_kind(undelivered->first) == ErrorKind::conflict;
     return failed(undelivered->first, "publishing to " + undelivered->second, complaints.text());
   }
 
@@ -110,7 +110,7 @@ struct Producer::Handle {
           code = rd_kafka_fatal_error(client, fatal, sizeof fatal);
           text = fatal;
         }
-        fenced |= kind_of(code) == ErrorKind::conflict;
+        fenced |= producer_error_kind(code) == ErrorKind::conflict;
         return failed(code, doing, text);
       }
       if (stop) return fail(ErrorKind::cancelled, "stopped");

@@ -18,7 +18,6 @@ struct Failure {
   explicit operator bool() const { return reason != nullptr; }
 };
 
-inline constexpr const char* not_json = "the message is not valid JSON";
 inline constexpr const char* not_an_object = "the message is not a JSON object";
 inline constexpr const char* comes_twice = "the field comes twice";
 

@@ -22,7 +22,7 @@ using Options = std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminO
 using Topic = std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>>;
 using Event = std::unique_ptr<rd_kafka_event_t, Destroy<rd_kafka_event_destroy>>;
 
-ErrorKind kind_of(rd_kafka_resp_err_t code) {
+ErrorKind topic_error_kind(rd_kafka_resp_err_t code) {
   switch (code) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
@@ -69,7 +69,7 @@ Status create_topics(const std::string& brokers, const std::map<std::string, Sec
   Event event(rd_kafka_queue_poll(queue.get(), timeout + 1'000));
   if (event == nullptr) return fail(ErrorKind::dependency_down, "Kafka: making topics: no answer");
   if (auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return fail(kind_of(code),
+    return fail(topic_error_kind(code),
                 fmt::format("Kafka: making topics: {}", rd_kafka_event_error_string(event.get())),
                 "check that the brokers are up and `brokers` names them");
   size_t count = 0;
@@ -79,7 +79,7 @@ Status create_topics(const std::string& brokers, const std::map<std::string, Sec
     auto code = rd_kafka_topic_result_error(results[index]);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) continue;
     const char* reason = rd_kafka_topic_result_error_string(results[index]);
-    return fail(kind_of(code),
+    return fail(topic_error_kind(code),
                 fmt::format("Kafka: making topic {}: {}", rd_kafka_topic_result_name(results[index]),
                             reason != nullptr ? reason : rd_kafka_err2str(code)),
                 "make it by hand, or allow it");

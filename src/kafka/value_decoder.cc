@@ -15,7 +15,6 @@ namespace ondemand = simdjson::ondemand;
 using simdjson::SUCCESS;
 
 constexpr const char* null_refused = "null, and the column does not take NULL";
-constexpr const char* not_json = "the message is not valid JSON";
 constexpr const char* bad_number = "the number does not fit the column's type";
 constexpr const char* bad_object = "the value has not the fields of its form";
 

@@ -12,6 +12,9 @@
 
 namespace tidemark::kafka {
 
+// What a row is refused with, wherever in it that is found.
+inline constexpr const char* not_json = "the message is not valid JSON";
+
 using ValueError = const char*;
 
 struct ValueScratch {

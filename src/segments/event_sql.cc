@@ -13,10 +13,10 @@ std::string or_never(const std::string& instant, const std::string& result) {
 }
 
 // The selected events in a window, and when that set changes by itself.
-class Selected {
+class SelectedSql {
  public:
-  Selected(SqlContext& context, EventPass& pass, const EventSelection& events, const Window& window,
-           const Location& where)
+  SelectedSql(SqlContext& context, EventPass& pass, const EventSelection& events, const Window& window,
+              const Location& where)
       : pass_(pass), window_(window) {
     match_ = pass.match(events, where);
     match_next_ = pass.match_next(events);
@@ -82,12 +82,12 @@ class Selected {
   std::vector<std::string> coming_;
 };
 
-struct EventTest {
+struct EventTestSql {
   SqlContext& context;
   EventPass& pass;
   const EventCondition& condition;
   const Location& where;
-  Selected& selected;
+  SelectedSql& selected;
 
   EventTruth operator()(const EventCount& test) const {
     std::string count = selected.count();
@@ -280,20 +280,20 @@ EventTruth event_sql(SqlContext& context, EventPass& pass, const EventCondition&
   if (own_window) {
     window.older_seconds = seconds_of(std::get<Regularly>(condition.test));
   }
-  Selected selected(context, pass, condition.events, window, where);
-  return std::visit(EventTest{context, pass, condition, where, selected}, condition.test);
+  SelectedSql selected(context, pass, condition.events, window, where);
+  return std::visit(EventTestSql{context, pass, condition, where, selected}, condition.test);
 }
 
 EventTruth sequence_sql(SqlContext& context, EventPass& pass, const Sequence& sequence,
                         const Location& where) {
-  Selected first(context, pass, sequence.first, sequence.window, where);
+  SelectedSql first(context, pass, sequence.first, sequence.window, where);
   // A `then` lies at most `within` after a first, so it is as old as the window at most.
   Window any_time = {.older_seconds = std::nullopt};
   if (sequence.window.older_seconds) {
     pass.reach_back(*sequence.window.older_seconds);
     any_time.older_seconds = sequence.window.older_seconds;
   }
-  Selected then(context, pass, sequence.then, any_time, where);
+  SelectedSql then(context, pass, sequence.then, any_time, where);
   std::string within = microseconds(sequence.within_seconds);
   // At one instant a `then` stands before a first, because it must come after it.
   std::string both = pass.aggregate(fmt::format(

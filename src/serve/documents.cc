@@ -11,7 +11,7 @@ namespace json = boost::json;
 
 namespace {
 
-double milliseconds(uint64_t micros) {
+double in_milliseconds(uint64_t micros) {
   return std::round(static_cast<double>(micros)) / 1000.0;
 }
 
@@ -88,15 +88,15 @@ json::object source_object(const ingest::SourceStatus& source) {
       {"error", source.error},
       {"epoch", source.epoch},
       {"last_cut", source.last_cut},
-      {"as_of_ms", milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))},
+      {"as_of_ms", in_milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))},
       {"lag_ms", source.lag_ms},
       {"lag_bytes", source.lag_bytes},
       {"rows_per_second", std::round(source.rows_per_second * 10) / 10},
       {"transactions", source.transactions},
       {"commit_to_queryable_ms",
-       {{"p50", milliseconds(source.queryable_p50_us)},
-        {"p99", milliseconds(source.queryable_p99_us)},
-        {"max", milliseconds(source.queryable_max_us)}}},
+       {{"p50", in_milliseconds(source.queryable_p50_us)},
+        {"p99", in_milliseconds(source.queryable_p99_us)},
+        {"max", in_milliseconds(source.queryable_max_us)}}},
       {"positions", positions_name(source.positions)},
       {"ladder", ladder_text(source)},
       {"behind_bytes", ladder_behind(source.ladder)},
@@ -222,7 +222,7 @@ std::string status_document(const StatusInputs& inputs) {
       {"audits", std::move(audits)},
       {"segments", std::move(segments)},
       {"destinations", json::parse(inputs.destinations)},
-      {"commit_to_queryable_ms", {{"p50", milliseconds(p50)}, {"p99", milliseconds(p99)}}},
+      {"commit_to_queryable_ms", {{"p50", in_milliseconds(p50)}, {"p99", in_milliseconds(p99)}}},
       {"warehouse",
        {{"mode", inputs.warehouse_mode}, {"version", inputs.warehouse_version}, {"up", inputs.warehouse_up}}},
       {"viewers", inputs.viewers}});
@@ -266,7 +266,7 @@ AsOf as_of(const ingest::PipelineStatus& pipeline) {
     sources[source.source] = {
         {"lsn", position_text(source.positions, source.ladder.fenced)},
         {"cut", source.last_cut},
-        {"as_of_ms", milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))}};
+        {"as_of_ms", in_milliseconds(static_cast<uint64_t>(std::max<int64_t>(source.as_of_micros, 0)))}};
   }
   result.json = fmt::format("\"as_of_ms\":{:.3f},\"lag_ms\":{},\"sources\":{}",
                             static_cast<double>(result.commit_micros) / 1000.0, result.lag_ms,
