@@ -2,7 +2,9 @@
 
 #include "cli/model_routes.h"
 #include "cli/people_routes.h"
+#include "cli/project_plan.h"
 #include "cli/quarantine.h"
+#include "cli/settings_route.h"
 #include "config/destination.h"
 #include "experiments/experiment_files.h"
 #include "profiles/profile_files.h"
@@ -50,6 +52,8 @@ void add_project_routes(http::Server& server, const config::Project& project, cl
   });
   add_model_routes(server, models);
   add_people_routes(server, pool, project);
+  add_plan_route(server, pool.endpoint(), project);
+  add_settings_route(server, project);
 }
 
 }  // namespace tidemark::cli

@@ -1,5 +1,6 @@
 // What the page asks of a running project beside dashboards: GET /api/project - what there is of what, so
-// that the navigation offers no empty rooms -, and the routes of its models, people and quarantine.
+// that the navigation offers no empty rooms -, and the routes of its models, people,
+// quarantine, plan and settings.
 #pragma once
 
 #include "cli/live_models.h"

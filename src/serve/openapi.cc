@@ -172,6 +172,9 @@ std::string openapi_document(const std::string& project, const std::vector<confi
   json::object paths;
   const json::object any = {{"type", "object"}};
   paths["/api/models"] = operation("models", "models with what they read", "application/json", any);
+  paths["/api/plan"] = operation("plan", "what the models on disk would change", "application/json", any);
+  paths["/api/settings"] =
+      operation("settings", "the configuration in force, without secrets", "application/json", any);
   paths["/api/quarantine"] =
       operation("quarantine", "rows of sources that did not fit, the newest", "application/json", any);
   paths["/api/sql"] = json::object{
