@@ -164,6 +164,29 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     await screenshot(other, 'models-light-1440');
     await other.goBack();
     await heading('Overview');
+    // A model that is only on disk is a plan; applied by clicking it is there.
+    const steps = async () => (await other.getByTestId('plan').count()) === 1 && Number(await other.getByTestId('plan').getAttribute('data-steps'));
+    await other.getByRole('navigation').getByRole('link', { name: 'Plans' }).click();
+    await eventually('nothing to do', async () => (await steps()) === 0, { deadline_ms: 15_000 });
+    project.write('models/analytics/by_click.sql', '-- kind: incremental\nSELECT campaign_id, count() AS impressions FROM bronze.impressions GROUP BY campaign_id\n');
+    await eventually('a new model', async () => {
+      await other.getByRole('button', { name: 'Look again' }).click();
+      return (await steps()) === 1;
+    }, { deadline_ms: 30_000, every_ms: 1_000 });
+    await assert_accessible(other, 'plans');
+    await screenshot(other, 'plans-light-1440');
+    await other.getByRole('button', { name: 'Apply' }).click();
+    await other.getByLabel('Token').fill(JSON.parse(project.read('.tidemark/up.json')).token);
+    await other.getByRole('button', { name: 'Use it' }).click();
+    await eventually('it is deployed', async () => (await other.getByTestId('deployment').count()) === 1 && (await other.getByTestId('deployment').getAttribute('data-state')) === 'done', { deadline_ms: 30_000 });
+    await eventually('nothing left to do', async () => (await steps()) === 0, { deadline_ms: 30_000 });
+    assert.equal(Number(await project.clickhouse('SELECT sum(impressions) FROM analytics.by_click')), await count('impressions'));
+    other.problems = other.problems.filter((problem) => !/status of 401/.test(problem));
+    await other.getByRole('navigation').getByRole('link', { name: 'Settings' }).click();
+    await other.getByTestId('project').waitFor();
+    assert.doesNotMatch(await other.locator('main').textContent(), /postgresql:|password|token=/);
+    await assert_accessible(other, 'settings');
+    await screenshot(other, 'settings-light-1440');
     assert.equal(await other.evaluate(() => globalThis.same_page), true, 'nothing was loaded anew');
     assert.deepEqual(other.problems, []);
     // A link that somebody was sent; one that is wrong.

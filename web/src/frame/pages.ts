@@ -63,10 +63,24 @@ export const pages: Page[] = [
     shown: () => true,
   },
   {
+    name: 'plans',
+    title: 'Plans',
+    icon: 'M4 3h12v14H4zM7 7h6M7 10h6M7 13h3',
+    load: () => import('../pages/Plans.svelte'),
+    shown: (sections) => sections.models > 0,
+  },
+  {
     name: 'quarantine',
     title: 'Quarantine',
     icon: 'M10 3l7.5 13.5h-15zM10 8v4M10 14.2v.3',
     load: () => import('../pages/Quarantine.svelte'),
+    shown: () => true,
+  },
+  {
+    name: 'settings',
+    title: 'Settings',
+    icon: 'M3 6h8M15 6h2M3 14h2M9 14h8M13 3.8a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4zM7 11.8a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4z',
+    load: () => import('../pages/Settings.svelte'),
     shown: () => true,
   },
 ];
