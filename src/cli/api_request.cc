@@ -39,7 +39,7 @@ Result<json::object> object_of(const http::Answer& answer) {
 
 Result<json::object> ask_api(const std::filesystem::path& project_directory, const std::string& path) {
   auto running = TRY(running_instance(project_directory));
-  return object_of(TRY(http::get(running.url + path, answer_timeout)));
+  return object_of(TRY(http::get(running.url + path, running.token, answer_timeout)));
 }
 
 Result<json::object> tell_api(const std::filesystem::path& project_directory, const std::string& path,

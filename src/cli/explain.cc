@@ -46,9 +46,9 @@ json::array columns_json(const std::vector<models::SourceColumn>& columns) {
 
 // The model's entry in the status of the running instance; nothing when it does not run.
 std::optional<json::object> live_status(const config::Project& project, const std::string& model) {
-  auto url = running_url(project.root);
-  if (!url) return std::nullopt;
-  auto answer = http::get(*url + "/api/status", std::chrono::seconds(5));
+  auto running = running_instance(project.root);
+  if (!running) return std::nullopt;
+  auto answer = http::get(running->url + "/api/status", running->token, std::chrono::seconds(5));
   if (!answer || answer->status != 200) return std::nullopt;
   boost::system::error_code error;
   auto status = json::parse(answer->body, error);

@@ -71,7 +71,7 @@ Result<DeployAnswer> request_deployment(const RunningInstance& running, const De
   uint64_t deployment = number(begun, "deployment");
   Display display(quiet);
   while (true) {
-    auto answer = http::get(url, answer_timeout);
+    auto answer = http::get(url, running.token, answer_timeout);
     if (!answer)
       return fail(ErrorKind::dependency_down, "the running project went away before the deployment was done",
                   "it goes on when the project is started again: tidemark up");

@@ -50,7 +50,8 @@ Result<RefreshAnswer> await_refresh(const RunningInstance& running, const Refres
   const std::string& model = ticket.model;
   int64_t deadline = system_clock().monotonic_micros() + limits::refresh_ms_max * 1000;
   while (system_clock().monotonic_micros() < deadline) {
-    json::object facts = TRY(object_of(TRY(http::get(url_of(running, model), answer_timeout))));
+    json::object facts =
+        TRY(object_of(TRY(http::get(url_of(running, model), running.token, answer_timeout))));
     if (number(facts, "answered") >= ticket.number) {
       std::string error(facts.at("answer_error").as_string());
       if (!error.empty())

@@ -135,10 +135,11 @@ std::string render(const json::object& status) {
 
 Run add_status(CLI::App&) {
   return [](const Invocation& invocation) -> Result<ExitCode> {
-    std::string url = TRY(running_url(TRY(invocation.project_directory())));
-    auto answer = TRY(http::get(url + "/api/status", std::chrono::seconds(10)));
+    auto running = TRY(running_instance(TRY(invocation.project_directory())));
+    auto answer = TRY(http::get(running.url + "/api/status", running.token, std::chrono::seconds(10)));
     if (answer.status != 200)
-      return fail(ErrorKind::dependency_down, fmt::format("{}/api/status answered {}", url, answer.status));
+      return fail(ErrorKind::dependency_down,
+                  fmt::format("{}/api/status answered {}", running.url, answer.status));
     if (invocation.json) {
       print_out(answer.body.ends_with('\n') ? answer.body : answer.body + "\n");
       return ExitCode::ok;

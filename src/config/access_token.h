@@ -1,4 +1,5 @@
-// Who may do what over HTTP (`tokens:` in tidemark.yaml). The token itself never leaves the project file.
+// Who may do what over HTTP (`tokens:` in tidemark.yaml). The token itself never leaves the project file. One
+// with the scope events:write is a write key of the project's source of events.
 #pragma once
 
 #include "base/secret.h"

@@ -79,14 +79,17 @@ void load_settings(Reader reader, const std::filesystem::path& file, Project& pr
     project.warehouse = read_warehouse(reader, *warehouse, project);
   if (const YamlNode* http = settings.child("http")) {
     MappingReader mapping(reader, *http, "`http`");
+    project.http.reading_needs_token =
+        mapping.choice<bool>("reading", {{"open", false}, {"token", true}}, false);
     if (auto listen = mapping.listen("listen")) {
-      project.http = {listen->host, listen->port};
-      if (!is_loopback(listen->host))
+      project.http.host = listen->host;
+      project.http.port = listen->port;
+      if (!is_loopback(listen->host) && !project.http.reading_needs_token)
         mapping.warning(
             "listen",
             fmt::format("the page and the API will be reachable from other machines ({})", listen->host),
-            "This version asks nobody for a password: put a proxy with one before it, or listen on "
-            "127.0.0.1.");
+            "`reading: token` beside it asks for a token with the scope read; or put a proxy with a password "
+            "before it, or listen on 127.0.0.1.");
       const EmbeddedWarehouse* embedded = project.warehouse.embedded();
       if (embedded != nullptr && listen->port != 0 &&
           (listen->port == embedded->http_port || listen->port == embedded->tcp_port))

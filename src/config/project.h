@@ -47,6 +47,7 @@ struct Warehouse {
 struct Http {
   std::string host = "127.0.0.1";
   uint16_t port = 8088;  // 0: any free port
+  bool reading_needs_token = false;
 };
 
 struct Project {

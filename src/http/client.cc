@@ -33,19 +33,25 @@ Result<Answer> perform(Handle& handle, const std::string& url, std::chrono::mill
   return answer;
 }
 
+using Headers = std::unique_ptr<curl_slist, void (*)(curl_slist*)>;
+Headers authorization(const std::string& token) {
+  std::string header = "Authorization: Bearer " + token;
+  return Headers(token.empty() ? nullptr : curl_slist_append(nullptr, header.c_str()), curl_slist_free_all);
+}
+
 }  // namespace
 
-Result<Answer> get(const std::string& url, std::chrono::milliseconds timeout) {
+Result<Answer> get(const std::string& url, const std::string& token, std::chrono::milliseconds timeout) {
   Handle handle(curl_easy_init(), curl_easy_cleanup);
+  auto headers = authorization(token);
+  if (headers) curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
   return perform(handle, url, timeout);
 }
 
 Result<Answer> post(const std::string& url, const std::string& token, const std::string& body,
                     std::chrono::milliseconds timeout) {
   Handle handle(curl_easy_init(), curl_easy_cleanup);
-  std::string authorization = "Authorization: Bearer " + token;
-  std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(
-      token.empty() ? nullptr : curl_slist_append(nullptr, authorization.c_str()), curl_slist_free_all);
+  auto headers = authorization(token);
   if (headers) curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
   curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDS, body.data());

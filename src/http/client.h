@@ -14,8 +14,9 @@ struct Answer {
 };
 
 // Errors: dependency_down when nobody answers in time. A status of 400 or more is an Answer, not an error.
-Result<Answer> get(const std::string& url, std::chrono::milliseconds timeout);
-// The same with a body; `token` goes along as "Authorization: Bearer ..." unless it is empty.
+// `token` goes along as "Authorization: Bearer ..." unless it is empty.
+Result<Answer> get(const std::string& url, const std::string& token, std::chrono::milliseconds timeout);
+// The same with a body.
 Result<Answer> post(const std::string& url, const std::string& token, const std::string& body,
                     std::chrono::milliseconds timeout);
 

@@ -88,6 +88,7 @@ class Server::Implementation {
   uint16_t port() const { return port_; }
   ServerCounters counters() const;
   Router router;
+  Guard guard;
 
  private:
   struct Connection {
@@ -345,6 +346,11 @@ asio::awaitable<bool> Server::Implementation::answer(ConnectionPointer connectio
   }
   const Route& route = *match.route;
   request.path_parameters = std::move(match.parameters);
+  if (guard)
+    if (auto refused = guard(request, route.pattern)) {
+      count(route.pattern, refused->status);
+      co_return co_await send(connection, *refused, head_only, keep_alive);
+    }
 
   if (route.deferred) {
     Response response = co_await run_deferred(route.deferred, std::move(request));
@@ -548,6 +554,9 @@ void Server::route_deferred(std::string method, std::string pattern, DeferredHan
 }
 void Server::stream(std::string pattern, StreamHandler handler) {
   implementation_->router.add({"GET", std::move(pattern), nullptr, std::move(handler)});
+}
+void Server::guard(Guard guard) {
+  implementation_->guard = std::move(guard);
 }
 Status Server::start() {
   return implementation_->start();

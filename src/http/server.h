@@ -130,6 +130,10 @@ class Server {
   void stream(std::string pattern, StreamHandler handler);
   // Bodies that wait for their answer are bounded together; beyond that the answer is 429.
   void route_deferred(std::string method, std::string pattern, DeferredHandler handler);
+  // Asked before the handler of every route, on the socket thread; a response refuses the request. `pattern`:
+  // of the route. Set before start().
+  using Guard = std::function<std::optional<Response>(const Request&, const std::string& pattern)>;
+  void guard(Guard guard);
 
   Status start();
   void stop();

@@ -20,6 +20,11 @@ class Access {
 
   // Nothing: the request brings a token ("Authorization: Bearer <token>") that may do this; else 401 or 403.
   std::optional<http::Response> refuse(const http::Request& request, const std::string& scope) const;
+  // For reading browsers may bring it as the cookie that let_browser_in() gives them: a page cannot send
+  // headers along with its event streams. What changes something never looks at cookies.
+  std::optional<http::Response> refuse_reading(const http::Request& request) const;
+  // For "/enter?token=<token>": on to "/" with the cookie.
+  http::Response let_browser_in(const http::Request& request, const std::string& token) const;
   // Who asks: the name of the token, "project" for the project's own; empty: nobody we know.
   std::string name_of(const http::Request& request) const;
 
@@ -32,6 +37,8 @@ class Access {
     std::string name;
   };
   const Known* find(const http::Request& request) const;
+  const Known* find(std::string_view token) const;
+  static std::optional<http::Response> refuse(const Known* who, const std::string& scope);
   std::vector<Known> known_;
 };
 

@@ -145,6 +145,17 @@ Response LiveServer::Implementation::ready() const {
 }
 
 void LiveServer::Implementation::add_routes() {
+  if (options_.http.reading_needs_token)
+    server_.guard([this](const Request& request, const std::string& pattern) -> std::optional<Response> {
+      // The page's own files show nothing. What changes something asks for its own scope; senders of events
+      // have write keys.
+      bool looks = request.method == "GET" || request.method == "HEAD";
+      bool shows = pattern.starts_with("/api/") || pattern == "/metrics" || pattern == "/openapi.json";
+      return looks && shows ? access_.refuse_reading(request) : std::nullopt;
+    });
+  server_.route("GET", "/enter", [this](const Request& request) {
+    return access_.let_browser_in(request, request.query_value("token").value_or(""));
+  });
   add_page_routes(server_);
 
   server_.route("GET", "/api/status",
