@@ -28,8 +28,8 @@ const std::vector<std::string> kinds = {"webhook", "slack", "kafka", "postgres",
 const std::set<std::string> own_headers = {"webhook-id",   "webhook-timestamp", "webhook-signature",
                                            "content-type", "content-length",    "host",
                                            "connection",   "transfer-encoding", "expect"};
-const std::set<std::string> own_settings_of_destinations = {"bootstrap.servers", "transactional.id", "enable.idempotence",
-                                            "acks", "partitioner"};
+const std::set<std::string> own_settings_of_destinations = {"bootstrap.servers", "transactional.id",
+                                                            "enable.idempotence", "acks", "partitioner"};
 
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');

@@ -13,8 +13,8 @@ constexpr size_t prefix_bytes_max = 100;  // a topic's name has at most 249 byte
 
 // Settings that would undo what exactly-once rests on.
 const std::set<std::string> own_settings_of_outputs = {"bootstrap.servers",  "transactional.id",
-                                            "enable.idempotence", "transaction.timeout.ms",
-                                            "partitioner",        "acks"};
+                                                       "enable.idempotence", "transaction.timeout.ms",
+                                                       "partitioner",        "acks"};
 
 bool is_topic_name(const std::string& name) {
   return !name.empty() && name.size() <= prefix_bytes_max &&

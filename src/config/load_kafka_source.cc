@@ -19,9 +19,9 @@ const std::set<std::string> form_words = {"base64", "hex", "decimal_bytes", "day
 constexpr int64_t slots_max = 64;
 // Settings that would undo what exactly-once rests on.
 const std::set<std::string> own_settings_of_sources = {"bootstrap.servers",       "group.id",
-                                            "enable.auto.commit",      "auto.offset.reset",
-                                            "isolation.level",         "enable.partition.eof",
-                                            "enable.auto.offset.store"};
+                                                       "enable.auto.commit",      "auto.offset.reset",
+                                                       "isolation.level",         "enable.partition.eof",
+                                                       "enable.auto.offset.store"};
 
 // Names as they are; `pattern` as an expression that must match the whole name.
 std::vector<std::string> read_topics(MappingReader& mapping) {

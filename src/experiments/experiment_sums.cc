@@ -72,7 +72,7 @@ class SumColumns {
 class SumsReading {
  public:
   SumsReading(clickhouse::Client& client, const Experiment& experiment, const UnitQuery& query,
-          const std::string& table)
+              const std::string& table)
       : client_(client), experiment_(experiment), query_(query), table_(table), caps_(query.metrics.size()) {}
 
   Status read_caps() {

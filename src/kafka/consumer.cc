@@ -34,8 +34,9 @@ tl::unexpected<Error> failed(rd_kafka_resp_err_t code, const std::string& doing,
   return fail(
       consumer_error_kind(code),
       fmt::format("Kafka: {}: {}{}", doing, rd_kafka_err2str(code), more.empty() ? "" : " (" + more + ")"),
-      consumer_error_kind(code) == ErrorKind::dependency_down ? "check that the brokers are up and `brokers` names them"
-                                                  : "");
+      consumer_error_kind(code) == ErrorKind::dependency_down
+          ? "check that the brokers are up and `brokers` names them"
+          : "");
 }
 
 struct ListDeleter {
