@@ -79,9 +79,10 @@ void load_settings(Reader reader, const std::filesystem::path& file, Project& pr
     project.warehouse = read_warehouse(reader, *warehouse, project);
   if (const YamlNode* http = settings.child("http")) {
     MappingReader mapping(reader, *http, "`http`");
+    auto listen = mapping.listen("listen");
     project.http.reading_needs_token =
         mapping.choice<bool>("reading", {{"open", false}, {"token", true}}, false);
-    if (auto listen = mapping.listen("listen")) {
+    if (listen) {
       project.http.host = listen->host;
       project.http.port = listen->port;
       if (!is_loopback(listen->host) && !project.http.reading_needs_token)

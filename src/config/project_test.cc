@@ -75,7 +75,7 @@ TEST_F(ProjectTest, UnknownKeyNamesTheNearestAtItsPlace) {
             "tidemark.yaml:5:3: unknown key `listn` in `http` (did you mean `listen`?)\n"
             "    listn: 127.0.0.1:1\n"
             "    ^\n"
-            "  Known keys: `listen`.\n");
+            "  Known keys: `listen`, `reading`.\n");
 }
 
 TEST_F(ProjectTest, CollectsTheErrorsOfAllFiles) {
