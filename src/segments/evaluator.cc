@@ -250,6 +250,10 @@ struct Evaluator::Found {
 Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::string>& entities,
                                        const DueSlice* due, int64_t as_of, Found& found) {
   std::optional<size_t> alone = due != nullptr ? due->segment : std::nullopt;
+  // Slices wait for each other and for cuts: meanwhile others of these may have become due.
+  if (alone && std::any_of(due->timers.begin(), due->timers.end(),
+                           [&](const Timer& timer) { return timer.rest <= as_of; }))
+    alone.reset();
   std::vector<std::string> names = alone ? std::vector{group.segments[*alone]} : group.segments;
   auto asked = std::async(std::launch::async, [&] { return store_.memberships(names, entities); });
   auto answered = ask_few(pool_, alone ? group.alone[*alone] : group.few, as_of, entities);
