@@ -69,11 +69,31 @@ class SumColumns {
   size_t index_;
 };
 
+void add(MetricSums& sums, const MetricSums& more, int sign) {
+  for (size_t arm = 0; arm < sums.arms.size(); ++arm) {
+    ArmSums& left = sums.arms[arm];
+    const ArmSums& right = more.arms[arm];
+    left.units += sign * right.units;
+    for (int one = 0; one < variables; ++one) {
+      left.sum[one] += sign * right.sum[one];
+      for (int other = 0; other < variables; ++other)
+        left.products[one][other] += sign * right.products[one][other];
+    }
+  }
+}
+
 class SumsReading {
  public:
   SumsReading(clickhouse::Client& client, const Experiment& experiment, const UnitQuery& query,
-              const std::string& table)
-      : client_(client), experiment_(experiment), query_(query), table_(table), caps_(query.metrics.size()) {}
+              const UnitParts& units)
+      : client_(client),
+        experiment_(experiment),
+        query_(query),
+        units_(units),
+        table_(units.all),
+        caps_(query.metrics.size()) {
+    for (size_t index = 0; index < query.metrics.size(); ++index) every_.push_back(index);
+  }
 
   Status read_caps() {
     std::vector<std::string> outputs;
@@ -106,8 +126,7 @@ class SumsReading {
   }
 
   Result<std::vector<MetricSums>> read_all() {
-    auto levels = TRY(read_levels("''", false));
-    std::vector<MetricSums> metrics = levels.empty() ? empty() : std::move(levels.front().metrics);
+    std::vector<MetricSums> metrics = TRY(units_.sums ? read_parts() : read_whole(table_, every_));
     for (size_t index = 0; index < metrics.size(); ++index)
       if (metrics[index].metric->kind == MetricKind::quantile)
         TRY_VOID(read_quantiles(query_.metrics[index], index, metrics[index]));
@@ -127,11 +146,51 @@ class SumsReading {
         unit_query_options()));
     while (top.ends_with('\n')) top.pop_back();
     DimensionSums sums{name, {}};
-    sums.levels = TRY(read_levels(fmt::format("if(has([{0}], {1}), {1}, '(other)')", top, column), true));
+    sums.levels = TRY(
+        read_levels(table_, every_, fmt::format("if(has([{0}], {1}), {1}, '(other)')", top, column), true));
     return sums;
   }
 
  private:
+  Result<std::vector<MetricSums>> read_whole(const std::string& table, const std::vector<size_t>& asked) {
+    auto levels = TRY(read_levels(table, asked, "''", false));
+    return levels.empty() ? empty() : std::move(levels.front().metrics);
+  }
+
+  // What of a metric's sums is not in its units' values.
+  std::string summed(size_t index) const {
+    return fmt::format("{} {}", caps_[index] ? fmt::format("{:.17g}", *caps_[index]) : "",
+                       query_.metrics[index].counted);
+  }
+
+  // The base's sums, of which only those metrics are read again whose cap or whose counted units are others.
+  Result<std::vector<MetricSums>> read_parts() {
+    BaseSums& kept = *units_.sums;
+    if (kept.metrics.empty()) {
+      kept.metrics = empty();
+      kept.summed.assign(every_.size(), "?");
+    }
+    std::vector<size_t> other;
+    for (size_t index : every_)
+      if (kept.summed[index] != summed(index)) other.push_back(index);
+    if (!other.empty()) {
+      auto read = TRY(read_whole(units_.base, other));
+      for (size_t index : other) {
+        kept.metrics[index] = std::move(read[index]);
+        kept.summed[index] = summed(index);
+      }
+    }
+    std::vector<MetricSums> metrics = kept.metrics;
+    if (units_.changed.empty()) return metrics;
+    auto changed = TRY(read_whole(units_.changed, every_));
+    auto replaced = TRY(read_whole(units_.replaced, every_));
+    for (size_t index : every_) {
+      add(metrics[index], changed[index], 1);
+      add(metrics[index], replaced[index], -1);
+    }
+    return metrics;
+  }
+
   std::vector<MetricSums> empty() const {
     std::vector<MetricSums> metrics;
     for (size_t index = 0; index < query_.metrics.size(); ++index) {
@@ -143,17 +202,18 @@ class SumsReading {
     return metrics;
   }
 
-  Result<std::vector<DimensionLevel>> read_levels(const std::string& level, bool by_level) {
+  Result<std::vector<DimensionLevel>> read_levels(const std::string& table, const std::vector<size_t>& asked,
+                                                  const std::string& level, bool by_level) {
     std::vector<std::string> outputs{level + " AS tm_level", "arm", "toInt64(count()) AS tm_units"};
     std::vector<SumColumns> columns;
-    for (size_t index = 0; index < query_.metrics.size(); ++index) {
+    for (size_t index : asked) {
       columns.emplace_back(query_.metrics[index], index, caps_[index]);
       columns.back().add_to(outputs);
     }
     Block found = TRY(client_.query(
         fmt::format(
             "SELECT {}\nFROM {}\nWHERE arm != 0\nGROUP BY tm_level, arm\nORDER BY {}",
-            fmt::join(outputs, ",\n    "), table_,
+            fmt::join(outputs, ",\n    "), table,
             by_level ? "tm_level = '(other)', sum(tm_units) OVER (PARTITION BY tm_level) DESC, tm_level, arm"
                      : "arm"),
         unit_query_options()));
@@ -165,8 +225,8 @@ class SumsReading {
       size_t arm = found.columns[1].get<uint8_t>(row) - 1u;
       levels.back().units[arm] = found.columns[2].get<int64_t>(row);
       size_t column = 3;
-      for (size_t index = 0; index < columns.size(); ++index)
-        levels.back().metrics[index].arms[arm] = columns[index].read(found, row, column);
+      for (size_t place = 0; place < asked.size(); ++place)
+        levels.back().metrics[asked[place]].arms[arm] = columns[place].read(found, row, column);
     }
     return levels;
   }
@@ -204,7 +264,9 @@ class SumsReading {
   clickhouse::Client& client_;
   const Experiment& experiment_;
   const UnitQuery& query_;
+  const UnitParts& units_;
   const std::string& table_;
+  std::vector<size_t> every_;  // metric
   std::vector<std::optional<double>> caps_;
 };
 
@@ -289,12 +351,12 @@ Result<std::vector<Counters>> read_counters(clickhouse::Client& client,
 }
 
 Result<Counters> counters_of_units(clickhouse::Client& client, const Experiment& experiment,
-                                   const std::string& units, int64_t at_us) {
-  return TRY(count_units(client, {{&experiment, units}}, at_us)).front();
+                                   const UnitParts& units, int64_t at_us) {
+  return TRY(count_units(client, {{&experiment, units.all}}, at_us)).front();
 }
 
 Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experiment& experiment,
-                                     const UnitQuery& query, const std::string& units,
+                                     const UnitQuery& query, const UnitParts& units,
                                      const SumsOptions& options) {
   ExperimentSums sums{.at_us = options.at_us};
   sums.counters = TRY(counters_of_units(client, experiment, units, options.at_us));
@@ -310,7 +372,7 @@ Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& e
                                  const std::vector<const Metric*>& metrics, const SumsOptions& options) {
   UnitTable table(client, experiment);
   UnitQuery query = TRY(table.fill(metrics, exposures_of(experiment, options), {.at_us = options.at_us}));
-  return sums_of_units(client, experiment, query, table.name(), options);
+  return sums_of_units(client, experiment, query, {.all = table.name()}, options);
 }
 
 }  // namespace tidemark::experiments

@@ -63,6 +63,21 @@ struct SumsOptions {
   std::vector<std::string> dimensions;  // names; empty: none
 };
 
+// Units in two parts: most of them in a table that stays as it is, whose sums are kept from question to
+// question, and those that have changed since. All units are the base without `replaced`, and `changed`.
+struct BaseSums {
+  // Of each metric what was summed up: the cap, and which units count. Another one: it is summed up anew.
+  std::vector<std::string> summed;
+  std::vector<MetricSums> metrics;
+};
+struct UnitParts {
+  std::string all;       // table or "(SELECT ...)"
+  std::string base;      // a table
+  std::string changed;   // "(SELECT ...)"; empty: nothing has changed
+  std::string replaced;  // rows of the base that count no more, a table
+  BaseSums* sums = nullptr;
+};
+
 // Of several experiments, in one statement.
 struct CountersAsked {
   const Experiment* experiment = nullptr;
@@ -72,13 +87,13 @@ Result<std::vector<Counters>> read_counters(clickhouse::Client& client,
                                             const std::vector<CountersAsked>& asked, int64_t at_us);
 // Of a table of units.
 Result<Counters> counters_of_units(clickhouse::Client& client, const Experiment& experiment,
-                                   const std::string& units, int64_t at_us);
+                                   const UnitParts& units, int64_t at_us);
 Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
                                  const std::vector<const Metric*>& metrics, const SumsOptions& options);
 
-// The same of a table of units that is there already (or a SELECT in brackets), with the query that made it.
+// The same of units that are there already, with the query that made them.
 Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experiment& experiment,
-                                     const UnitQuery& query, const std::string& units,
+                                     const UnitQuery& query, const UnitParts& units,
                                      const SumsOptions& options);
 
 // What is read when options.exposures is empty.

@@ -344,7 +344,7 @@ TEST_F(ExperimentSumsTest, of_a_series_are_those_of_each_moment) {
       ASSERT_TRUE(then) << then.error().describe();
       SumsOptions options{
           .at_us = points_us[point], .exposures = exposures_relation(experiment), .dimensions = {"country"}};
-      auto found = sums_of_units(client_, experiment, then->query, then->units, options);
+      auto found = sums_of_units(client_, experiment, then->query, {.all = then->units}, options);
       auto alone = read_sums(client_, experiment, metrics, options);
       ASSERT_TRUE(found) << found.error().describe();
       ASSERT_TRUE(alone) << alone.error().describe();

@@ -83,7 +83,7 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
                       fmt::format("{}\nUNION ALL\nSELECT unit, next_us AS at_us FROM {} WHERE next_us != 0",
                                   later_exposures_sql(experiment, as_of), units.name())));
   replaced_ = new_unit_table(experiment, kept_units, "replaced");
-  TRY_VOID(make_unit_table(client, replaced_, fmt::format("SELECT number FROM {} LIMIT 0", units.name())));
+  TRY_VOID(make_unit_table(client, replaced_, fmt::format("SELECT * FROM {} LIMIT 0", units.name())));
   changed_ = new_unit_table(experiment, kept_units, "changed");
   TRY_VOID(make_unit_table(
       client, changed_,
@@ -96,17 +96,20 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
       clickhouse::quote_string(units.name()))));
   columns_ = described.columns[0].text(0);
   base_ = units.release();
+  base_sums_ = {};
   changed_rows_ = version_ = 0;
   fingerprint_ = definition_of(experiment, metrics, exposures);
   return {};
 }
 
-std::string KeptUnits::relation() const {
-  if (changed_rows_ == 0) return base_;
-  return fmt::format(
-      "(SELECT {0} FROM {1} WHERE number NOT IN (SELECT number FROM {3}) UNION ALL SELECT {0} FROM {2} FINAL "
-      "WHERE tm_gone = 0)",
-      columns_, base_, changed_, replaced_);
+UnitParts KeptUnits::parts() {
+  UnitParts parts{.all = base_, .base = base_, .sums = &base_sums_};
+  if (changed_rows_ == 0) return parts;
+  parts.changed = fmt::format("(SELECT {} FROM {} FINAL WHERE tm_gone = 0)", columns_, changed_);
+  parts.replaced = replaced_;
+  parts.all = fmt::format("(SELECT {0} FROM {1} WHERE number NOT IN (SELECT number FROM {2}) UNION ALL {3})",
+                          columns_, base_, replaced_, parts.changed);
+  return parts;
 }
 
 // False: so much has changed that it is cheaper to begin anew.
@@ -143,7 +146,8 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
                           unit_query_options()));
   // What the base has of them counts no more; who is seen no more has no row at all.
   TRY_VOID(
-      client.execute(fmt::format("INSERT INTO {} SELECT number FROM {} WHERE unit IN (SELECT unit FROM {})",
+      client.execute(fmt::format("INSERT INTO {0} SELECT * FROM {1} WHERE unit IN (SELECT unit FROM {2}) "
+                                 "AND number NOT IN (SELECT number FROM {0})",
                                  replaced_, base_, list),
                      unit_query_options()));
   TRY_VOID(client.execute(
@@ -151,11 +155,12 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
                   "unit NOT IN (SELECT unit FROM {3}) AND unit IN (SELECT unit FROM {0})",
                   changed_, version_, list, seen),
       unit_query_options()));
-  TRY_VOID(client.execute(
-      fmt::format("INSERT INTO {} {}\nUNION ALL\nSELECT unit, next_us AS at_us FROM {} WHERE tm_version = {} "
-                  "AND next_us != 0",
-                  later_, later_exposures_sql(experiment, as_of), changed_, version_),
-      unit_query_options()));
+  std::string later = fmt::format(
+      "SELECT unit, next_us AS at_us FROM {} WHERE tm_version = {} AND next_us != 0", changed_, version_);
+  // As a rule there are none, which their times alone say.
+  if (TRY(number_of(client, later_exposures_count_sql(experiment, as_of))) > 0)
+    later += "\nUNION ALL\n" + later_exposures_sql(experiment, as_of);
+  TRY_VOID(client.execute(fmt::format("INSERT INTO {} {}", later_, later), unit_query_options()));
   changed_rows_ += recomputed;
   return true;
 }
@@ -181,7 +186,7 @@ Result<bool> KeptUnits::is_more_than(clickhouse::Client& client, uint64_t units,
 Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& experiment) {
   std::string merged = new_unit_table(experiment, kept_units, "values");
   auto made =
-      make_unit_table(client, merged, "SELECT rowNumberInAllBlocks() AS number, * FROM " + relation());
+      make_unit_table(client, merged, "SELECT rowNumberInAllBlocks() AS number, * FROM " + parts().all);
   if (!made) {
     (void)drop_unit_table(client, merged);
     return made;
@@ -191,6 +196,7 @@ Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& ex
   for (const std::string* table : {&changed_, &replaced_})
     TRY_VOID(client.execute("TRUNCATE TABLE " + *table));
   changed_rows_ = 0;
+  base_sums_ = {};
   base_rows_ = TRY(number_of(client, "SELECT count() FROM " + base_));
   return {};
 }
@@ -218,6 +224,8 @@ Result<std::optional<KeptUnits::Brought>> KeptUnits::bring(clickhouse::Client& c
         changed_rows_ > base_rows_ / limits::touched_units_part)
       TRY_VOID(merge_changed(client, experiment));
     at_us_ = at_us;
+    bool same_later = next_later_us_ == 0 || next_later_us_ > at_us;
+    if (!lost && brought.recomputed == 0 && same_later) return {};
     Block next = TRY(client.query(
         fmt::format("SELECT minIf(at_us, at_us > {0}), countIf(at_us > {0}) FROM {1}", at_us, later_)));
     next_later_us_ = next.columns[1].get<uint64_t>(0) == 0 ? 0 : next.columns[0].get<int64_t>(0);
@@ -228,7 +236,7 @@ Result<std::optional<KeptUnits::Brought>> KeptUnits::bring(clickhouse::Client& c
     return tl::unexpected(std::move(done.error()));
   }
   brought.query = unit_query(experiment, metrics, "", {.at_us = at_us});
-  brought.units = relation();
+  brought.units = parts();
   return std::optional(std::move(brought));
 }
 

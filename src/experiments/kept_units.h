@@ -2,11 +2,12 @@
 //
 //   base     every unit that was seen, with its values: what unit_query() makes, once
 //   changed  the rows of units that were touched since, newest version; `gone`: seen no more
-//   replaced numbers of the base's rows that count no more
+//   replaced the base's rows that count no more
 //   touched  units that cuts touched since `changed` was last brought up to date
 //   later    units with exposures or rows of the future, and when these will count
 //
-// read through relation() as one: base without what is replaced, and changed.
+// read as one: base without what is replaced, and changed. The sums of the base are kept, too, so that most
+// metrics of a question cost the rows of replaced and changed (UnitParts).
 //
 // Exact, because a unit's row is a function of its own exposures and rows up to an instant. A cut tells which
 // units' rows it changed (watched_units.h) after the rows are in, so whoever takes the list before reading
@@ -20,6 +21,7 @@
 // Threads: touched(), all_touched() any; bring() and drop() one at a time.
 #pragma once
 
+#include "experiments/experiment_sums.h"
 #include "experiments/unit_table.h"
 #include "models/runtime.h"
 
@@ -42,7 +44,7 @@ class KeptUnits {
 
   struct Brought {
     UnitQuery query;
-    std::string units;        // table or "(SELECT ...)"
+    UnitParts units;          // until the next call
     bool made_anew = false;   // not from what was kept
     uint64_t recomputed = 0;  // units
   };
@@ -71,7 +73,7 @@ class KeptUnits {
   Status merge_changed(clickhouse::Client& client, const Experiment& experiment);
   Status open_list(clickhouse::Client& client, const Experiment& experiment, const std::string& exposures,
                    std::string& closed);
-  std::string relation() const;
+  UnitParts parts();
 
   const std::set<std::string> watched_;
   std::string fingerprint_;  // of the definition that the rows are of
@@ -80,6 +82,7 @@ class KeptUnits {
   uint64_t base_rows_ = 0, changed_rows_ = 0, version_ = 0;
   int64_t at_us_ = 0;
   int64_t next_later_us_ = 0;  // the earliest of `later`; 0: none
+  BaseSums base_sums_;
 
   std::mutex listing_;  // of what follows
   std::string touched_;

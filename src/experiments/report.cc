@@ -51,7 +51,7 @@ Result<json::array> series(clickhouse::Client& client, const Experiment& experim
   for (size_t point = 0; point < points_us.size(); ++point) {
     auto then = TRY(units.at(point));
     ExperimentSums sums =
-        TRY(sums_of_units(client, experiment, then.query, then.units, {.at_us = points_us[point]}));
+        TRY(sums_of_units(client, experiment, then.query, {.all = then.units}, {.at_us = points_us[point]}));
     list.push_back(point_document(experiment, sums, read_out(experiment, sums)));
   }
   list.push_back(point_document(experiment, last, report.read));

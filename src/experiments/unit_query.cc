@@ -213,7 +213,7 @@ class Builder {
         fmt::format("SELECT {}\nFROM {} AS tm_seen", fmt::join(outputs, ",\n    "), exposed);
     if (rows.empty()) return selected;
     return fmt::format(
-        "{}\nLEFT JOIN\n(\nSELECT tm_number, {}\nFROM {}\nGROUP BY tm_number\n) AS tm_folded ON "
+        "{}\nANY LEFT JOIN\n(\nSELECT tm_number, {}\nFROM {}\nGROUP BY tm_number\n) AS tm_folded ON "
         "tm_seen.number = tm_folded.tm_number",
         selected, fmt::join(folds, ",\n    "), rows);
   }
@@ -434,14 +434,17 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
       "SELECT unit, {7} AS number,\n    transform(bitAnd(tm_first, 63), [{0}], [{1}], 0)::UInt8 AS known, "
       "{8} AS "
       "several,\n    {2} AS arm,\n    bitShiftRight(tm_first, 6) AS first_us{3},\n    "
-      "min(toUnixTimestamp64Micro(first_at) * 64 + transform(variant, [{4}], [{0}], "
-      "toInt64(2 * arrayCount(tm_name -> tm_name < variant, [{4}])))) AS tm_first\n"
-      "FROM {5}\nWHERE {6}\nGROUP BY unit",
+      "min(toUnixTimestamp64Micro(first_at) * 64 + tm_rank) AS tm_first\n"
+      "FROM (SELECT *, transform(variant, [{4}], [{0}], toInt64(2 * arrayCount(tm_name -> tm_name < variant, "
+      "[{4}]))) AS tm_rank{9} FROM {5})\nWHERE {6}\nGROUP BY unit",
       fmt::join(ranks, ", "), fmt::join(arms, ", "),
       experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
       dimensions, fmt::join(names, ", "), exposures, conditions,
       as_of.only.empty() ? "rowNumberInAllBlocks()" : "unit",
-      as_of.rows ? "min(variant) != max(variant)" : "count() > 1");
+      as_of.rows ? "min(tm_seen) != max(tm_seen)" : "count() > 1",
+      // Numbers are compared sooner than names. Declared variants have small ones of their own.
+      as_of.rows ? ", if(bitTest(tm_rank, 0), toUInt64(tm_rank), bitOr(sipHash64(variant), 64)) AS tm_seen"
+                 : "");
 }
 
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
@@ -488,6 +491,12 @@ std::string later_exposures_sql(const Experiment& experiment, const ReadAsOf& as
   return fmt::format("SELECT {} AS unit, {} AS at_us FROM {} WHERE {} > {}{}", present(rows.unit),
                      microseconds(rows.time), readable_table(rows.from), rows.time, instant(as_of.at_us),
                      only);
+}
+
+std::string later_exposures_count_sql(const Experiment& experiment, const ReadAsOf& as_of) {
+  const Exposures& rows = experiment.exposures;
+  return fmt::format("SELECT count() FROM {} WHERE {} > {}", readable_table(rows.from), rows.time,
+                     instant(as_of.at_us));
 }
 
 }  // namespace tidemark::experiments

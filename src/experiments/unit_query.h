@@ -96,5 +96,7 @@ UnitQuery point_query(const Experiment& experiment, const std::vector<const Metr
 
 // SELECT unit, at_us: exposures that come after as_of.at_us.
 std::string later_exposures_sql(const Experiment& experiment, const ReadAsOf& as_of);
+// How many there are, of any unit and experiment.
+std::string later_exposures_count_sql(const Experiment& experiment, const ReadAsOf& as_of);
 
 }  // namespace tidemark::experiments

@@ -444,8 +444,11 @@ class Compilation_ {
       parts.push_back(over_rows(feed.delta_select, feed.table->changes()));
     model.fingerprint = fingerprint(model, parts);
     model.store = physical_name(model.file, model.fingerprint);
-    model.create_statements = {create_store(model, compiled->store_columns, compiled->engine) +
-                               (compiled->form == StoreForm::rows ? ", index_granularity = 256" : "")};
+    // Who says what a store is ordered by asks for some of it.
+    const char* granules = compiled->form == StoreForm::rows ? ", index_granularity = 256"
+                           : model.file.order_by.empty()     ? ""
+                                                             : ", index_granularity = 1024";
+    model.create_statements = {create_store(model, compiled->store_columns, compiled->engine) + granules};
     std::vector<std::string> existing;
     for (const auto& feed : compiled->feeds) {
       std::string suffix = existing.empty() ? "__mv" : fmt::format("__mv_{}", existing.size() + 1);
