@@ -24,6 +24,7 @@ ErasureHooks erasure_hooks(const ErasureSurroundings& all) {
     if (all.dictionaries.any_over(tables)) all.dictionaries.reload(*all.pool.lease(), tables);
     all.refreshes->on_cut(tables);
     all.experiments.forget(*all.pool.lease());
+    if (all.segments) all.segments->doubt();
   };
   hooks.building = [all] { return all.desk && all.desk->building(); };
   return hooks;

@@ -5,6 +5,7 @@
 #include "cli/live_experiments.h"
 #include "cli/live_models.h"
 #include "cli/live_profiles.h"
+#include "cli/live_segments.h"
 #include "cli/model_desk.h"
 #include "cli/source_pipelines.h"
 #include "models/lookups.h"
@@ -19,6 +20,7 @@ struct ErasureSurroundings {
   LiveModels& models;
   LiveProfiles& profiles;
   LiveExperiments& experiments;
+  const std::unique_ptr<LiveSegments>& segments;
   models::DictionaryReloads& dictionaries;
   const std::unique_ptr<models::RefreshService>& refreshes;
   const std::unique_ptr<ModelDesk>& desk;

@@ -134,7 +134,10 @@ Status LiveSegments::bring(clickhouse::Client& client, segments::SegmentFiles al
   for (const auto& model : TRY(watched_models(client, *project_, all)))
     watched += model.name + "\n" + model.sql + "\n";
   // Watched first: from then on nothing that the new definitions read goes by unseen. At the start they are.
-  if (deploy_ && watched != watched_) TRY_VOID(deploy_watched());
+  if (deploy_ && watched != watched_) {
+    TRY_VOID(deploy_watched());
+    doubt();
+  }
   watched_ = std::move(watched);
   {
     std::lock_guard lock(mutex_);
@@ -314,24 +317,50 @@ Status LiveSegments::touched(clickhouse::Client& client, const models::TouchedKe
   if (evaluator == nullptr) missed_ = true;
   std::string group = group_of(touched.model);
   if (group.empty() || evaluator == nullptr) return {};
-  std::vector<std::string> texts, entities;
+  std::vector<std::string> texts, read;
+  for (const auto& table : touched.tables) {
+    std::string name = table.starts_with("bronze.") ? table : "bronze." + table;
+    if (touched.model.tables_in_depth.contains(name)) read.push_back(std::move(name));
+  }
   for (const auto& column : touched.model.file.key)
     texts.push_back(fmt::format("ifNull(toString({}), '')", clickhouse::quote_identifier(column)));
   std::string entity =
       texts.size() == 1 ? texts.front() : fmt::format("toJSONString([{}])", fmt::join(texts, ", "));
-  clickhouse::QueryOptions options;
-  options.settings = models::model_query_settings();
-  options.parameters = {{"cut", std::to_string(touched.cut)},
-                        {"key_offset", "0"},
-                        {"key_count", std::to_string(segments::limits::entities_by_key_max + 1)}};
-  TRY_VOID(client.query_blocks("SELECT " + entity + " FROM (" + touched.model.keyed.touched_keys + ")",
-                               options, [&](const Block& block) -> Status {
-                                 for (size_t row = 0; row < block.rows(); ++row)
-                                   entities.emplace_back(block.columns[0].text(row));
-                                 return {};
-                               }));
+  auto ask = [&]() -> Result<std::vector<std::string>> {
+    std::vector<std::string> entities;
+    clickhouse::QueryOptions options;
+    options.settings = models::model_query_settings();
+    options.parameters = {{"cut", std::to_string(touched.cut)},
+                          {"key_offset", "0"},
+                          {"key_count", std::to_string(segments::limits::entities_by_key_max + 1)}};
+    TRY_VOID(client.query_blocks("SELECT " + entity + " FROM (" + touched.model.keyed.touched_keys + ")",
+                                 options, [&](const Block& block) -> Status {
+                                   for (size_t row = 0; row < block.rows(); ++row)
+                                     entities.emplace_back(block.columns[0].text(row));
+                                   return {};
+                                 }));
+    return entities;
+  };
+  if (TRY(evaluator->happened(group, touched.cut, read, ask, "event"))) return {};
+  auto entities = TRY(ask());
   if (entities.size() > segments::limits::entities_by_key_max) return evaluator->all_touched(group, "event");
   return evaluator->touched(group, std::move(entities), "event");
+}
+
+ingest::RowWatch LiveSegments::rows() {
+  return {.begins =
+              [this](const std::string& source, uint64_t cut, bool repeated) {
+                if (auto* made = evaluator()) made->cut_rows().begins(source, cut, repeated);
+              },
+          .part_in =
+              [this](const std::string& source, uint64_t cut, const std::string& table, const Block* added) {
+                if (auto* made = evaluator()) made->cut_rows().part_in(source, cut, "bronze." + table, added);
+              },
+          .failed = [this] { doubt(); }};
+}
+
+void LiveSegments::doubt() {
+  if (auto* made = evaluator()) made->doubt();
 }
 
 }  // namespace tidemark::cli

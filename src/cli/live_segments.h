@@ -10,6 +10,7 @@
 
 #include "config/project.h"
 #include "ingest/parts_gate.h"
+#include "ingest/row_watch.h"
 #include "models/runtime.h"
 #include "notify/delivery_service.h"
 #include "segments/evaluator.h"
@@ -30,6 +31,10 @@ class LiveSegments {
 
   // For LiveModels::watch; may be taken before start().
   models::WatchHooks hooks();
+  // For ModelHooks; likewise.
+  ingest::RowWatch rows();
+  // Tables were changed in another way than by cuts.
+  void doubt();
   // `deliveries`: null when there are no destinations. `shared`: other processes work on the same sources.
   // Errors: config when definitions are wrong or do not fit the warehouse; unsupported.
   Status start(const config::Project& project, notify::DeliveryService* deliveries, bool shared);

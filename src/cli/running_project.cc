@@ -156,7 +156,9 @@ struct RunningProject::State {
     };
     hooks.after_load = [this](const std::vector<std::string>& tables) { return loaded(tables); };
     hooks.parts_gate = &parts_gate;
+    if (segments) hooks.rows = segments->rows();
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
+      if (segments) segments->doubt();
       return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
     };
     return hooks;
@@ -177,7 +179,10 @@ struct RunningProject::State {
     hooks.leave = [this](const std::vector<std::string>& physical, const std::vector<std::string>& gone) {
       models.leave(physical, gone);
     };
-    hooks.promoted = [this](const models::CompiledModels& deployed) { models.publish(deployed); };
+    hooks.promoted = [this](const models::CompiledModels& deployed) {
+      models.publish(deployed);
+      if (segments) segments->doubt();
+    };
     hooks.follow = [this] { return follow(); };
     // Cuts come first: the next chunk waits for them, but not for ever.
     hooks.breathe = [this] {
@@ -283,10 +288,11 @@ struct RunningProject::State {
 
   void make_segments() {
     profiles = std::make_unique<LiveProfiles>(*pool, models, stopping);
-    erasures = std::make_unique<LiveErasures>(*pool, project,
-                                              erasure_hooks({*pool, pipelines, models, *profiles, experiments,
-                                                             dictionaries, refreshes, desk, stopping}),
-                                              stopping);
+    erasures =
+        std::make_unique<LiveErasures>(*pool, project,
+                                       erasure_hooks({*pool, pipelines, models, *profiles, experiments,
+                                                      segments, dictionaries, refreshes, desk, stopping}),
+                                       stopping);
     segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
     models.watch(experiments.hooks(segments->hooks()));
   }

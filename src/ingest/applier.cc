@@ -96,6 +96,7 @@ Status Applier::run() {
         handoff_.closed() ? fail(ErrorKind::cancelled, "the stream begins anew") : apply(*cut, planned, next);
     if (!applied) {
       leave_cut();
+      if (hooks_.rows.failed) hooks_.rows.failed();
       if (handoff_.closed() && applied.error().kind == ErrorKind::cancelled) return {};
       cut->abort();
       handoff_.close();
@@ -125,6 +126,8 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   if (!planned && needs_plan(cut)) TRY_VOID(state_.plan(cut.record()));
   std::vector<std::string> touched;
   counters_.in_doubt = true;
+  if (hooks_.rows.begins)
+    hooks_.rows.begins(cut.record().source, cut.record().cut, cut.plan() == Plan::written);
   // Not left on failure: then the cut is half in until it is sent again.
   if (hooks_.parts_gate != nullptr) hooks_.parts_gate->enter(cut.record().source);
   TRY_VOID(send_parts(cut, touched));
@@ -213,6 +216,14 @@ Status Applier::insert(const std::string& table, const Block& block, const std::
 }
 
 Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
+  bool added = false;
+  TRY_VOID(send_rows(part, record, plan, added));
+  if (hooks_.rows.part_in)
+    hooks_.rows.part_in(record.source, record.cut, part.table->name, added ? &part.rows : nullptr);
+  return {};
+}
+
+Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& added) {
   const CapturedTable& table = *part.table;
   std::string token =
       fmt::format("{}:{}:{}:{}:{}", record.source, record.epoch, part.cut, table.name, part.number);
@@ -233,7 +244,8 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   // Old images can be read only as long as the part's own rows are not in.
   if (table.keeps_first) {
     TRY_VOID(leave_out_known(part));
-    if (part.operations.empty()) return {};
+    added = part.operations.empty();
+    if (added) return {};
   } else if (table.repeats && !table.log) {
     size_t sent = part.operations.size();
     if (!table.has_changes && part.unchanged.empty()) {
@@ -250,6 +262,7 @@ Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   }
   if (inserts_only(part)) {
     TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
+    added = table.log;
   } else {
     ChangeRows changes = TRY_IN(complete(part, images_), "completing " + table.display());
     if (changes.missing_old > 0) {

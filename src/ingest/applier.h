@@ -19,6 +19,7 @@
 #include "ingest/known_keys.h"
 #include "ingest/parts_gate.h"
 #include "ingest/pipeline_status.h"
+#include "ingest/row_watch.h"
 
 namespace tidemark::ingest {
 
@@ -38,6 +39,7 @@ struct ModelHooks {
   CutBarrier* barrier = nullptr;
   // Where tables are looked at while no cut is half in; shared by all sources of the project, may be null.
   PartsGate* parts_gate = nullptr;
+  RowWatch rows;
 };
 
 // Counters of one table, shared by everyone who moves its rows.
@@ -77,6 +79,8 @@ class Applier {
   void leave_cut();
   Status send_parts(Cut& cut, std::vector<std::string>& touched);
   Status send(Part& part, const CutRecord& record, Plan plan);
+  // `added`: the part's rows are what the table has more now.
+  Status send_rows(Part& part, const CutRecord& record, Plan plan, bool& added);
   // Rows whose key the table has already, of a table that keeps the first.
   Status leave_out_known(Part& part);
   Status put_away(const Part& part, const std::string& source, const std::vector<RefusedUpdate>& refused);

@@ -137,7 +137,8 @@ Status Runtime::refresh(clickhouse::Client& client, Work& work, uint64_t cut, Ve
                         const std::vector<std::string>& tables) {
   TRY_VOID(derive_touched(client, work, cut, tables));
   // Who watches reads the keys, so that they need not be counted first.
-  if (work.model->file.watch) return watch_.touched ? watch_.touched(client, {*work.model, cut}) : Status();
+  if (work.model->file.watch)
+    return watch_.touched ? watch_.touched(client, {*work.model, cut, tables}) : Status();
   const KeyedStatements& statements = work.model->keyed;
   clickhouse::QueryOptions options = options_for(cut);
   Block counted = TRY(client.query(statements.count, options));

@@ -51,6 +51,8 @@ namespace tidemark::models {
 struct TouchedKeys {
   const CompiledModel& model;
   uint64_t cut = 0;
+  // With rows in this cut, as after_cut() was told of them.
+  const std::vector<std::string>& tables;
 };
 struct WatchHooks {
   // Repeatable: called again for a cut that is replayed.

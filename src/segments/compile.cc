@@ -82,12 +82,28 @@ class Compiler {
     query.entities = fmt::format("SELECT {} FROM ({})", columns, entity_rows({}));
     if (!query.event_leaves.empty()) query.events = pass_->rows_sql(keys_, limits::few_events_max);
     query.bound.key = key_;
+    query.kept = kept_query(query);
     return query;
   }
 
   std::vector<CompiledLeaf> leaves;
 
  private:
+  std::optional<KeptQuery> kept_query(const FewQuery& query) {
+    KeptQuery made;
+    auto columns = kept_columns(query.event_leaves, pass_ ? pass_->numbers() : 0, pass_ ? pass_->texts() : 0);
+    if (!columns) return std::nullopt;
+    made.columns = std::move(*columns);
+    made.keys = fmt::format("SELECT {} AS _key FROM {} ORDER BY {} LIMIT {{most:UInt64}}", key_text(),
+                            shape_.read, fmt::join(quoted(key_), ", "));
+    if (query.event_leaves.empty()) return made;
+    made.events = pass_->kept_sql(made.columns, keys_, limits::few_events_max);
+    made.given = pass_->given_sql(made.columns);
+    made.constants = pass_->constants_sql(made.columns);
+    if (auto seconds = pass_->back_seconds()) made.back_us = *seconds * 1'000'000;
+    return made;
+  }
+
   Result<PlanNode> plan(const Node& node, FewQuery& query) {
     const std::vector<Node>* children = nullptr;
     PlanNode made;

@@ -27,7 +27,8 @@ clickhouse::RetryPolicy evaluation_policy() {
   return policy;
 }
 
-// `segment` may change at `next`: it goes into the entity's timer.
+}  // namespace
+
 void note_next(Timer& timer, int64_t next, const std::string& segment) {
   if (next == never_us) return;
   if (next < timer.due) {
@@ -40,8 +41,6 @@ void note_next(Timer& timer, int64_t next, const std::string& segment) {
     timer.rest = std::min(timer.rest, next);
   }
 }
-
-}  // namespace
 
 std::string version_of(const Definition& definition, const CompileOptions& options,
                        std::vector<Problem>& problems) {
@@ -134,6 +133,7 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
   if (!problems.empty()) return {};
   for (auto& group : groups) {
     group->causes.clear();
+    TRY_VOID(keep_facts(*group, catalog, options, groups.size()));
     auto until = TRY(store_.looked_until(group->name));
     group->looked_until = until.value_or(clock_.wall_micros());
     // From here on timers are made: whoever starts next must know from when on to look.
@@ -165,6 +165,7 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
   for (size_t row = 0; row < members.rows(); ++row)
     counts_[std::string(members.columns[0].text(row))].members = members.columns[1].get<uint64_t>(row);
   groups_ = std::move(groups);
+  want_rows();
   woken_.notify_all();
   return {};
 }
@@ -216,20 +217,26 @@ Status Evaluator::touched(const std::string& name, std::vector<std::string> enti
   Turn turn(*this, true);
   auto group = find(name);
   if (!group) return {};
+  if (group->kept)
+    for (const auto& entity : entities) group->kept->facts.forget_rows(entity);
   auto evaluated = [&]() -> Status {
     if (entities.size() > limits::entities_by_key_max) return evaluate(*group, nullptr, cause);
-    for (size_t from = 0; from < entities.size(); from += limits::entities_a_slice) {
-      std::vector<std::string> slice(
-          entities.begin() + static_cast<ptrdiff_t>(from),
-          entities.begin() +
-              static_cast<ptrdiff_t>(std::min(entities.size(), from + limits::entities_a_slice)));
-      TRY_VOID(evaluate(*group, &slice, cause));
-    }
-    return {};
+    return evaluate_slices(*group, entities, cause, nullptr);
   };
   Status done = hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated();
   woken_.notify_all();
   return done;
+}
+
+Status Evaluator::evaluate_slices(Group& group, const std::vector<std::string>& entities,
+                                  const std::string& cause, const FreshEvents* fresh) {
+  for (size_t from = 0; from < entities.size(); from += limits::entities_a_slice) {
+    std::vector<std::string> slice(entities.begin() + static_cast<ptrdiff_t>(from),
+                                   entities.begin() + static_cast<ptrdiff_t>(std::min(
+                                                          entities.size(), from + limits::entities_a_slice)));
+    TRY_VOID(evaluate(group, &slice, cause, nullptr, fresh));
+  }
+  return {};
 }
 
 Status Evaluator::all_touched(const std::string& name, const std::string& cause) {
@@ -241,11 +248,6 @@ Status Evaluator::all_touched(const std::string& name, const std::string& cause)
   woken_.notify_all();
   return done;
 }
-
-struct Evaluator::Found {
-  std::vector<Flip> flips;
-  std::vector<Timer> timers;
-};
 
 Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::string>& entities,
                                        const DueSlice* due, int64_t as_of, Found& found) {
@@ -315,15 +317,30 @@ Status Evaluator::ask_oracle(Group& group, const std::vector<std::string>* entit
   return pool_.lease()->query_blocks(query.sql, diff_options(query, group.segments, as_of, entities), take);
 }
 
+// Who could not be evaluated has facts that nobody vouches for.
 Status Evaluator::evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
-                           const DueSlice* due) {
+                           const DueSlice* due, const FreshEvents* fresh) {
+  if (group.kept && entities == nullptr) {
+    group.kept->facts.forget_all();
+    group.kept->again = true;
+  }
+  Status done = evaluate_now(group, entities, cause, due, fresh);
+  if (!done && group.kept && entities != nullptr)
+    for (const auto& entity : *entities) group.kept->facts.forget(entity);
+  if (!done && group.kept && entities == nullptr) group.kept->facts.forget_all();
+  return done;
+}
+
+Status Evaluator::evaluate_now(Group& group, const std::vector<std::string>* entities,
+                               const std::string& cause, const DueSlice* due, const FreshEvents* fresh) {
   int64_t as_of = clock_.wall_micros(), began = clock_.monotonic_micros();
   Found found;
   Status asked = clickhouse::retry(evaluation_policy(), stop_, [&]() -> Status {
     found = {};
-    if (entities != nullptr && entities->size() <= limits::few_entities_max &&
-        TRY(find_in_memory(group, *entities, due, as_of, found)))
-      return {};
+    if (entities != nullptr && entities->size() <= limits::few_entities_max) {
+      if (group.kept && TRY(find_kept(group, *entities, due, fresh, as_of, found))) return {};
+      if (TRY(find_in_memory(group, *entities, due, as_of, found))) return {};
+    }
     return ask_oracle(group, entities, as_of, found);
   });
   if (!asked) return fail(std::move(asked.error()).in("segments of " + group.definitions.front().entity));
@@ -438,6 +455,7 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
     }
     TRY_VOID(reached("changes"));
     TRY_VOID(store_.append(changes));
+    if (group.kept) know_changes(group, changes, std::span(flips).subspan(from, to - from));
     std::lock_guard lock(mutex_);
     for (const auto& change : changes) {
       auto& count = counts_[change.segment];

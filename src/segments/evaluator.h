@@ -1,7 +1,8 @@
 // Keeps memberships current: after every cut for the entities it touched, and by the clock for those whose
-// answer may have changed by time alone. Both ask about just these entities - a few are answered in memory
-// (few_entities.h), many by the oracle (compile.h) -, compare with the memberships there are, and write what
-// flipped, in one INSERT (membership_store.h). Evaluating again finds nothing to write, so whatever was cut
+// answer may have changed by time alone. Both look at just these entities - a few are answered in memory,
+// from facts that are kept (kept_group.h) or from a short question (few_entities.h), many by the oracle
+// (compile.h) -, compare with the memberships there are, and write what flipped, in one INSERT
+// (membership_store.h). Evaluating again finds nothing to write, so whatever was cut
 // short is simply done again.
 //
 // Instants. A definition is asked as of the moment of the evaluation. Every answer comes with the next
@@ -21,6 +22,7 @@
 #include "base/clock.h"
 #include "segments/announcements.h"
 #include "segments/compile.h"
+#include "segments/cut_rows.h"
 #include "segments/membership_limits.h"
 #include "segments/membership_store.h"
 #include "segments/segment_counts.h"
@@ -44,6 +46,8 @@ struct EvaluatorHooks {
   std::function<Status(const std::function<Status()>&)> while_whole;
   // From how many timers of one segment on it is asked alone.
   size_t alone_entities_min = limits::alone_entities_min;
+  // Memory for facts of entities, in bytes; 0: none are kept.
+  size_t kept_bytes_max = 0;
   // For tests: asked before each write of an evaluation, by its name; an error ends the evaluation there.
   std::function<Status(std::string_view)> failpoint = {};
 };
@@ -68,6 +72,16 @@ class Evaluator {
 
   // These entities may have changed. `entities`: their names (membership_store.h); one may be there twice.
   Status touched(const std::string& group, std::vector<std::string> entities, const std::string& cause);
+  // The cut added rows to `tables`, which are logs, and did nothing else that concerns the group. False: that
+  // is not known here, or not enough: say touched(). `entities`: those it touches, asked for where some
+  // segments are not answered from memory.
+  Result<bool> happened(const std::string& group, uint64_t cut, const std::vector<std::string>& tables,
+                        const std::function<Result<std::vector<std::string>>()>& entities,
+                        const std::string& cause);
+  // What cuts add, as it comes in.
+  CutRows& cut_rows() { return cut_rows_; }
+  // Kept facts may not be those of the warehouse: from the next evaluation on they are read again.
+  void doubt() { ++doubts_; }
   // Any may have.
   Status all_touched(const std::string& group, const std::string& cause);
 
@@ -80,10 +94,14 @@ class Evaluator {
 
   std::vector<SegmentCounts> counts() const;
 
+  // Reads facts of all entities ahead, as run_timers() does in pieces; for tests.
+  Status warm_up();
+
  private:
   struct Group;
   struct Found;
   struct DueSlice;
+  struct FreshEvents;
   struct Announced {
     int64_t at = 0;     // the last entry that was told, microseconds
     bool last = false;  // the last entry was
@@ -92,10 +110,24 @@ class Evaluator {
 
   // `entities`: null: everybody. `due`: those whose timers say so.
   Status evaluate(Group& group, const std::vector<std::string>* entities, const std::string& cause,
-                  const DueSlice* due = nullptr);
+                  const DueSlice* due = nullptr, const FreshEvents* fresh = nullptr);
+  Status evaluate_now(Group& group, const std::vector<std::string>* entities, const std::string& cause,
+                      const DueSlice* due, const FreshEvents* fresh);
+  Status evaluate_slices(Group& group, const std::vector<std::string>& entities, const std::string& cause,
+                         const FreshEvents* fresh);
   // False: they are for the oracle.
   Result<bool> find_in_memory(Group& group, const std::vector<std::string>& entities, const DueSlice* due,
                               int64_t as_of, Found& found);
+  // From kept facts. False: by a question of another kind.
+  Result<bool> find_kept(Group& group, const std::vector<std::string>& entities, const DueSlice* due,
+                         const FreshEvents* fresh, int64_t as_of, Found& found);
+  // The group's facts: those there are when the definitions are the same.
+  Status keep_facts(Group& group, Catalog& catalog, const CompileOptions& options, size_t groups);
+  // Those of `flips` are written.
+  void know_changes(Group& group, const std::vector<MembershipChange>& changes, std::span<const Flip> flips);
+  void want_rows();
+  // One piece of what is read ahead.
+  Status warm(Group& group);
   Status ask_oracle(Group& group, const std::vector<std::string>* entities, int64_t as_of, Found& found);
   Status write(Group& group, std::vector<Flip> flips, int64_t as_of, const std::string& cause);
   Status reached(std::string_view point) const {
@@ -125,6 +157,8 @@ class Evaluator {
   std::map<std::string, SegmentCounts> counts_;
 
   uint64_t seq_ = 0;  // only whoever evaluates
+  CutRows cut_rows_;
+  std::atomic<uint64_t> doubts_{0};
 };
 
 }  // namespace tidemark::segments

@@ -4,9 +4,12 @@
 
 #include "segments/evaluator.h"
 #include "segments/few_entities.h"
+#include "segments/kept_group.h"
 #include "segments/membership_diff.h"
 
 #include <algorithm>
+#include <deque>
+#include <unordered_map>
 
 namespace tidemark::segments {
 
@@ -20,6 +23,7 @@ struct Evaluator::Group {
   std::vector<FewQuery> alone;  // of each segment by itself; none when there is but one
   std::vector<std::optional<CompiledSegments>> values;  // of each segment that sends properties along
   std::string plans;                                    // of profiles (profile_entities.h)
+  std::shared_ptr<KeptGroup> kept;                      // null: nothing is kept
   int64_t looked_until = 0;                             // only whoever evaluates
   std::atomic<int64_t> next_due{never_us};
   std::atomic<int64_t> rests_until{0};  // the clock's turn
@@ -67,5 +71,32 @@ struct Evaluator::DueSlice {
     return found != timers.end() && found->entity == entity ? &*found : nullptr;
   }
 };
+
+// What one evaluation found.
+struct Evaluator::Found {
+  std::vector<Flip> flips;
+  std::vector<Timer> timers;
+
+  // Of one entity: flips against the memberships of before, and its timer. `answers` and `before` by segment
+  // of the group.
+  void compare(const Group& group, const std::string& entity, bool there,
+               const std::vector<LeafAnswer>& answers, const std::vector<Membership>& before, int64_t as_of);
+};
+
+// Events that a cut added, as kept rows.
+struct Evaluator::FreshEvents {
+  uint64_t began = 0;
+  std::deque<Block> blocks;
+  struct Rows {
+    const Block* block = nullptr;
+    std::vector<size_t> rows;
+  };
+  std::unordered_map<std::string, std::vector<Rows>> of;
+
+  void add(Block block, const KeptColumns& columns);
+};
+
+// `segment` may change at `next`: it goes into the entity's timer.
+void note_next(Timer& timer, int64_t next, const std::string& segment);
 
 }  // namespace tidemark::segments

@@ -97,6 +97,24 @@ void Evaluator::run_timers() {
       else if (due != never_us)
         wait = std::min(wait, due - now);
     }
+    // Nothing is due: time to read ahead.
+    std::shared_ptr<Group> cold;
+    for (const auto& group : groups_) {
+      if (ready || !group->kept || (group->kept->warm && !group->kept->again)) continue;
+      if (group->kept->rests_until <= now)
+        cold = group;
+      else
+        wait = std::min(wait, group->kept->rests_until - now);
+    }
+    if (cold) {
+      lock.unlock();
+      if (Status read = warm(*cold); !read && !stop_) {
+        log::warn("segments: facts are not read ahead yet: {}", read.error().message);
+        cold->kept->rests_until = clock_.wall_micros() + limits::timer_sleep_us_max;
+      }
+      lock.lock();
+      continue;
+    }
     if (!ready) {
       woken_.wait_for(lock, std::chrono::microseconds(wait));
       continue;

@@ -200,7 +200,7 @@ std::string EventPass::prefilter(const Table& table, const KeyFilter& keys) cons
   return conditions.empty() ? "" : fmt::format(" WHERE {}", fmt::join(conditions, " AND "));
 }
 
-std::string EventPass::table_sql(const Table& table, const KeyFilter& keys) const {
+std::string EventPass::table_sql(const Table& table, const KeyFilter& keys, const std::string& read) const {
   std::vector<std::string> inner = table.rows.computed(), outer;
   for (size_t index = 0; index < table.table.key.size(); ++index) {
     std::string column = clickhouse::quote_identifier(table.table.key[index]);
@@ -225,12 +225,12 @@ std::string EventPass::table_sql(const Table& table, const KeyFilter& keys) cons
   for (size_t index = 0; index < table.values.size(); ++index)
     outer.push_back(fmt::format("toNullable({}) AS _x{}", table.values[index], index));
   return fmt::format("SELECT {} FROM (SELECT {} FROM {}{})", fmt::join(outer, ", "), fmt::join(inner, ", "),
-                     table.rows.shape().read, prefilter(table, keys));
+                     read, prefilter(table, keys));
 }
 
 std::string EventPass::sql(const KeyFilter& keys) const {
   std::vector<std::string> parts, columns, key;
-  for (const Table& table : tables_) parts.push_back(table_sql(table, keys));
+  for (const Table& table : tables_) parts.push_back(table_sql(table, keys, table.rows.shape().read));
   for (size_t index = 0; index < keys_; ++index) key.push_back(fmt::format("_k{}", index));
   columns = key;
   for (size_t index = 0; index < aggregates_.size(); ++index)
@@ -242,17 +242,75 @@ std::string EventPass::sql(const KeyFilter& keys) const {
 // Without a condition on what is selected: it would be pushed below, and every row's JSON read for it. The
 // names alone let hardly any others through.
 std::string EventPass::rows_sql(const KeyFilter& keys, size_t most) const {
-  std::vector<std::string> parts, key;
-  for (const Table& table : tables_) parts.push_back(table_sql(table, keys));
-  for (size_t index = 0; index < keys_; ++index) key.push_back(fmt::format("toString(_k{})", index));
+  std::vector<std::string> parts;
+  for (const Table& table : tables_) parts.push_back(table_sql(table, keys, table.rows.shape().read));
   std::string columns;
   for (size_t index = 0; index < row_numbers_.size(); ++index)
     columns += fmt::format(", toInt64({}) AS _c{}", row_numbers_[index], index);
   for (size_t index = 0; index < row_texts_.size(); ++index)
     columns += fmt::format(", toNullable({}) AS _s{}", row_texts_[index], index);
-  return fmt::format("SELECT {} AS _key, _ts, _id{} FROM ({}) LIMIT {}",
-                     key.size() == 1 ? key.front() : fmt::format("toJSONString([{}])", fmt::join(key, ", ")),
-                     columns, fmt::join(parts, " UNION ALL "), most + 1);
+  return fmt::format("SELECT {}, _ts, _id{} FROM ({}) LIMIT {}", key_sql(), columns,
+                     fmt::join(parts, " UNION ALL "), most + 1);
+}
+
+std::string EventPass::key_sql() const {
+  std::vector<std::string> key;
+  for (size_t index = 0; index < keys_; ++index) key.push_back(fmt::format("toString(_k{})", index));
+  return fmt::format("{} AS _key",
+                     key.size() == 1 ? key.front() : fmt::format("toJSONString([{}])", fmt::join(key, ", ")));
+}
+
+std::string EventPass::packed_sql(const KeptColumns& kept, const std::string& rows) const {
+  auto any = [&](const std::vector<size_t>& flags) {
+    std::vector<std::string> set;
+    for (size_t flag : flags) set.push_back(row_numbers_[kept.flags[flag]]);
+    return any_of(set);
+  };
+  std::string columns;
+  for (size_t word = 0; word < kept.words(); ++word) {
+    std::vector<std::string> bits;
+    for (size_t flag = word * 64; flag < std::min(kept.flags.size(), (word + 1) * 64); ++flag)
+      bits.push_back(
+          fmt::format("bitShiftLeft(toUInt64({} != 0), {})", row_numbers_[kept.flags[flag]], flag % 64));
+    columns += fmt::format(", {} AS _f{}", fmt::join(bits, " + "), word);
+  }
+  for (size_t time = 0; time < kept.times.size(); ++time)
+    columns += fmt::format(", if({}, toInt64({}), 0) AS _t{}", any(kept.time_flags[time]),
+                           row_numbers_[kept.times[time]], time);
+  for (size_t text = 0; text < kept.texts; ++text)
+    columns += fmt::format(", if({}, toNullable({}), NULL) AS _s{}", any(kept.text_flags[text]),
+                           row_texts_[text], text);
+  return fmt::format("SELECT {}, _ts, _id{} FROM ({})", key_sql(), columns, rows);
+}
+
+std::string EventPass::kept_sql(const KeptColumns& kept, const KeyFilter& keys, size_t most) const {
+  std::vector<std::string> parts;
+  for (const Table& table : tables_) parts.push_back(table_sql(table, keys, table.rows.shape().read));
+  return fmt::format("{} LIMIT {}", packed_sql(kept, fmt::format("{}", fmt::join(parts, " UNION ALL "))),
+                     most + 1);
+}
+
+std::vector<GivenRows> EventPass::given_sql(const KeptColumns& kept) const {
+  std::vector<GivenRows> given;
+  for (const Table& table : tables_) {
+    std::set<std::string> columns = table.rows.columns_read();
+    columns.insert(table.table.key.begin(), table.table.key.end());
+    for (const std::string* column : {&table.table.name, &table.table.time, &table.table.id})
+      if (!column->empty()) columns.insert(*column);
+    GivenRows one{.table = table.table.table, .sql = {}, .columns = {}};
+    for (const std::string& column : columns) one.columns[column] = *table.rows.shape().type(column);
+    one.sql = packed_sql(
+        kept, table_sql(table, KeyFilter::all(),
+                        fmt::format("format('Native', {}, base64Decode({{rows:String}}))", given_structure)));
+    given.push_back(std::move(one));
+  }
+  return given;
+}
+
+std::string EventPass::constants_sql(const KeptColumns& kept) const {
+  std::vector<std::string> columns;
+  for (size_t number : kept.constants) columns.push_back(fmt::format("toInt64({})", row_numbers_[number]));
+  return columns.empty() ? "" : fmt::format("SELECT {}", fmt::join(columns, ", "));
 }
 
 }  // namespace tidemark::segments

@@ -11,17 +11,30 @@
 // _key, _ts, _id, _c0, _c1, ... (Int64), _s0, ... (Nullable(String)), a row for each event that anybody
 // selects.
 //
+// Who keeps events asks for the row columns packed (kept_columns.h): of the rows there are, or of rows that
+// are given with the question, so that what they are worth is the same SQL.
+//
 // Tables are read through the view of their present rows, so a message that came twice counts once.
 #pragma once
 
+#include "segments/kept_columns.h"
 #include "segments/key_filter.h"
 #include "segments/property_sql.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace tidemark::segments {
+
+// A question about rows of `table` that are given in {rows:String}: in base64, a Native block of `columns` in
+// their order, which stands in the text where given_structure does.
+struct GivenRows {
+  std::string table, sql;
+  std::map<std::string, std::string> columns;  // with their types in the warehouse
+};
+inline constexpr const char* given_structure = "{{structure}}";
 
 class EventPass {
  public:
@@ -51,6 +64,17 @@ class EventPass {
   // At most `most` rows and one more.
   std::string rows_sql(const KeyFilter& keys, size_t most) const;
 
+  // _key, _ts, _id, the flags as UInt64 (64 each), the times as Int64, the texts. A text or time that nobody
+  // looks at is NULL or 0.
+  std::string kept_sql(const KeptColumns& kept, const KeyFilter& keys, size_t most) const;
+  std::vector<GivenRows> given_sql(const KeptColumns& kept) const;
+  // One row with the constants; empty when there are none.
+  std::string constants_sql(const KeptColumns& kept) const;
+  size_t numbers() const { return row_numbers_.size(); }
+  size_t texts() const { return row_texts_.size(); }
+  // How far back rows are read; nothing: all of them.
+  std::optional<int64_t> back_seconds() const { return back_seconds_; }
+
  private:
   struct Table {
     EventTable table;
@@ -61,7 +85,10 @@ class EventPass {
   };
 
   EventPass(SqlContext& context) : context_(context) {}
-  std::string table_sql(const Table& table, const KeyFilter& keys) const;
+  // `read`: where the rows are.
+  std::string table_sql(const Table& table, const KeyFilter& keys, const std::string& read) const;
+  std::string packed_sql(const KeptColumns& kept, const std::string& rows) const;
+  std::string key_sql() const;
   std::string prefilter(const Table& table, const KeyFilter& keys) const;
   RowScope scope(Table& table);
   size_t match_index(const EventSelection& selection, const Location& where);

@@ -49,8 +49,7 @@ class BlockEvents : public EntityEvents {
 
 struct Facts {
   const FewQuery& query;
-  const Block& entities;
-  size_t row;
+  const std::function<LeafAnswer(size_t leaf)>& row;
   const EntityEvents& events;
   int64_t as_of;
   std::vector<std::optional<LeafAnswer>>& known;  // of event leaves
@@ -58,8 +57,7 @@ struct Facts {
   LeafAnswer operator()(const PlanNode& node) const {
     switch (node.kind) {
       case PlanNode::Kind::row:
-        return {entities.columns[1 + 2 * node.leaf].get<uint8_t>(row) != 0,
-                entities.columns[2 + 2 * node.leaf].get<int64_t>(row)};
+        return row(node.leaf);
       case PlanNode::Kind::events:
         if (!known[node.leaf]) known[node.leaf] = answer(query.event_leaves[node.leaf], events, as_of);
         return *known[node.leaf];
@@ -93,6 +91,15 @@ struct Facts {
 
 }  // namespace
 
+std::vector<LeafAnswer> fold(const FewQuery& query, const std::function<LeafAnswer(size_t leaf)>& row,
+                             const EntityEvents& events, int64_t as_of) {
+  std::vector<std::optional<LeafAnswer>> known(query.event_leaves.size());
+  Facts facts{query, row, events, as_of, known};
+  std::vector<LeafAnswer> answers;
+  for (const PlanNode& root : query.roots) answers.push_back(facts(root));
+  return answers;
+}
+
 Result<std::optional<std::vector<EntityAnswer>>> ask_few(clickhouse::ClientPool& pool, const FewQuery& query,
                                                          int64_t as_of,
                                                          const std::vector<std::string>& entities) {
@@ -120,9 +127,11 @@ Result<std::optional<std::vector<EntityAnswer>>> ask_few(clickhouse::ClientPool&
   for (size_t row = 0; row < rows->rows(); ++row) {
     EntityAnswer one{std::string(rows->columns[0].text(row)), {}};
     auto own = of.find(one.entity);
-    std::vector<std::optional<LeafAnswer>> known(query.event_leaves.size());
-    Facts facts{query, *rows, row, own == of.end() ? none : own->second, as_of, known};
-    for (const PlanNode& root : query.roots) one.segments.push_back(facts(root));
+    auto row_leaf = [&](size_t leaf) -> LeafAnswer {
+      return {rows->columns[1 + 2 * leaf].get<uint8_t>(row) != 0,
+              rows->columns[2 + 2 * leaf].get<int64_t>(row)};
+    };
+    one.segments = fold(query, row_leaf, own == of.end() ? none : own->second, as_of);
     answers.push_back(std::move(one));
   }
   return std::optional(std::move(answers));

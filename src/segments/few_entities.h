@@ -12,6 +12,7 @@
 #include "clickhouse/client_pool.h"
 #include "segments/compile.h"
 #include "segments/event_leaf.h"
+#include "segments/event_pass.h"
 
 namespace tidemark::segments {
 
@@ -24,18 +25,33 @@ struct PlanNode {
   std::vector<PlanNode> children;
 };
 
+// The same questions for whoever keeps the answers' facts (kept_facts.h).
+struct KeptQuery {
+  KeptColumns columns;
+  std::string keys;              // SQL: the names of all entities, _key; at most {most:UInt64}
+  std::string events;            // SQL of EventPass::kept_sql; empty: nothing is over events
+  std::vector<GivenRows> given;  // of each event table
+  std::string constants;         // SQL; empty: none
+  std::optional<int64_t> back_us;
+};
+
 struct FewQuery {
   std::string entities;    // SQL: _key, then _l<i> (UInt8) and _t<i> (Int64) of each row leaf
   std::string events;      // SQL of EventPass::rows_sql; empty: nothing is over events
   CompiledSegments bound;  // parameters and key; no SQL
   size_t row_leaves = 0;
   std::vector<EventLeaf> event_leaves;
-  std::vector<PlanNode> roots;  // a definition each
+  std::vector<PlanNode> roots;    // a definition each
+  std::optional<KeptQuery> kept;  // nothing: what is kept would grow old
 };
 
 // As compile().
 Result<FewQuery> compile_few(Catalog& catalog, const std::vector<const Definition*>& definitions,
                              const CompileOptions& options, std::vector<Problem>& problems);
+
+// A definition each. `row`: by row leaf.
+std::vector<LeafAnswer> fold(const FewQuery& query, const std::function<LeafAnswer(size_t leaf)>& row,
+                             const EntityEvents& events, int64_t as_of);
 
 struct EntityAnswer {
   std::string entity;

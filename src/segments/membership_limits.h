@@ -23,4 +23,17 @@ constexpr int64_t timer_gather_us = 250'000;
 // The longest sleep of the clock's thread: the clock may be set.
 constexpr int64_t timer_sleep_us_max = 1'000'000;
 
+// Facts of entities that are kept in memory (kept_facts.h): a quarter of the machine's. A million people with
+// twenty million events and 50 segments take some hundred megabytes.
+constexpr size_t kept_memory_share = 4;
+// Rows of one cut that are handed over in memory: larger ones come when much is caught up with, where asking
+// the warehouse once is cheaper than sending rows back to it.
+constexpr size_t cut_rows_max = 5'000;
+// Entities read ahead in one question: some tens of milliseconds, and as long again until the next.
+constexpr size_t warm_entities = 1'000;
+// Names of entities that are read ahead; what is beyond is read when it is looked at.
+constexpr size_t warm_names_max = 20'000'000;
+// The list of these names, read in the order of the table.
+constexpr int64_t warm_names_ms_max = 300'000;
+
 }  // namespace tidemark::segments::limits

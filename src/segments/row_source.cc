@@ -127,6 +127,12 @@ std::vector<std::string> RowSource::computed() const {
   return columns;
 }
 
+std::set<std::string> RowSource::columns_read() const {
+  std::set<std::string> columns = used_;
+  for (const auto& parsed : parsed_) columns.insert(parsed->column);
+  return columns;
+}
+
 std::string number_of(const std::string& text) {
   return fmt::format("toDecimal128OrNull({}, 10)", text);
 }

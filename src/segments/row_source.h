@@ -40,6 +40,8 @@ class RowSource {
 
   // What the innermost SELECT must give: the columns used, and parsed JSON under names of their own.
   std::vector<std::string> computed() const;
+  // The table's columns that computed() reads.
+  std::set<std::string> columns_read() const;
 
  private:
   struct Step;

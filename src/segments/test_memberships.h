@@ -14,11 +14,12 @@ class KeptMemberships {
       : pool(clickhouse::TestServer::shared().endpoint(), 6), clock(start_us) {}
 
   // As after a restart: nothing is known but what the warehouse has.
-  void begin(size_t alone_entities_min = limits::alone_entities_min) {
+  void begin(size_t alone_entities_min = limits::alone_entities_min, size_t kept_bytes = size_t{64} << 20) {
     evaluator = std::make_unique<Evaluator>(
         pool, clock,
         EvaluatorHooks{
             .alone_entities_min = alone_entities_min,
+            .kept_bytes_max = kept_bytes,
             .failpoint = [this](std::string_view point) { return failpoint ? failpoint(point) : Status(); }},
         stop);
     auto prepared = evaluator->prepare();
