@@ -71,12 +71,12 @@ PostedTable read_table(Reader reader, const YamlNode& node) {
   return table;
 }
 
-std::filesystem::path default_spool(const Project& project, const std::string& name) {
-  const auto* embedded = project.warehouse.embedded();
-  return (embedded != nullptr ? embedded->data : project.root / "data") / "spool" / name;
-}
-
 }  // namespace
+
+std::filesystem::path default_spool(const Project& project, const std::string& source) {
+  const auto* embedded = project.warehouse.embedded();
+  return (embedded != nullptr ? embedded->data : project.root / "data") / "spool" / source;
+}
 
 void read_declared_columns(MappingReader& mapping, std::vector<std::pair<std::string, ColumnType>>& into,
                            std::vector<std::string>& keys) {

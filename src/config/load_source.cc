@@ -106,7 +106,7 @@ void check_option_tables(MappingReader& mapping, const PostgresSource& source) {
 // Options of one mode in a source of the other would do nothing.
 void check_mode(MappingReader& mapping, const PostgresSource& source) {
   if (source.mode == PostgresSource::Mode::batch) {
-    for (const char* key : {"slot", "publication"})
+    for (const char* key : {"slot", "publication", "streaming"})
       if (mapping.has(key))
         mapping.error(key, fmt::format("`{}` belongs to `mode: cdc`", key), "Leave it out.");
     for (const auto& options : source.options)
@@ -145,6 +145,7 @@ void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) 
   std::string default_name = "tidemark_" + source.name;
   source.slot = mapping.text("slot", default_name);
   source.publication = mapping.text("publication", default_name);
+  source.streaming = mapping.boolean("streaming", true);
   for (const YamlNode& item : mapping.items("options")) {
     TableOptions options = read_options(reader, item);
     if (!options.table.empty()) source.options.push_back(std::move(options));
@@ -207,6 +208,7 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
   }
   const YamlNode* postgres = other_kind ? mapping.child("postgres") : mapping.required_child("postgres");
   if (postgres != nullptr) read_postgres(reader, *postgres, source);
+  source.spool = default_spool(project, source.name);
   mapping.finish();
   if (postgres != nullptr) project.sources.push_back(std::move(source));
 }

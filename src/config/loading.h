@@ -34,6 +34,10 @@ void load_dashboard(Reader reader, const std::filesystem::path& file, Project& p
 void load_audit(Reader reader, const std::filesystem::path& file, Project& project);
 void load_endpoint(Reader reader, const std::filesystem::path& file, Project& project);
 
+// Where a source keeps what does not fit into memory and is not in the warehouse yet, unless it says
+// otherwise.
+std::filesystem::path default_spool(const Project& project, const std::string& source);
+
 // What can only be seen with everything loaded: names used twice, references to models, ports that collide.
 void check_project(Report& report, const Project& project);
 // Tokens with the scope events:write become write keys of the one source of events. After all are read.

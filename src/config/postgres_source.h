@@ -6,6 +6,7 @@
 #include "config/diagnostic.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ struct PostgresSource {
   std::vector<std::string> tables;  // name | schema.name | patterns with *; without a schema: public
   std::string slot;                 // default tidemark_<name>
   std::string publication;          // default tidemark_<name>
+  bool streaming = true;            // read large transactions while they run
+  std::filesystem::path spool;      // absolute; where they are kept meanwhile
   std::vector<std::string> live;  // name | schema.name: tables live.<name>, read from Postgres by each query
   std::vector<TableOptions> options;
   Location where;

@@ -260,12 +260,15 @@ Status CapturePipeline::stream(kafka::Producer& producer, PublishedPosition posi
     published = publisher.run();
     follower.wake();
   });
-  StreamReader reader(
-      {.source = options_.source.name, .epoch = only_epoch, .fenced = std::move(fenced), .for_topics = true},
-      tables_, counters_,
-      {.put = [&](const std::vector<QuarantinedRow>& rows) { return publisher.refuse(rows); },
-       .counts = [](const std::string&) { return std::map<std::string, uint64_t>(); }},
-      handoff, applied_, read_, clock_, life_.stopping());
+  StreamReader reader({.source = options_.source.name,
+                       .epoch = only_epoch,
+                       .fenced = std::move(fenced),
+                       .for_topics = true,
+                       .streamed = {.directory = options_.source.spool}},
+                      tables_, counters_,
+                      {.put = [&](const std::vector<QuarantinedRow>& rows) { return publisher.refuse(rows); },
+                       .counts = [](const std::string&) { return std::map<std::string, uint64_t>(); }},
+                      handoff, applied_, read_, clock_, life_.stopping());
   Status read = follower.run(reader);
   // Whatever is still being published had its time in drain(); it is left uncommitted.
   stop_now_ = true;

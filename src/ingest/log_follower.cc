@@ -13,6 +13,9 @@ namespace tidemark::ingest {
 
 using std::chrono::milliseconds;
 
+// The first one that sends transactions while they run.
+constexpr int streaming_version_min = 140'000;
+
 postgres::ConnectionOptions connection_options(const config::PostgresSource& source) {
   return {.url = source.url.reveal(), .application_name = "tidemark " + source.name};
 }
@@ -93,13 +96,25 @@ Status LogFollower::run(StreamReader& reader) {
             connection, {.slot = source_.slot, .publication = source_.publication, .binary = binary}));
       }
       if (stop_) break;
+      bool streaming = source_.streaming && !read_.whole_transactions_only &&
+                       connection.server_version() >= streaming_version_min;
       auto stream = TRY(postgres::ReplicationStream::start({.connection = connection_options(source_),
                                                             .slot = source_.slot,
                                                             .publication = source_.publication,
                                                             .start = applied_.fenced_lsn,
                                                             .binary = binary,
+                                                            .protocol_version = streaming ? 2 : 1,
                                                             .wake_fd = wake_fd_}));
-      if (TRY(reader.run(std::move(stream))) == StreamReader::Ended::stopped) break;
+      auto ended = reader.run(std::move(stream));
+      // Postgres cannot decode some transactions before they end (an ALTER or TRUNCATE that was rolled back
+      // to a savepoint may break it), and it would fail at the same place for ever.
+      if (!ended && streaming && ended.error().kind == ErrorKind::refused) {
+        read_.whole_transactions_only = true;
+        return fail(ErrorKind::dependency_down,
+                    "Postgres failed to send a transaction that still runs: " + ended.error().message,
+                    "transactions are read after their commit from now on");
+      }
+      if (TRY(std::move(ended)) == StreamReader::Ended::stopped) break;
     }
     return {};
   };

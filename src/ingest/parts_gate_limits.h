@@ -3,9 +3,9 @@
 
 #include <chrono>
 
-namespace tidemark::ingest::limits {
+namespace tidemark::limits {
 
 // A cut's parts are in within a second; a stream that takes this long waits for its warehouse or is broken.
 constexpr std::chrono::seconds half_in_patience{10};
 
-}  // namespace tidemark::ingest::limits
+}  // namespace tidemark::limits

@@ -71,6 +71,8 @@ struct SourceStatus {
   uint64_t queryable_p99_us = 0;
   uint64_t queryable_max_us = 0;
   Ladder ladder;
+  uint64_t streamed_transactions = 0;  // still running at the source, and read in part
+  uint64_t streamed_bytes = 0;         // of them, in memory and on disk
   std::vector<TableStatus> tables;
   std::optional<IntakeStatus> intake;
 

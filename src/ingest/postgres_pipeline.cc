@@ -309,7 +309,12 @@ Status PostgresPipeline::stream(uint16_t epoch) {
     applied = applier.run();
     follower.wake();
   });
-  StreamReader reader({.source = options_.source.name, .epoch = epoch, .fenced = *fenced, .planned = planned},
+  StreamReader reader({.source = options_.source.name,
+                       .epoch = epoch,
+                       .fenced = *fenced,
+                       .planned = planned,
+                       .streamed = {.directory = options_.source.spool,
+                                    .memory_bytes_max = options_.streamed_memory_bytes_max}},
                       tables_, counters_, quarantine_of(state_store_), handoff, applied_, read_, clock_,
                       life_.stopping());
   Status read = follower.run(reader);

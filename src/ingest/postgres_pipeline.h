@@ -19,6 +19,8 @@ struct PipelineOptions {
   config::PostgresSource source;
   std::set<std::string> tables_with_changes;  // names in bronze that models need change rows of
   bool recopy = false;                        // start a new epoch with a new copy
+  // Transactions that still run, together, in memory.
+  size_t streamed_memory_bytes_max = limits::streamed_memory_bytes_max;
 };
 
 class PostgresPipeline final : public SourcePipeline {

@@ -129,6 +129,8 @@ void SourceLife::describe_ladder(SourceStatus& status, const ApplierCounters& ap
                    .queryable = applied.queryable_lsn,
                    .fenced = fenced,
                    .acknowledged = read.acknowledged_lsn};
+  status.streamed_transactions = read.streamed_transactions;
+  status.streamed_bytes = read.streamed_bytes;
   status.lag_bytes =
       status.ladder.server > status.ladder.fenced ? status.ladder.server - status.ladder.fenced : 0;
   int64_t waiting = status.ladder.cut > status.ladder.queryable ? read.oldest_applying_micros.load()

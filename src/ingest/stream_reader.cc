@@ -20,7 +20,8 @@ StreamReader::StreamReader(ReaderStart start, const std::vector<CapturedTable>& 
                            std::map<const CapturedTable*, TableCounters*> table_counters,
                            RowQuarantine quarantine, CutHandoff& handoff, const ApplierCounters& applied,
                            ReaderCounters& counters, const Clock& clock, const std::atomic<bool>& stop)
-    : source_(start.source),
+    : streamed_(std::move(start.streamed)),
+      source_(start.source),
       epoch_(start.epoch),
       fenced_(std::move(start.fenced)),
       replay_(std::move(start.planned)),
@@ -42,92 +43,6 @@ StreamReader::StreamReader(ReaderStart start, const std::vector<CapturedTable>& 
 postgres::SourceTable StreamReader::key_only(postgres::SourceTable table) {
   for (auto& column : table.columns) column.in_replica_identity = column.key_position >= 0;
   return table;
-}
-
-Result<StreamReader::Ended> StreamReader::run(postgres::ReplicationStream stream) {
-  stream_ = &stream;
-  Status ended = follow();
-  if (ended) ended = drain();
-  stream_ = nullptr;
-  if (!ended) return fail(std::move(ended.error()));
-  return std::exchange(behind_, false) ? Ended::behind : Ended::stopped;
-}
-
-Status StreamReader::follow() {
-  // The cut to be replayed has its boundaries written already: its parts may flow at once.
-  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, Plan::written));
-  while (!stop_ && !handoff_.closed()) {
-    TRY_VOID(keep_in_touch());
-    auto message = TRY(stream_->next(milliseconds(until_due_ms())));
-    // A stream that has just begun has received nothing of its own yet.
-    counters_.received_lsn = std::max<uint64_t>(stream_->received(), applied_.fenced_lsn);
-    if (message) {
-      change_lsn_ = message->start;
-      const Message* decoded = TRY(decoder_.decode(message->payload));
-      TRY_VOID(handle(*decoded, message->payload));
-    } else {
-      TRY_VOID(close_if_due());
-      TRY_VOID(idle_fence());
-    }
-    // Only between transactions: one that is half read would have to be read again.
-    behind_ = !in_transaction_ && !replay_ &&
-              counters_.server_lsn > counters_.received_lsn + limits::backlog_bytes_max;
-    if (behind_) {
-      if (has_open_rows()) TRY_VOID(close());
-      return {};
-    }
-  }
-  return {};
-}
-
-Status StreamReader::catch_up(postgres::Connection& connection, postgres::PeekOptions options) {
-  if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, Plan::written));
-  while (!stop_ && !handoff_.closed()) {
-    // A planned cut has its end already: exactly it is read first. Its last commit begins at last_lsn.
-    bool replaying = replay_.has_value();
-    options.until = replaying ? replay_->last_lsn + 1 : 0;
-    options.changes_max = replaying ? 0 : limits::backlog_piece_changes;
-    uint64_t messages = TRY(postgres::peek_slot(
-        connection, options, [this](postgres::Lsn lsn, std::string_view payload) -> Status {
-          if (stop_ || handoff_.closed()) return fail(ErrorKind::cancelled, "stopped");
-          counters_.received_lsn = lsn;
-          change_lsn_ = lsn;
-          const Message* decoded = TRY(decoder_.decode(payload));
-          return handle(*decoded, payload);
-        }));
-    TRY_VOID(finish_piece());
-    TRY_VOID(postgres::advance_slot(connection, options.slot, applied_.fenced_lsn));
-    counters_.acknowledged_lsn = applied_.fenced_lsn.load();
-    if (!replaying && messages < limits::backlog_piece_changes / 10) break;
-  }
-  return {};
-}
-
-// Everything of the piece is applied and fenced.
-Status StreamReader::finish_piece() {
-  if (replay_) {  // its last transaction is not there any more (see begin)
-    open_end_lsn_ = std::max(open_end_lsn_, replay_->last_lsn + 1);
-    TRY_VOID(close());
-  } else if (has_open_rows() || wants_fence_ || open_end_lsn_ > fenced_.end_lsn) {
-    // Also when all its rows are in quarantine: the slot must move on, or the same piece comes again.
-    TRY_VOID(close());
-  }
-  while (!handoff_.wait_settled(milliseconds(200)))
-    if (stop_ || handoff_.closed()) return fail(ErrorKind::cancelled, "stopped");
-  return {};
-}
-
-// Stopping in peace: what is being applied is fenced and acknowledged, so the next start has nothing to
-// replay. What is not published yet is simply read again.
-Status StreamReader::drain() {
-  if (published_) {
-    published_->abort();
-  } else if (!handoff_.closed()) {
-    handoff_.wait_settled(limits::drain_deadline);
-    TRY_VOID(stream_->acknowledge(std::max<uint64_t>(applied_.fenced_lsn, stream_->acknowledged())));
-  }
-  stream_->stop();
-  return {};
 }
 
 Status StreamReader::handle(const Message& message, std::string_view payload) {

@@ -9,6 +9,9 @@
 // When a cut was planned and not fenced, exactly its transactions make the first cut again, with its part
 // limits, so every part and token comes out the same.
 //
+// A transaction that the server sends while it runs is held until its commit (postgres/
+// streamed_transactions.h), and is from then on one like any other: nothing of the above changes.
+//
 // The reader waits for the applier only at the bounds above; the source's log is the spill: nothing is lost
 // by waiting, and the server hears from us all the while. Threads: run() is one thread; the counters may be
 // read by anyone.
@@ -18,6 +21,7 @@
 #include "ingest/cut.h"
 #include "postgres/replication_stream.h"
 #include "postgres/slot_peek.h"
+#include "postgres/streamed_transactions.h"
 #include "postgres/table_decoder.h"
 
 namespace tidemark::ingest {
@@ -30,6 +34,11 @@ struct ReaderCounters {
   std::atomic<int64_t> oldest_waiting_micros{
       0};  // commit time of the oldest transaction in the cut being filled; 0: none
   std::atomic<int64_t> oldest_applying_micros{0};  // and of the cut given to the applier last
+  // Transactions that still run and have been read in part.
+  std::atomic<uint64_t> streamed_transactions{0};
+  std::atomic<uint64_t> streamed_bytes{0};
+  // There was no room for them: the server is asked for whole transactions until the program ends.
+  std::atomic<bool> whole_transactions_only{false};
 };
 
 struct ReaderStart {
@@ -40,6 +49,8 @@ struct ReaderStart {
   // The cuts go to topics: parts tell of transactions and orders, and deletes carry the whole old row where
   // the stream has it.
   bool for_topics = false;
+  // Where transactions that still run are kept past the memory bound.
+  postgres::StreamedTransactions::Options streamed = {};
 };
 
 // Where rows go that cannot be taken.
@@ -58,9 +69,10 @@ class StreamReader {
                CutHandoff& handoff, const ApplierCounters& applied, ReaderCounters& counters,
                const Clock& clock, const std::atomic<bool>& stop);
 
-  enum class Ended { stopped, behind };
+  enum class Ended { stopped, behind, no_room };
   // Until stop, or the handoff closes, or the source is so far ahead that catch_up() is the faster way
-  // (limits:: backlog_bytes); or something fails.
+  // (limits:: backlog_bytes), or transactions that still run take more room than there is
+  // (ReaderCounters::whole_transactions_only, for the next stream); or something fails.
   Result<Ended> run(postgres::ReplicationStream stream);
   // Takes the backlog in pieces (postgres/slot_peek.h), each applied and fenced before the slot moves past
   // it, until little is left. The slot must not be streamed from meanwhile.
@@ -82,6 +94,8 @@ class StreamReader {
   };
 
   Status follow();
+  Result<bool> take(const postgres::WalMessage& message);
+  bool is_behind() const;
   Status drain();
   Status finish_piece();
   Status handle(const postgres::Message& message, std::string_view payload);
@@ -118,8 +132,11 @@ class StreamReader {
   Status idle_fence();
 
   postgres::ReplicationStream* stream_ = nullptr;  // while run() has it
-  bool behind_ = false;
+  Ended ended_ = Ended::stopped;
   postgres::PgoutputDecoder decoder_{1};
+  postgres::StreamedTransactions streamed_;
+  uint64_t handed_on_ = 0;            // messages of streamed transactions
+  postgres::Lsn looked_through_ = 0;  // the log up to here has nothing more for catch_up()
   std::string source_;
   uint16_t epoch_;
   CutRecord fenced_;

@@ -59,6 +59,7 @@ void ReplicationStream::BufferDeleter::operator()(char* buffer) const {
 ReplicationStream::ReplicationStream(Connection connection, const StreamOptions& options)
     : connection_(std::move(connection)),
       wake_fd_(options.wake_fd),
+      protocol_version_(options.protocol_version),
       positions_(std::make_unique<Positions>()),
       acknowledged_(options.start) {}
 

@@ -54,6 +54,7 @@ class ReplicationStream {
   Lsn server_position() const;  // end of the server's log as last heard
   Lsn received() const;  // start of the last message, or the last keepalive's position if that is later
   Lsn acknowledged() const { return acknowledged_; }
+  int protocol_version() const { return protocol_version_; }
   // Everything before this LSN has been sent: nothing of interest lies between the last commit and it. When
   // no transaction is open and nothing waits, it is safe to acknowledge it; this is how the slot of an idle
   // database advances.
@@ -78,6 +79,7 @@ class ReplicationStream {
 
   Connection connection_;
   int wake_fd_;
+  int protocol_version_;
   std::unique_ptr<char, BufferDeleter> buffer_;
   std::unique_ptr<Positions> positions_;
   Lsn acknowledged_ = 0;

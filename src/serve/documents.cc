@@ -100,6 +100,7 @@ json::object source_object(const ingest::SourceStatus& source) {
       {"positions", positions_name(source.positions)},
       {"ladder", ladder_text(source)},
       {"behind_bytes", ladder_behind(source.ladder)},
+      {"streamed", {{"transactions", source.streamed_transactions}, {"bytes", source.streamed_bytes}}},
       {"tables", std::move(tables)}};
   if (source.intake) object["intake"] = intake_object(*source.intake);
   return object;

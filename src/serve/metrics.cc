@@ -62,6 +62,9 @@ void write_sources(std::string& out, const std::vector<ingest::SourceStatus>& so
   }
   each("tidemark_source_lag_bytes", "gauge", "Log the server has and the warehouse does not show yet",
        [](const auto& source) { return source.lag_bytes; });
+  each("tidemark_source_streamed_bytes", "gauge",
+       "Kept of transactions that still run at the source, in memory and on disk",
+       [](const auto& source) { return source.streamed_bytes; });
   each("tidemark_source_lag_seconds", "gauge", "How far the queryable state is behind the source",
        [](const auto& source) { return static_cast<double>(source.lag_ms) / 1000.0; });
   each("tidemark_source_as_of_timestamp_seconds", "gauge", "Commit time of the newest queryable transaction",

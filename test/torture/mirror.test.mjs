@@ -1,6 +1,7 @@
 // kill -9 where the crash test does not reach: tables that no model hangs on (their cuts have no plan and share fences),
 // a table without a key, large values that updates leave out, key changes, TRUNCATE, transactions of many sizes, and the
-// bulk catch-up after a pause. Compared by value every few rounds.
+// bulk catch-up after a pause; all but the smallest transactions are streamed while they run, with savepoints that are
+// rolled back. Compared by value every few rounds.
 //   ROUNDS=100 TIDEMARK_SEED=42 node --test test/torture/mirror.test.mjs
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -19,6 +20,7 @@ const schema = `
   ALTER TABLE item ALTER big SET STORAGE EXTERNAL;
   CREATE TABLE journal (item bigint, n int, at timestamptz NOT NULL DEFAULT clock_timestamp());
   CREATE TABLE scratch (id int PRIMARY KEY, n int NOT NULL);
+  ALTER DATABASE mirror SET logical_decoding_work_mem = '64kB';
   INSERT INTO item (n, note, big) SELECT i, 'item ' || i, repeat(md5(i::text), 200) FROM generate_series(1, 3000) i;`;
 
 // One transaction of pgbench: mostly small, now and then thousands of rows.
@@ -45,6 +47,14 @@ INSERT INTO journal (item, n) SELECT :some, i FROM generate_series(1, 1 + :size 
   TRUNCATE scratch;
 \\else
   UPDATE item SET n = -n WHERE id <= 2500;
+  SAVEPOINT taken_back;
+  INSERT INTO journal (item, n) SELECT i, 0 FROM generate_series(1, 1000) i;
+  UPDATE item SET n = n + 7, note = 'never seen' WHERE id <= 1500;
+  \\sleep 50 ms
+  ROLLBACK TO taken_back;
+  DELETE FROM scratch WHERE id % 3 = 0;
+  \\sleep 50 ms
+  INSERT INTO journal (item, n) SELECT i, -1 FROM generate_series(1, 500) i;
 \\endif
 COMMIT;
 `;
