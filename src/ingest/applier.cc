@@ -4,8 +4,10 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "clickhouse/schema.h"
+#include "ingest/held_rows.h"
 #include "ingest/lane_workers.h"
 #include "ingest/repeated_rows.h"
+#include "ingest/source_images.h"
 #include "ingest/split_part.h"
 #include "ingest/stop_limits.h"
 
@@ -264,7 +266,13 @@ Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& 
     TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
     added = table.log;
   } else {
-    ChangeRows changes = TRY_IN(complete(part, images_), "completing " + table.display());
+    ImageReader source;
+    if (source_)
+      source = [&](const CapturedTable& asked, const Block& keys) {
+        return read_once(pool_, source_, asked, keys, token + ":source", plan == Plan::written, policy_,
+                         stop_);
+      };
+    ChangeRows changes = TRY_IN(complete(part, images_, source), "completing " + table.display());
     if (changes.missing_old > 0) {
       counters.missing_old += changes.missing_old;
       log::warn("{}: {} changes of rows that are not in the warehouse; run: tidemark verify {}",
@@ -273,7 +281,7 @@ Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& 
     TRY_VOID(put_away(part, record.source, changes.refused));
     if (table.has_changes && !changes_are_in)
       TRY_VOID(insert(table.target("__changes"), changes.rows, token + ":changes"));
-    if (crosses) TRY_VOID(hold_rows(pool_, part, token, policy_, stop_));
+    if (crosses) TRY_VOID(hold_rows(pool_, part.rows, token, policy_, stop_));
     TRY_VOID(insert(table.target(), part.rows, token));
   }
   counters.applied += part.operations.size();

@@ -70,6 +70,9 @@ class Applier {
 
   // Of a table that keeps the first row of a key; before run(), and `keys` must outlive it.
   void know(const CapturedTable& table, KnownKeys& keys) { known_[&table] = &keys; }
+  // Where rows are read that updates leave out values of and that the warehouse does not have
+  // (source_images.h); before run().
+  void read_from(ImageReader source) { source_ = std::move(source); }
   // Until the handoff closes (good) or something fails.
   Status run();
 
@@ -99,6 +102,7 @@ class Applier {
   const std::atomic<bool>& stop_;
   clickhouse::RetryPolicy policy_;
   ImageReader images_;
+  ImageReader source_;
   int64_t fenced_at_micros_ = 0;
   bool in_cut_ = false;  // as the barrier counts it: until the fence
 };

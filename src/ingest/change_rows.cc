@@ -10,17 +10,22 @@ namespace {
 
 // Where the image of a row is to be found.
 struct Image {
-  enum class Place : uint8_t { nowhere, part, fetched, sent } place = Place::nowhere;
+  enum class Place : uint8_t { nowhere, part, fetched, sent, source } place = Place::nowhere;
   size_t row = 0;
 };
 
 class Completion {
  public:
-  Completion(Part& part, const ImageReader& read)
-      : part_(part), table_(*part.table), read_(read), source_columns_(table_.source.columns.size()) {}
+  Completion(Part& part, const ImageReader& read, const ImageReader& read_source)
+      : part_(part),
+        table_(*part.table),
+        read_(read),
+        read_source_(read_source),
+        source_columns_(table_.source.columns.size()) {}
 
   Result<ChangeRows> run() {
     TRY_VOID(fetch_images());
+    TRY_VOID(fetch_from_source());
     prepare_refill();
     prepare_changes();
     size_t next_unchanged = 0;
@@ -30,8 +35,12 @@ class Completion {
       std::string key = key_of(part_.rows, row);
       Image old = operation == Operation::insert && !table_.repeats ? Image{} : old_image(key, row);
       // Large values that were left out.
-      const Image& values = operation == Operation::insert ? removed_before : old;
+      Image values = operation == Operation::insert ? removed_before : old;
+      if (values.place == Image::Place::nowhere)
+        if (auto found = source_rows_.find(key); found != source_rows_.end())
+          values = {.place = Image::Place::source, .row = found->second};
       std::optional<size_t> missing_column;
+      bool from_source = false;
       for (auto& [column, refilled] : refilled_) {
         bool left_out = false;
         while (next_unchanged < part_.unchanged.size() && part_.unchanged[next_unchanged].row == row &&
@@ -50,6 +59,7 @@ class Completion {
         } else {
           auto [source, source_row] = value_at(values, column);
           refilled.append_from(*source, source_row);
+          from_source |= values.place == Image::Place::source;
         }
       }
       if (missing_column) {
@@ -57,7 +67,8 @@ class Completion {
         removed_before = {};
         continue;
       }
-      emit(operation, row, old);
+      // The warehouse sees it for the first time.
+      emit(from_source && operation == Operation::update ? Operation::insert : operation, row, old);
       removed_before = operation == Operation::remove ? old : Image{};
       latest_[std::move(key)] =
           operation == Operation::remove ? Image{} : Image{.place = Image::Place::part, .row = row};
@@ -140,6 +151,40 @@ class Completion {
     return {};
   }
 
+  // Rows with left-out values whose image will be found nowhere when run() comes to them: followed here in
+  // the same order, but without values.
+  Status fetch_from_source() {
+    if (!read_source_ || part_.unchanged.empty()) return {};
+    std::unordered_map<std::string, bool> there;
+    for (const auto& [key, image] : latest_) there[key] = true;
+    Block keys;
+    for (size_t column : table_.source.key)
+      keys.add(table_.source.columns[column].name, table_.source.columns[column].target);
+    std::unordered_map<std::string, bool> asked;
+    size_t next = 0;
+    bool removed_before = false;
+    for (size_t row = 0; row < part_.operations.size(); ++row) {
+      Operation operation = part_.operations[row];
+      std::string key = key_of(part_.rows, row);
+      bool old = sent_old(row) || there.contains(key);
+      bool left_out = false;
+      for (; next < part_.unchanged.size() && part_.unchanged[next].row == row; ++next) left_out = true;
+      bool found = operation == Operation::insert ? removed_before : old;
+      if (left_out && !found && asked.try_emplace(key, true).second)
+        for (size_t index = 0; index < table_.source.key.size(); ++index)
+          keys.columns[index].append_from(part_.rows.columns[table_.source.key[index]], row);
+      removed_before = operation == Operation::remove && old;
+      if (operation == Operation::remove)
+        there.erase(key);
+      else if (!left_out || found)
+        there[key] = true;
+    }
+    if (keys.rows() == 0) return {};
+    from_source_ = TRY(read_source_(table_, keys));
+    for (size_t row = 0; row < from_source_.rows(); ++row) source_rows_[key_of(from_source_, row)] = row;
+    return {};
+  }
+
   // Columns that have left-out values are built anew, row by row, so that a later row can take from an
   // earlier one.
   void prepare_refill() {
@@ -172,6 +217,8 @@ class Completion {
         return {&fetched_.columns[column], image.row};
       case Image::Place::sent:
         return {&part_.old_rows.columns[column], image.row};
+      case Image::Place::source:
+        return {&from_source_.columns[column], image.row};
       default:
         break;
     }
@@ -213,8 +260,11 @@ class Completion {
   Part& part_;
   const CapturedTable& table_;
   const ImageReader& read_;
+  const ImageReader& read_source_;
   size_t source_columns_;
   Block fetched_;
+  Block from_source_;
+  std::unordered_map<std::string, size_t> source_rows_;
   std::unordered_map<std::string, Image> latest_;
   std::map<size_t, Column> refilled_;
   ChangeRows changes_;
@@ -223,9 +273,9 @@ class Completion {
 
 }  // namespace
 
-Result<ChangeRows> complete(Part& part, const ImageReader& read) {
+Result<ChangeRows> complete(Part& part, const ImageReader& read, const ImageReader& read_source) {
   INVARIANT(part.operations.size() == part.rows.rows());
-  return Completion(part, read).run();
+  return Completion(part, read, read_source).run();
 }
 
 }  // namespace tidemark::ingest

@@ -8,6 +8,9 @@
 // we read the same old images again, or they are, and the part is not sent again (part_is_in,
 // image_reader.h).
 //
+// A row that is nowhere of these, and of which a large value was left out, is read from the source
+// (source_images.h); there it is as of later, so this is for values only, never for old images.
+//
 // A table without change rows is read back only for values that were left out.
 #pragma once
 
@@ -37,8 +40,9 @@ struct ChangeRows {
       0;  // updates or deletes of rows the warehouse does not have: counted, never expected
 };
 
-// Completes `part` in place and returns its change rows (empty when the table has none). Errors: those of
-// `read`.
-Result<ChangeRows> complete(Part& part, const ImageReader& read);
+// Completes `part` in place and returns its change rows (empty when the table has none). `read_source`, when
+// there is one, is asked for rows that are nowhere else and of which values were left out. Errors: those of
+// the two.
+Result<ChangeRows> complete(Part& part, const ImageReader& read, const ImageReader& read_source = {});
 
 }  // namespace tidemark::ingest

@@ -5,6 +5,7 @@
 #include "ingest/bronze_tables.h"
 #include "ingest/log_follower.h"
 #include "ingest/row_history.h"
+#include "ingest/source_images.h"
 #include "ingest/table_statuses.h"
 #include "postgres/replication_setup.h"
 
@@ -304,6 +305,7 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   // The applier finishes what it has when we are told to stop; everything else stops at once.
   StateStore fences(pool_, apply_policy("state"), stop_now_);
   Applier applier(pool_, fences, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
+  applier.read_from(source_images(connection_options(options_.source)));
   Status applied;
   std::thread apply_thread([&] {
     applied = applier.run();

@@ -96,9 +96,9 @@ TEST_F(PipelineTest, AnUpdateOfAQuarantinedRowDoesNotStopTheSource) {
   run("ALTER TABLE things ALTER COLUMN text SET STORAGE EXTERNAL");
   start();
   run("INSERT INTO things VALUES (1, " + large("a") + ", 1, 'NaN')");
-  run("UPDATE things SET price = 1");  // good now, but the stream leaves out the text
+  run("UPDATE things SET price = 1");  // good now, and the stream leaves out the text: see toast_test.cc
   run("INSERT INTO things VALUES (2, 'x', 1, 1)");
-  EXPECT_EQ(parity().tables.at(0).missing, 1u);
+  expect_equal();
   run("UPDATE things SET text = 'sent' WHERE id = 1");
   expect_equal();
 }

@@ -4,7 +4,7 @@
 // What is still to send is completed from old images, and a row's own image is on its own shard, so it is
 // old as long as the row is not in. One case is different: a row that changed its key, and shard, and whose
 // large value the stream left out, takes it from the row it was, whose tombstone may be in already. Rows of
-// such a part are written down (tidemark.held_rows) before the first of them is sent, and a replay sends
+// such a part are written down (held_rows.h) before the first of them is sent, and a replay sends
 // those.
 #pragma once
 
@@ -25,12 +25,5 @@ Result<Arrival> take_out_arrived(clickhouse::ClientPool& pool, Part& part,
 // Whether a row of the part takes a large value from another shard.
 Result<bool> takes_from_other_shard(clickhouse::ClientPool& pool, const Part& part,
                                     const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
-
-// Writes the completed rows down under the part's token.
-Status hold_rows(clickhouse::ClientPool& pool, const Part& part, const std::string& token,
-                 const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
-// What hold_rows wrote; nothing when it did not come to that.
-Result<std::optional<Block>> held_rows(clickhouse::ClientPool& pool, const std::string& token,
-                                       const clickhouse::RetryPolicy& policy, const std::atomic<bool>& stop);
 
 }  // namespace tidemark::ingest

@@ -4,6 +4,8 @@
 #include "clickhouse/shard_split.h"
 #include "clickhouse/test_cluster.h"
 #include "ingest/applier.h"
+#include "ingest/held_rows.h"
+#include "ingest/held_rows.h"
 #include "ingest/image_reader.h"
 #include "ingest/test_parts.h"
 
@@ -111,7 +113,8 @@ TEST_F(SplitPartTest, RowsThatTakeValuesFromAnotherShardAreHeld) {
   auto nothing = held_rows(pool, "s:1:7:things:0", {}, stop);
   ASSERT_OK(nothing);
   EXPECT_FALSE(*nothing);
-  for (int attempt = 0; attempt < 2; ++attempt) ASSERT_OK(hold_rows(pool, whole, "s:1:7:things:0", {}, stop));
+  for (int attempt = 0; attempt < 2; ++attempt)
+    ASSERT_OK(hold_rows(pool, whole.rows, "s:1:7:things:0", {}, stop));
   auto held = held_rows(pool, "s:1:7:things:0", {}, stop);
   ASSERT_OK(held);
   ASSERT_TRUE(*held);
