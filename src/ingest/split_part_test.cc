@@ -5,7 +5,6 @@
 #include "clickhouse/test_cluster.h"
 #include "ingest/applier.h"
 #include "ingest/held_rows.h"
-#include "ingest/held_rows.h"
 #include "ingest/image_reader.h"
 #include "ingest/test_parts.h"
 

@@ -101,7 +101,7 @@ TEST_F(ToastTest, WhileRowsAreCopiedTheyChange) {
   });
   start();
   commits.join();
-  expect_equal();
+  expect_missing(0);
   stop = true;
   writer.join();
   expect_equal();
