@@ -72,6 +72,11 @@ class Segments extends Tidemark {
     const log = fs.readFileSync(`${this.directory}/log`, 'utf8');
     return [...log.matchAll(/everybody in \S+ was evaluated in (\d+) ms, (\d+) conditions/g)].map(([, ms, conditions]) => ({ ms: Number(ms), conditions: Number(conditions) }));
   }
+  // {mb, seconds} of each time that facts of everybody were read ahead.
+  read_ahead() {
+    const log = fs.readFileSync(`${this.directory}/log`, 'utf8');
+    return [...log.matchAll(/facts of (\d+) of (\d+) entities of \S+ are in memory, (\d+) MB, read in (\d+) s/g)].map(([, , , mb, seconds]) => ({ mb: Number(mb), seconds: Number(seconds) }));
+  }
 }
 
 class Load {
@@ -126,13 +131,19 @@ export async function segments({ postgres, start_peer, people, history, seconds,
     for (const zone of zones.slice(-rounds)) {
       run.write_segments(hook_port, zone);
       const done = run.evaluations().length;
+      const read = run.read_ahead().length;
       run.start();
       await run.ready();
       const evaluation = await until('everybody to be evaluated', () => run.evaluations()[done], { every_ms: 100 });
       note(`segments: everybody in ${evaluation.ms} ms`);
       measured.evaluations.push(evaluation.ms / 1000);
       measured.conditions = evaluation.conditions;
-      if (zone !== zones.at(-1)) await run.stop();
+      if (zone !== zones.at(-1)) {
+        await run.stop();
+        continue;
+      }
+      measured.memory = await until('facts of everybody to be read', () => run.read_ahead()[read], { every_ms: 100, deadline_s: 600 });
+      note(`segments: facts in memory ${JSON.stringify(measured.memory)}`);
     }
     load = new Load(run.http_port, hook_port);
     await sleep(1000);
@@ -167,11 +178,12 @@ export async function segments({ postgres, start_peer, people, history, seconds,
   return measured;
 }
 
-export function segments_report({ people, history, conditions, seconds, rate, evaluations, live, bursts, burst }, { median, row, heading, promise }) {
+export function segments_report({ people, history, conditions, seconds, rate, evaluations, memory, live, bursts, burst }, { median, row, heading, promise }) {
   const whole = (number) => number.toLocaleString('en');
   const out = ['', `### Segments: ${whole(people)} people, ${whole(history)} events of history, ${conditions} segments`, '', ...heading('', 'median', 'range')];
   const range = (values, digits = 1) => `${Math.min(...values).toFixed(digits)} - ${Math.max(...values).toFixed(digits)}`;
   out.push(row('everybody evaluated by the oracle, timers and memberships found, s', median(evaluations).toFixed(1), range(evaluations)));
+  out.push(row(`facts of everybody read into memory (${memory.mb} MB), s`, memory.seconds, ''));
   const of = (key) => live.map((one) => one[key]);
   for (const key of ['p50', 'p99', 'max']) out.push(row(`event accepted to webhook received at ${rate} events/s, ${key}, ms`, Math.round(median(of(key))), range(of(key), 0)));
   for (const one of bursts) {

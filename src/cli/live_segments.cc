@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 namespace tidemark::cli {
 
@@ -27,6 +28,11 @@ constexpr std::chrono::milliseconds again_after{500};
 constexpr std::chrono::milliseconds mended_after{10'000};
 // Who saves a segment waits for an answer; what is not in force by then is tried again behind it.
 constexpr int64_t deployment_wait_us = 5'000'000;
+
+size_t kept_bytes() {
+  return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE)) /
+         segments::limits::kept_memory_share;
+}
 
 }  // namespace
 
@@ -97,7 +103,8 @@ Status LiveSegments::make_evaluator(clickhouse::Client& client) {
               [this] {
                 if (deliveries_ != nullptr) deliveries_->wake();
               },
-          .while_whole = [this](const std::function<Status()>& action) { return gate_.run(action); }},
+          .while_whole = [this](const std::function<Status()>& action) { return gate_.run(action); },
+          .kept_bytes_max = kept_bytes()},
       stopping_);
   TRY_VOID(made->prepare(deliveries_ != nullptr ? TRY(deliveries_->outbox().newest()) : 0));
   TRY_VOID(connect_outbox(client, deliveries_ != nullptr));
@@ -350,11 +357,11 @@ Status LiveSegments::touched(clickhouse::Client& client, const models::TouchedKe
 ingest::RowWatch LiveSegments::rows() {
   return {.begins =
               [this](const std::string& source, uint64_t cut, bool repeated) {
-                if (auto* made = evaluator()) made->cut_rows().begins(source, cut, repeated);
+                if (auto* made = evaluator()) made->cut_begins(source, cut, repeated);
               },
           .part_in =
               [this](const std::string& source, uint64_t cut, const std::string& table, const Block* added) {
-                if (auto* made = evaluator()) made->cut_rows().part_in(source, cut, "bronze." + table, added);
+                if (auto* made = evaluator()) made->part_goes_in(source, cut, "bronze." + table, added);
               },
           .failed = [this] { doubt(); }};
 }

@@ -90,6 +90,7 @@ Result<ExitCode> explain(const Invocation& invocation, const Asked& asked) {
   if (!answer.at("next_change_at").is_null())
     print_out(
         fmt::format("by the clock alone that may change at {}\n", text_of(answer.at("next_change_at"))));
+  print_out(fmt::format("kept current {}\n", text_of(answer.at("kept_current"))));
   Table table({{"holds"}, {"condition"}, {"value"}, {"may change at"}});
   for (const auto& leaf : answer.at("leaves").as_array()) {
     const auto& object = leaf.as_object();

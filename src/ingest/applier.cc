@@ -218,15 +218,18 @@ Status Applier::insert(const std::string& table, const Block& block, const std::
 }
 
 Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
-  bool added = false;
-  TRY_VOID(send_rows(part, record, plan, added));
-  if (hooks_.rows.part_in)
-    hooks_.rows.part_in(record.source, record.cut, part.table->name, added ? &part.rows : nullptr);
+  bool told = false;
+  TRY_VOID(send_rows(part, record, plan, told));
+  if (!told && hooks_.rows.part_in) hooks_.rows.part_in(record.source, record.cut, part.table->name, nullptr);
   return {};
 }
 
-Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& added) {
+Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& told) {
   const CapturedTable& table = *part.table;
+  auto tell = [&] {
+    told = table.log;
+    if (told && hooks_.rows.part_in) hooks_.rows.part_in(record.source, record.cut, table.name, &part.rows);
+  };
   std::string token =
       fmt::format("{}:{}:{}:{}:{}", record.source, record.epoch, part.cut, table.name, part.number);
   // Without a plan the cut of this number may end elsewhere the next time, and its part must not pass for
@@ -246,8 +249,10 @@ Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& 
   // Old images can be read only as long as the part's own rows are not in.
   if (table.keeps_first) {
     TRY_VOID(leave_out_known(part));
-    added = part.operations.empty();
-    if (added) return {};
+    if (part.operations.empty()) {
+      tell();
+      return {};
+    }
   } else if (table.repeats && !table.log) {
     size_t sent = part.operations.size();
     if (!table.has_changes && part.unchanged.empty()) {
@@ -263,8 +268,8 @@ Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& 
     changes_are_in = arrival == Arrival::some;
   }
   if (inserts_only(part)) {
+    tell();
     TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
-    added = table.log;
   } else {
     ImageReader source;
     if (source_)

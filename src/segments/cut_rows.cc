@@ -22,28 +22,28 @@ void CutRows::begins(const std::string& source, uint64_t cut, bool repeated) {
       .cut = cut, .began = ++now_, .known = !repeated, .rows = 0, .tables = {}, .unknown = {}};
 }
 
-void CutRows::part_in(const std::string& source, uint64_t cut, const std::string& table, const Block* added) {
+std::shared_ptr<const Block> CutRows::part_in(const std::string& source, uint64_t cut,
+                                              const std::string& table, const Block* added) {
   std::lock_guard lock(mutex_);
   auto wanted = wanted_.find(table);
   Flight& flight = flights_[source];
-  if (flight.cut != cut || !flight.known || wanted == wanted_.end()) return;
-  if (added == nullptr || flight.rows + added->rows() > limits::cut_rows_max) {
-    flight.unknown[table] = true;
-    flight.tables.erase(table);
-    return;
-  }
+  if (flight.cut != cut || !flight.known || wanted == wanted_.end()) return nullptr;
   auto rows = std::make_shared<Block>();
+  bool known = added != nullptr && flight.rows + added->rows() <= limits::cut_rows_max;
   for (const std::string& name : wanted->second) {
-    const Column* column = added->find(name);
-    if (column == nullptr) {
-      flight.unknown[table] = true;
-      return;
-    }
+    const Column* column = known ? added->find(name) : nullptr;
+    known = column != nullptr;
+    if (!known) break;
     rows->add(name, column->type());
     for (size_t row = 0; row < added->rows(); ++row) rows->columns.back().append_from(*column, row);
   }
+  if (!known) {
+    flight.unknown[table] = true;
+    return nullptr;
+  }
   flight.rows += added->rows();
-  flight.tables[table].push_back(std::move(rows));
+  flight.tables[table].push_back(rows);
+  return rows;
 }
 
 std::optional<AddedRows> CutRows::of(uint64_t cut, const std::vector<std::string>& tables) const {

@@ -31,7 +31,9 @@ class CutRows {
 
   // As ingest::RowWatch says them; `table`: with its database.
   void begins(const std::string& source, uint64_t cut, bool repeated);
-  void part_in(const std::string& source, uint64_t cut, const std::string& table, const Block* added);
+  // What is kept of it: null when that is nothing.
+  std::shared_ptr<const Block> part_in(const std::string& source, uint64_t cut, const std::string& table,
+                                       const Block* added);
 
   // Of a cut that is in: nothing when it is not known what it did to one of these tables.
   std::optional<AddedRows> of(uint64_t cut, const std::vector<std::string>& tables) const;

@@ -35,6 +35,9 @@
 
 namespace tidemark::segments {
 
+struct GivenRows;
+struct KeptGroup;
+
 // What decides who is a member, referenced segments, tables and zone included.
 std::string version_of(const Definition& definition, const CompileOptions& options,
                        std::vector<Problem>& problems);
@@ -78,8 +81,12 @@ class Evaluator {
   Result<bool> happened(const std::string& group, uint64_t cut, const std::vector<std::string>& tables,
                         const std::function<Result<std::vector<std::string>>()>& entities,
                         const std::string& cause);
-  // What cuts add, as it comes in.
-  CutRows& cut_rows() { return cut_rows_; }
+  // What cuts add, before the warehouse takes it: meanwhile it is asked what segments say of these rows. As
+  // ingest::RowWatch has them, but `table` with its database.
+  void cut_begins(const std::string& source, uint64_t cut, bool repeated) {
+    cut_rows_.begins(source, cut, repeated);
+  }
+  void part_goes_in(const std::string& source, uint64_t cut, const std::string& table, const Block* added);
   // Kept facts may not be those of the warehouse: from the next evaluation on they are read again.
   void doubt() { ++doubts_; }
   // Any may have.
@@ -102,6 +109,7 @@ class Evaluator {
   struct Found;
   struct DueSlice;
   struct FreshEvents;
+  struct AskedRows;
   struct Announced {
     int64_t at = 0;     // the last entry that was told, microseconds
     bool last = false;  // the last entry was
@@ -126,6 +134,8 @@ class Evaluator {
   // Those of `flips` are written.
   void know_changes(Group& group, const std::vector<MembershipChange>& changes, std::span<const Flip> flips);
   void want_rows();
+  Result<std::optional<Block>> answer_of(const std::shared_ptr<KeptGroup>& kept, const GivenRows& given,
+                                         const std::shared_ptr<const Block>& rows);
   // One piece of what is read ahead.
   Status warm(Group& group);
   Status ask_oracle(Group& group, const std::vector<std::string>* entities, int64_t as_of, Found& found);
@@ -158,6 +168,8 @@ class Evaluator {
 
   uint64_t seq_ = 0;  // only whoever evaluates
   CutRows cut_rows_;
+  std::mutex asking_mutex_;
+  std::vector<AskedRows> asking_;  // of cuts under way
   std::atomic<uint64_t> doubts_{0};
 };
 

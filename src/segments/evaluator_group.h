@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <future>
 #include <unordered_map>
 
 namespace tidemark::segments {
@@ -94,6 +95,15 @@ struct Evaluator::FreshEvents {
   std::unordered_map<std::string, std::vector<Rows>> of;
 
   void add(Block block, const KeptColumns& columns);
+};
+
+// A question about rows that a cut adds, asked ahead.
+struct Evaluator::AskedRows {
+  std::string source;
+  uint64_t cut = 0;
+  std::shared_ptr<KeptGroup> kept;
+  std::shared_ptr<const Block> rows;
+  std::future<Result<std::optional<Block>>> answer;
 };
 
 // `segment` may change at `next`: it goes into the entity's timer.

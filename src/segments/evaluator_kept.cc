@@ -95,6 +95,44 @@ void Evaluator::know_changes(Group& group, const std::vector<MembershipChange>& 
   }
 }
 
+void Evaluator::part_goes_in(const std::string& source, uint64_t cut, const std::string& table,
+                             const Block* added) {
+  auto rows = cut_rows_.part_in(source, cut, table, added);
+  std::vector<AskedRows> over;  // waited for without the lock
+  std::vector<std::shared_ptr<Group>> groups;
+  if (rows && rows->rows() > 0) {
+    std::lock_guard lock(mutex_);
+    groups = groups_;
+  }
+  std::lock_guard lock(asking_mutex_);
+  for (auto& one : asking_)
+    if (one.source == source && one.cut != cut) over.push_back(std::move(one));
+  std::erase_if(asking_, [](const AskedRows& one) { return !one.answer.valid(); });
+  for (const auto& group : groups) {
+    if (!group->kept || asking_.size() >= limits::rows_asked_ahead_max) continue;
+    for (const GivenRows& given : group->kept->kept().given)
+      if (given.table == table)
+        asking_.push_back({source, cut, group->kept, rows,
+                           std::async(std::launch::async, [this, kept = group->kept, given, rows] {
+                             return ask_given(pool_, *kept, given, *rows, clock_.wall_micros());
+                           })});
+  }
+}
+
+Result<std::optional<Block>> Evaluator::answer_of(const std::shared_ptr<KeptGroup>& kept,
+                                                  const GivenRows& given,
+                                                  const std::shared_ptr<const Block>& rows) {
+  std::future<Result<std::optional<Block>>> asked;
+  {
+    std::lock_guard lock(asking_mutex_);
+    for (auto& one : asking_)
+      if (one.kept == kept && one.rows == rows && one.answer.valid()) asked = std::move(one.answer);
+  }
+  if (asked.valid())
+    if (auto answer = asked.get()) return answer;
+  return ask_given(pool_, *kept, given, *rows, clock_.wall_micros());
+}
+
 Result<bool> Evaluator::happened(const std::string& name, uint64_t cut,
                                  const std::vector<std::string>& tables,
                                  const std::function<Result<std::vector<std::string>>()>& all,
@@ -117,7 +155,7 @@ Result<bool> Evaluator::happened(const std::string& name, uint64_t cut,
       known = known && given != nullptr;
       for (const auto& block : blocks) {
         if (!known) return {};
-        auto rows = TRY(ask_given(pool_, kept, *given, *block, clock_.wall_micros()));
+        auto rows = TRY(answer_of(group->kept, *given, block));
         known = rows.has_value();
         if (known) fresh.add(std::move(*rows), kept.kept().columns);
       }

@@ -1,6 +1,8 @@
 #include "segments/inquiry.h"
 
+#include "segments/kept_reason.h"
 #include "segments/membership_diff.h"
+#include "segments/segment_references.h"
 
 #include <fmt/format.h>
 
@@ -69,6 +71,9 @@ Result<json::object> explain(clickhouse::Client& client, const Definition& defin
   auto rows =
       TRY(rows_of(client, "SELECT * FROM (" + compiled.sql + ")", query_options(compiled, as_of_us, {key})));
   json::object answer{{"segment", definition.name}, {"entity", entity}, {"there", !rows.empty()}};
+  std::string asked = why_asked(definition.entity, expanded(definition, options, problems),
+                                definition.events.empty() ? options.events : definition.events);
+  answer["kept_current"] = asked.empty() ? "from facts in memory" : "by asking the warehouse: " + asked;
   if (rows.empty()) {
     answer["member"] = false;
     return answer;

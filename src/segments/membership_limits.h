@@ -29,6 +29,8 @@ constexpr size_t kept_memory_share = 4;
 // Rows of one cut that are handed over in memory: larger ones come when much is caught up with, where asking
 // the warehouse once is cheaper than sending rows back to it.
 constexpr size_t cut_rows_max = 5'000;
+// Questions about rows that go in, asked while they do: a connection each.
+constexpr size_t rows_asked_ahead_max = 4;
 // Entities read ahead in one question: some tens of milliseconds, and as long again until the next.
 constexpr size_t warm_entities = 1'000;
 // Names of entities that are read ahead; what is beyond is read when it is looked at.

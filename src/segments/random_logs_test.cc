@@ -84,14 +84,14 @@ class RandomLogs : public SegmentsTest, public World {
   }
 
   Status follow(KeptMemberships& kept) override {
-    CutRows& rows = kept.evaluator->cut_rows();
-    rows.begins("app", cut_, in_);
+    kept.evaluator->cut_begins("app", cut_, in_);
     TRY_VOID(sometimes_ahead(kept));
     if (!in_) {
+      kept.evaluator->part_goes_in("app", cut_, "bronze.app_events", &came_);
+      TRY_VOID(sometimes_ahead(kept));
       TRY_VOID(client_.insert("`bronze`.`app_events`", came_));
       in_ = true;
       TRY_VOID(sometimes_ahead(kept));
-      rows.part_in("app", cut_, "bronze.app_events", &came_);
     }
     // Those of the other source; either may be first.
     bool people_first = random_.below(2) == 0;

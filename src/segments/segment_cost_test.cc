@@ -2,7 +2,7 @@
 // and events. Small by default, then it only proves that a few keys get the answers of the full evaluation;
 // TIDEMARK_PEOPLE=1000000 TIDEMARK_EVENTS=20000000 measures (times are printed, nothing is judged by them).
 #include "segments/few_entities.h"
-#include "segments/test_segments.h"
+#include "segments/test_memberships.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -175,6 +175,69 @@ TEST_F(SegmentCost, FiftySegments) {
       "{} people, {} events, 50 segments in slices of {}: full {} ms; three keys {} ms a slice, in memory {} "
       "ms\n",
       people, events, slice, all_ms, keys_ms / slices, memory_ms / slices);
+}
+
+// What a cut of 150 events costs whoever evaluates, asked of the warehouse and followed in memory.
+TEST_F(SegmentCost, ACut) {
+  const int64_t people = environment("TIDEMARK_PEOPLE", 2'000),
+                events = environment("TIDEMARK_EVENTS", 20'000), cuts = environment("TIDEMARK_CUTS", 2);
+  fill(people, events);
+  std::vector<Definition> definitions = fifty();
+  for (size_t index = 0; index < definitions.size(); ++index)
+    definitions[index].name = fmt::format("s{}", index);
+  uint64_t cut = 0;
+  std::vector<size_t> changes;
+  for (bool in_memory : {false, true}) {
+    KeptMemberships kept(now_);
+    kept.begin(limits::alone_entities_min, in_memory ? size_t{4} << 30 : 0);
+    ASSERT_TRUE(kept.replace(definitions, options_));
+    auto read = kept.evaluator->warm_up();
+    ASSERT_TRUE(read) << read.error().describe();
+    kept.news();
+    int64_t all_ms = 0;
+    for (int64_t turn = 0; turn < cuts; ++turn) {
+      Block block;
+      ColumnType text = ColumnType::of(TypeKind::string), name = text;
+      name.low_cardinality = true;
+      for (const char* column : {"message_id", "user_id"}) block.add(column, text);
+      block.add("event", name);
+      block.add("timestamp", ColumnType::datetime64(6, "UTC"));
+      block.add("properties", text);
+      std::vector<std::string> touched;
+      ++cut;
+      for (int64_t row = 0; row < 150; ++row) {
+        touched.push_back(fmt::format("u{}", (static_cast<int64_t>(cut) * 7919 + row * 131) % people));
+        block.columns[0].append_text(fmt::format("c{}_{}", cut, row));
+        block.columns[1].append_text(touched.back());
+        block.columns[2].append_text(row % 3 == 0 ? "order" : "visit");
+        block.columns[3].append<int64_t>(now_ - row * second_us);
+        block.columns[4].append_text(R"({"amount":170,"plan":"pro","page":"/p7"})");
+      }
+      kept.evaluator->cut_begins("app", cut, false);
+      auto sent = client_.insert("`bronze`.`app_events`", block);
+      ASSERT_TRUE(sent) << sent.error().describe();
+      auto started = std::chrono::steady_clock::now();
+      kept.evaluator->part_goes_in("app", cut, "bronze.app_events", &block);
+      auto nobody = []() -> Result<std::vector<std::string>> { return std::vector<std::string>(); };
+      for (const auto& group : kept.evaluator->groups()) {
+        auto followed = kept.evaluator->happened(group, cut, {"bronze.app_events"}, nobody, "event");
+        ASSERT_TRUE(followed) << followed.error().describe();
+        EXPECT_EQ(*followed, in_memory);
+      }
+      if (!in_memory) {
+        auto asked = kept.touched(touched);
+        ASSERT_TRUE(asked) << asked.error().describe();
+      }
+      all_ms +=
+          std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started)
+              .count();
+    }
+    changes.push_back(kept.news().size());
+    kept.proven(options_, in_memory ? "followed in memory" : "asked");
+    fmt::print("{} people, {} events: a cut of 150 events {} ms, {}\n", people, events, all_ms / cuts,
+               in_memory ? "followed in memory" : "asked of the warehouse");
+  }
+  EXPECT_GT(changes.back(), 0u);
 }
 
 }  // namespace
