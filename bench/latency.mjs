@@ -7,13 +7,17 @@ import { Session, sleep, until } from './servers.mjs';
 import { Tidemark } from './tidemark.mjs';
 
 export const table = 'bench_latency';
+// As many rows as a busy shop's, in transactions of 20.
+export const busy_rate = 20_000;
+const busy_batch = 20;
+export const busy = `tidemark, ${busy_rate.toLocaleString('en')} rows/s in transactions of ${busy_batch}`;
 const writers = 4;
 // Ids of writer w begin at w * span; within a writer they come in commit order. Runs over the same rows have ids of their own.
 const writer_span = 10_000_000;
 
 export const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
 
-export async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, check, run = 0 }) {
+export async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, check, run = 0, batch = 1 }) {
   const begin = (writer) => (run * (writers + 1) + writer + 1) * writer_span;
   const sent = new Map();
   const committed = new Map();
@@ -27,14 +31,18 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
 
   const write = async (writer) => {
     const session = sessions[writer];
-    const every_ms = 1000 * writers / rate;
+    const every_ms = 1000 * writers * batch / rate;
     let next = begun + every_ms * writer / writers;
-    for (let id = begin(writer); performance.now() < last; ++id) {
+    for (let id = begin(writer); performance.now() < last; id += batch) {
       const wait = next - performance.now();
       if (wait > 1) await sleep(wait);
-      sent.set(id, performance.now());
-      await session.run(`INSERT INTO ${table} ${row_source(id, id)}`);
-      committed.set(id, performance.now());
+      const times = (of) => {
+        const now = performance.now();
+        for (let row = id; row < id + batch; ++row) of.set(row, now);
+      };
+      times(sent);
+      await session.run(`INSERT INTO ${table} ${row_source(id, id + batch - 1)}`);
+      times(committed);
       next += every_ms;
     }
   };
@@ -104,8 +112,10 @@ export async function latency({ postgres, warehouse, rate, seconds, rounds, prog
       const before = { ours: tidemark.usage(), warehouse: warehouse.usage() };
       record('tidemark', await measure({
         postgres, warehouse, rate, seconds, warm_up_s, from: `bronze.${table}`, check: () => tidemark.check() }));
-      const after = tidemark.usage();
-      usages.push({ peak_mb: after.peak_mb, cpu_s: after.cpu_s - before.ours.cpu_s, warehouse_cpu_s: warehouse.usage().cpu_s - before.warehouse.cpu_s, seconds: seconds + warm_up_s });
+      const after = { ours: tidemark.usage(), warehouse: warehouse.usage() };
+      record(busy, await measure({
+        postgres, warehouse, rate: busy_rate, batch: busy_batch, seconds, warm_up_s, from: `bronze.${table}`, check: () => tidemark.check(), run: 1 }));
+      usages.push({ peak_mb: tidemark.usage().peak_mb, cpu_s: after.ours.cpu_s - before.ours.cpu_s, warehouse_cpu_s: after.warehouse.cpu_s - before.warehouse.cpu_s, seconds: seconds + warm_up_s });
       await tidemark.stop();
       await tidemark.forget();
     }

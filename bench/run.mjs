@@ -1,6 +1,6 @@
 // make bench: Tidemark against its peers and its limits, in one run on one machine. See docs/BENCHMARKS.md.
-//   node bench/run.mjs [--only snapshot,stream,latency,models,kafka,events,segments,experiments] [--rows N] [--changes N] [--seconds N] [--rounds N]
-//                      [--kpi-rate N] [--impressions N] [--kafka-changes N] [--people N] [--history N]
+//   node bench/run.mjs [--only snapshot,stream,running,latency,models,kafka,events,segments,experiments] [--rows N] [--changes N] [--seconds N] [--rounds N]
+//                      [--running-rows N] [--kpi-rate N] [--impressions N] [--kafka-changes N] [--people N] [--history N]
 //                      [--users N] [--experiment-events N]
 //                      [--peers-only] [--write] [--json FILE]
 // Exit status: 0 measured, and every promise met; 1 something failed or a promise is not met; 2 usage.
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { Postgres, Warehouse, root } from './servers.mjs';
 import { snapshot } from './snapshot.mjs';
 import { stream } from './stream.mjs';
+import { running } from './running.mjs';
 import { latency } from './latency.mjs';
 import { models } from './models.mjs';
 import { kafka } from './kafka.mjs';
@@ -18,7 +19,7 @@ import { segments } from './segments.mjs';
 import { experiments } from './experiments.mjs';
 import { report, write_into } from './report.mjs';
 
-const parts = { snapshot, stream, latency, models, kafka, events, segments, experiments };
+const parts = { snapshot, stream, running, latency, models, kafka, events, segments, experiments };
 let options;
 try {
   options = parseArgs({
@@ -26,6 +27,7 @@ try {
       only: { type: 'string', default: Object.keys(parts).join(',') },
       rows: { type: 'string', default: '5000000' },
       changes: { type: 'string', default: '1000000' },
+      'running-rows': { type: 'string', default: '10000000' },
       seconds: { type: 'string', default: '20' },
       rate: { type: 'string', default: '1000' },
       rounds: { type: 'string', default: '3' },
@@ -42,7 +44,7 @@ try {
     },
   }).values;
   for (const name of options.only.split(',')) if (!parts[name]) throw new Error(`--only: ${name} is none of ${Object.keys(parts).join(', ')}`);
-  for (const name of ['rows', 'changes', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions', 'kafka-changes', 'people', 'history', 'users', 'experiment-events']) {
+  for (const name of ['rows', 'changes', 'running-rows', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions', 'kafka-changes', 'people', 'history', 'users', 'experiment-events']) {
     options[name] = Number(options[name]);
     if (!Number.isInteger(options[name]) || options[name] < 1) throw new Error(`--${name} wants a whole number above 0`);
   }
