@@ -153,9 +153,10 @@ Status Inbox::read(uint64_t after, uint64_t last,
   std::string gone = table_.deleted.empty()
                          ? "_gone"
                          : fmt::format("toUInt8(_gone OR {} != 0)", quote_identifier(table_.deleted));
+  // No column of people's begins with _, so no name here takes the place of one of theirs.
   std::string sql = fmt::format(
-      "SELECT {}, _block_number AS number, _block_offset AS place, {} AS order, {} AS gone, _at AS at FROM "
-      "{} "
+      "SELECT {}, _block_number AS _number, _block_offset AS _place, {} AS _order, {} AS _is_gone, _at AS "
+      "_inserted_at FROM {} "
       "WHERE _block_number > {} AND _block_number <= {} ORDER BY _block_number, _block_offset",
       columns_, order_of_version(), gone, inbox_, after, last);
   auto options = unlogged();
