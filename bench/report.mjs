@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import { events_report } from './events.mjs';
+import { webhooks_report } from './webhooks.mjs';
 import { segments_report } from './segments.mjs';
 import { experiments_report } from './experiments.mjs';
 import { kafka_report } from './kafka_report.mjs';
@@ -26,7 +27,7 @@ function resources(usages) {
     `ClickHouse meanwhile ${median(usages.map((u) => u.warehouse_cpu_s)).toFixed(1)} CPU s (medians of ${usages.length}).`];
 }
 
-export function report({ snapshot, stream, running, latency, models, kafka, events, segments, experiments, postgres, warehouse, command, rounds, ours }) {
+export function report({ snapshot, stream, running, latency, models, kafka, events, webhooks, segments, experiments, postgres, warehouse, command, rounds, ours }) {
   const promises = [];
   const promise = (text, value, met, unit = 'x') => promises.push({ text, value: value === null ? 'not measured' : `${value.toFixed(unit === 'x' ? 2 : 1)}${unit === 'x' ? 'x' : ` ${unit}`}`, met });
   let commit = '';
@@ -119,6 +120,10 @@ export function report({ snapshot, stream, running, latency, models, kafka, even
   if (events) {
     out.push(...events_report(events, { median, row, heading, promise }));
     peaks.push(...events.usages);
+  }
+  if (webhooks) {
+    out.push(...webhooks_report(webhooks, { median, row, heading, promise }));
+    peaks.push(...webhooks.usages);
   }
   if (segments) {
     out.push(...segments_report(segments, { median, row, heading, promise }));

@@ -1,5 +1,5 @@
 // make bench: Tidemark against its peers and its limits, in one run on one machine. See docs/BENCHMARKS.md.
-//   node bench/run.mjs [--only snapshot,stream,running,latency,models,kafka,events,segments,experiments] [--rows N] [--changes N] [--seconds N] [--rounds N]
+//   node bench/run.mjs [--only snapshot,stream,running,latency,models,kafka,events,webhooks,segments,experiments] [--rows N] [--changes N] [--seconds N] [--rounds N]
 //                      [--running-rows N] [--kpi-rate N] [--impressions N] [--kafka-changes N] [--people N] [--history N]
 //                      [--users N] [--experiment-events N]
 //                      [--peers-only] [--write] [--json FILE]
@@ -15,11 +15,12 @@ import { latency } from './latency.mjs';
 import { models } from './models.mjs';
 import { kafka } from './kafka.mjs';
 import { events } from './events.mjs';
+import { webhooks } from './webhooks.mjs';
 import { segments } from './segments.mjs';
 import { experiments } from './experiments.mjs';
 import { report, write_into } from './report.mjs';
 
-const parts = { snapshot, stream, running, latency, models, kafka, events, segments, experiments };
+const parts = { snapshot, stream, running, latency, models, kafka, events, webhooks, segments, experiments };
 let options;
 try {
   options = parseArgs({

@@ -5,6 +5,7 @@
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/cluster.h"
+#include "config/webhook_source.h"
 #include "experiments/experiment_check.h"
 #include "experiments/experiment_files.h"
 #include "postgres/connection.h"
@@ -208,10 +209,11 @@ Run add_check(CLI::App& command) {
     }
     print_probes(probes);
     const config::Project& project = loaded.project;
+    auto webhooks = config::load_webhook_sources(project.root);
     print_out(fmt::format(
         "{}: {}, {}, {}, {}{}{}: {}\n", project.name,
         counted(project.sources.size() + project.kafka_sources.size() + project.event_sources.size() +
-                    project.insert_tables.size(),
+                    (webhooks ? webhooks->size() : 0) + project.insert_tables.size(),
                 "source"),
         counted(project.models.size(), "model"), counted(project.dashboards.size(), "dashboard"),
         counted(project.endpoints.size(), "endpoint"),

@@ -471,6 +471,7 @@ struct RunningProject::State {
     auto access = std::make_shared<serve::Access>(token, project.tokens);
     options.more_routes = [this, access](http::Server& http) {
       if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
+      ingest::add_webhook_routes(http, pipelines.webhooks());
       experiments.add_routes(http, project, endpoint, pipelines, stopping);
       add_segment_routes(http, *segments, *pool, project, access);
       add_profile_routes(http, *erasures, access);

@@ -1,5 +1,7 @@
 #include "cli/settings_route.h"
 
+#include "config/webhook_source.h"
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -48,6 +50,12 @@ json::array sources(const config::Project& project) {
     entry["write_keys"] = std::move(keys);
     list.push_back(std::move(entry));
   }
+  if (auto webhooks = config::load_webhook_sources(project.root))
+    for (const auto& one : *webhooks) {
+      json::object entry = source(one.events.name, "webhook", {one.events.table});
+      entry["path"] = one.path();
+      list.push_back(std::move(entry));
+    }
   for (const auto& one : project.insert_tables) {
     json::object entry = source(one.source, "inserts", {});
     entry["tables"].emplace_array().push_back(json::string(one.full_name()));

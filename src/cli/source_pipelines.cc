@@ -17,6 +17,7 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
                                 const Options& options) {
   shared_.clear();
   doors_.clear();
+  webhooks_.clear();
   pipelines_.clear();
   ingest::ModelHooks hooks = options.hooks;
   hooks.barrier = &barrier_;
@@ -52,15 +53,21 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
     shared_.push_back(pipeline.get());
     TRY_VOID(add(source.name, std::move(pipeline)));
   }
-  for (const auto& source : project.event_sources) {
+  auto add_events = [&](const config::EventSource& source,
+                        bool keyed) -> Result<std::shared_ptr<ingest::EventDoor>> {
     auto pipeline = std::make_unique<ingest::EventPipeline>(
-        ingest::EventPipelineOptions{
-            .source = source, .tables_with_changes = options.tables_with_changes, .recopy = options.recopy},
+        ingest::EventPipelineOptions{.source = source,
+                                     .tables_with_changes = options.tables_with_changes,
+                                     .recopy = options.recopy,
+                                     .keyed = keyed},
         pool, hooks, system_clock(), options.on_cut);
     auto* events = pipeline.get();
     TRY_VOID(add(source.name, std::move(pipeline)));
-    doors_.push_back(events->door());
-  }
+    return events->door();
+  };
+  for (const auto& source : project.event_sources) doors_.push_back(TRY(add_events(source, false)));
+  for (const auto& source : TRY(config::load_webhook_sources(project.root)))
+    webhooks_.push_back({source, TRY(add_events(source.events, true))});
   for (const auto& table : project.insert_tables)
     TRY_VOID(add(
         table.full_name(),

@@ -10,6 +10,7 @@
 #include "ingest/event_routes.h"
 #include "ingest/kafka_slots_pipeline.h"
 #include "ingest/source_pipeline.h"
+#include "ingest/webhook_routes.h"
 
 #include <functional>
 #include <memory>
@@ -53,6 +54,8 @@ class SourcePipelines {
 
   // The ways in of sources that are sent to; of the last prepare().
   const ingest::EventDoors& doors() const { return doors_; }
+  // Those that other systems call.
+  const std::vector<ingest::WebhookDoor>& webhooks() const { return webhooks_; }
   // Nobody is on the way from one of their filters into a spool while this runs.
   Status at_doors(const std::function<Status()>& change);
 
@@ -66,6 +69,7 @@ class SourcePipelines {
   std::vector<std::unique_ptr<ingest::SourcePipeline>> pipelines_;
   std::vector<ingest::KafkaSlotsPipeline*> shared_;  // of these
   ingest::EventDoors doors_;                         // likewise
+  std::vector<ingest::WebhookDoor> webhooks_;        // likewise
 };
 
 }  // namespace tidemark::cli

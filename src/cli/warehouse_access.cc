@@ -1,6 +1,7 @@
 #include "cli/warehouse_access.h"
 
 #include "clickhouse/cluster.h"
+#include "config/webhook_source.h"
 
 #include <fmt/format.h>
 
@@ -87,6 +88,10 @@ Status refuse_on_cluster(const config::Project& project) {
     return refuse(
         fmt::format("source {} takes events, which is not supported", project.event_sources.front().name),
         "let it write to a topic that a Kafka source reads, or leave warehouse.cluster out");
+  if (auto webhooks = TRY(config::load_webhook_sources(project.root)); !webhooks.empty())
+    return refuse(
+        fmt::format("source {} is called by others, which is not supported", webhooks.front().events.name),
+        "let another project take the calls and write them to a topic, or leave warehouse.cluster out");
   if (!project.insert_tables.empty())
     return refuse(
         fmt::format("the table {} to write to is not supported", project.insert_tables.front().full_name()),

@@ -27,10 +27,14 @@ class Names {
 };
 
 // A key says which source an event is for.
-void check_event_sources(Report& report, const Project& project, Names& names,
-                         std::map<std::string, std::string>& owners) {
+void check_event_sources(Report& report, const Project& project, const std::vector<WebhookSource>& webhooks,
+                         Names& names, std::map<std::string, std::string>& owners) {
   std::map<std::string, std::string> keys, spools;
-  for (const EventSource& source : project.event_sources) {
+  std::vector<const EventSource*> sources;
+  for (const EventSource& source : project.event_sources) sources.push_back(&source);
+  for (const WebhookSource& source : webhooks) sources.push_back(&source.events);
+  for (const EventSource* one : sources) {
+    const EventSource& source = *one;
     names.add(source.name, source.where);
     auto own = [&](const std::string& table, const Location& where) {
       auto [owner, first] = owners.emplace(table, source.name);
@@ -73,7 +77,7 @@ void check_insert_tables(Report& report, const Project& project, Names& names,
   }
 }
 
-void check_sources(Report& report, const Project& project) {
+void check_sources(Report& report, const Project& project, const std::vector<WebhookSource>& webhooks) {
   Names names(report, "source");
   Names slots(report, "replication slot");
   std::map<std::string, std::string> owners;
@@ -102,7 +106,7 @@ void check_sources(Report& report, const Project& project) {
             "Give it another name.");
     }
   }
-  check_event_sources(report, project, names, owners);
+  check_event_sources(report, project, webhooks, names, owners);
   check_insert_tables(report, project, names, owners);
 }
 
@@ -157,8 +161,8 @@ void check_dictionaries(Report& report, const Project& project) {
 
 }  // namespace
 
-void check_project(Report& report, const Project& project) {
-  check_sources(report, project);
+void check_project(Report& report, const Project& project, const std::vector<WebhookSource>& webhooks) {
+  check_sources(report, project, webhooks);
   check_live_tables(report, project);
   check_dictionaries(report, project);
   Names dashboards(report, "dashboard");

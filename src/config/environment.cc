@@ -56,7 +56,9 @@ void Environment::missing(Report& report, const Location& where, std::string mes
 std::optional<std::string> Environment::lookup(Report& report, const Location& where,
                                                const std::string& scheme, const std::string& name) const {
   if (scheme == "env") {
-    if (auto value = lookup_(name)) return value;
+    size_t otherwise = name.find(":-");
+    if (auto value = lookup_(name.substr(0, otherwise))) return value;
+    if (otherwise != std::string::npos) return name.substr(otherwise + 2);
     missing(report, where, fmt::format("the environment variable {} is not set", name),
             fmt::format("Set it, for example: export {}=...", name));
     return std::nullopt;

@@ -1,7 +1,8 @@
 // ${env:NAME} and ${file:/path} inside string values: the only way the environment and secrets enter a
 // project.
-// `$${` stands for a literal `${`. The bytes that come in are never looked at again for more `${`, and never
-// appear in a message. A file's trailing line end is dropped; a relative path starts at the project.
+// ${env:NAME:-text} is `text` where the variable is not set. `$${` stands for a literal `${`. The bytes that
+// come in are never looked at again for more `${`, and never appear in a message. A file's trailing line end
+// is dropped; a relative path starts at the project.
 #pragma once
 
 #include "config/report.h"

@@ -14,7 +14,7 @@ constexpr size_t write_key_bytes_max = 512;
 // Less than this is full before the warehouse has restarted.
 constexpr uint64_t spool_bytes_min = uint64_t{1} << 20;
 
-WriteKey read_write_key(MappingReader& mapping, const YamlNode& item, size_t number) {
+WriteKey read_write_key(MappingReader& mapping, const std::string& of, const YamlNode& item, size_t number) {
   WriteKey key;
   std::string text;
   if (item.kind == YamlNode::Kind::mapping) {
@@ -24,7 +24,7 @@ WriteKey read_write_key(MappingReader& mapping, const YamlNode& item, size_t num
     inner.finish();
   } else {
     key.name = fmt::format("key{}", number);
-    if (auto given = mapping.item_text(item, "write_keys")) text = *given;
+    if (auto given = mapping.item_text(item, of)) text = *given;
   }
   if (!text.empty() && (text.size() < write_key_bytes_min || text.size() > write_key_bytes_max))
     mapping.reader().report.error(item.where,
@@ -33,31 +33,6 @@ WriteKey read_write_key(MappingReader& mapping, const YamlNode& item, size_t num
                                   "openssl rand -hex 16 makes one.");
   key.key = Secret(std::move(text));
   return key;
-}
-
-void read_write_keys(MappingReader& mapping, EventSource& source) {
-  const YamlNode* keys = mapping.required_child("write_keys");
-  if (keys == nullptr) return;
-  auto add = [&](const YamlNode& item) {
-    WriteKey key = read_write_key(mapping, item, source.write_keys.size() + 1);
-    for (const WriteKey& other : source.write_keys) {
-      if (other.name == key.name)
-        mapping.reader().report.error(item.where, fmt::format("two write keys are called `{}`", key.name),
-                                      "Give one of them another name.");
-      if (!key.key.empty() && other.key.reveal() == key.key.reveal())
-        mapping.reader().report.error(
-            item.where, fmt::format("the write keys `{}` and `{}` are the same", other.name, key.name),
-            "Give each its own.");
-    }
-    source.write_keys.push_back(std::move(key));
-  };
-  if (keys->kind == YamlNode::Kind::sequence)
-    for (const YamlNode& item : keys->items) add(item);
-  else
-    add(*keys);
-  if (source.write_keys.empty() || source.write_keys.size() > write_keys_max)
-    mapping.error("write_keys", fmt::format("`write_keys` takes 1 to {} keys", write_keys_max),
-                  "write_keys: [\"${env:APP_WRITE_KEY}\"]");
 }
 
 PostedTable read_table(Reader reader, const YamlNode& node) {
@@ -76,6 +51,45 @@ PostedTable read_table(Reader reader, const YamlNode& node) {
 std::filesystem::path default_spool(const Project& project, const std::string& source) {
   const auto* embedded = project.warehouse.embedded();
   return (embedded != nullptr ? embedded->data : project.root / "data") / "spool" / source;
+}
+
+void read_write_keys(MappingReader& mapping, const std::string& of, EventSource& source) {
+  const YamlNode* keys = mapping.required_child(of);
+  if (keys == nullptr) return;
+  auto add = [&](const YamlNode& item) {
+    WriteKey key = read_write_key(mapping, of, item, source.write_keys.size() + 1);
+    for (const WriteKey& other : source.write_keys) {
+      if (other.name == key.name)
+        mapping.reader().report.error(item.where, fmt::format("two write keys are called `{}`", key.name),
+                                      "Give one of them another name.");
+      if (!key.key.empty() && other.key.reveal() == key.key.reveal())
+        mapping.reader().report.error(
+            item.where, fmt::format("the write keys `{}` and `{}` are the same", other.name, key.name),
+            "Give each its own.");
+    }
+    source.write_keys.push_back(std::move(key));
+  };
+  if (keys->kind == YamlNode::Kind::sequence)
+    for (const YamlNode& item : keys->items) add(item);
+  else
+    add(*keys);
+  if (source.write_keys.empty() || source.write_keys.size() > write_keys_max)
+    mapping.error(of, fmt::format("`{}` takes 1 to {} keys", of, write_keys_max),
+                  fmt::format("{}: [\"${{env:APP_WRITE_KEY}}\"]", of));
+}
+
+void read_spool(MappingReader& mapping, const Project& project, EventSource& source) {
+  source.spool = default_spool(project, source.name);
+  if (const YamlNode* spool = mapping.child("spool")) {
+    MappingReader inner(mapping.reader(), *spool, "`spool`");
+    if (inner.has("path")) source.spool = (project.root / inner.text("path")).lexically_normal();
+    if (auto bytes = inner.size_bytes("max")) {
+      source.spool_bytes_max = static_cast<uint64_t>(*bytes);
+      if (source.spool_bytes_max < spool_bytes_min)
+        inner.error("max", "`max` is at least 1 MiB", "It holds what comes while the warehouse is away.");
+    }
+    inner.finish();
+  }
 }
 
 void read_declared_columns(MappingReader& mapping, std::vector<std::pair<std::string, ColumnType>>& into,
@@ -118,20 +132,10 @@ void load_event_source(Reader reader, const YamlNode& node, const std::string& n
   EventSource source;
   source.name = name;
   source.where = where;
-  read_write_keys(mapping, source);
+  read_write_keys(mapping, "write_keys", source);
   source.table = mapping.text("table", name + "_events");
   check_identifier(reader.report, mapping.where("table"), "a table", source.table);
-  source.spool = default_spool(project, name);
-  if (const YamlNode* spool = mapping.child("spool")) {
-    MappingReader inner(reader, *spool, "`spool`");
-    if (inner.has("path")) source.spool = (project.root / inner.text("path")).lexically_normal();
-    if (auto bytes = inner.size_bytes("max")) {
-      source.spool_bytes_max = static_cast<uint64_t>(*bytes);
-      if (source.spool_bytes_max < spool_bytes_min)
-        inner.error("max", "`max` is at least 1 MiB", "It holds what comes while the warehouse is away.");
-    }
-    inner.finish();
-  }
+  read_spool(mapping, project, source);
   std::set<std::string> names{source.table};
   for (const YamlNode& item : mapping.items("tables")) {
     PostedTable table = read_table(reader, item);

@@ -6,7 +6,7 @@
 namespace tidemark::config {
 namespace {
 
-constexpr const char* unsupported_kinds[] = {"webhook", "files"};
+constexpr const char* unsupported_kinds[] = {"files"};
 
 bool is_slot_name(const std::string& name) {
   return !name.empty() && name.size() <= limits::postgres_name_bytes_max &&
@@ -168,7 +168,8 @@ void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) 
 
 }  // namespace
 
-void load_source(Reader reader, const std::filesystem::path& file, Project& project) {
+void load_source(Reader reader, const std::filesystem::path& file, Project& project,
+                 std::vector<WebhookSource>& webhooks) {
   auto text = reader.report.read(file);
   if (!text) return;
   auto node = parse_yaml(reader.report, file, *text);
@@ -187,8 +188,9 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
     if (node->find(kind) != nullptr) {
       mapping.has(kind);
       other_kind = true;
-      mapping.error(kind, fmt::format("sources of kind `{}` are not yet supported in this version", kind),
-                    "`postgres`, `kafka`, `events` and `inserts` are; remove the file.");
+      mapping.error(
+          kind, fmt::format("sources of kind `{}` are not yet supported in this version", kind),
+          "`postgres`, `kafka`, `events`, `webhook` and `inserts` are; `tidemark load` reads files.");
     }
   if (const YamlNode* kafka = node->find("kafka"); kafka != nullptr && node->find("postgres") == nullptr) {
     mapping.has("kafka");
@@ -198,6 +200,12 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
   if (const YamlNode* events = node->find("events"); events != nullptr && node->find("postgres") == nullptr) {
     mapping.has("events");
     load_event_source(reader, *events, source.name, source.where, project);
+    return mapping.finish();
+  }
+  if (const YamlNode* webhook = node->find("webhook");
+      webhook != nullptr && node->find("postgres") == nullptr) {
+    mapping.has("webhook");
+    load_webhook_source(reader, *webhook, source.name, source.where, project, webhooks);
     return mapping.finish();
   }
   if (const YamlNode* inserts = node->find("inserts");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config/project.h"
+#include "config/webhook_source.h"
 #include "config/yaml_reader.h"
 
 #include <filesystem>
@@ -13,13 +14,20 @@
 namespace tidemark::config {
 
 void load_settings(Reader reader, const std::filesystem::path& file, Project& project);
-void load_source(Reader reader, const std::filesystem::path& file, Project& project);
+void load_source(Reader reader, const std::filesystem::path& file, Project& project,
+                 std::vector<WebhookSource>& webhooks);
 // `node`: the value of `kafka` in a source's file.
 void load_kafka_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
                        Project& project);
 // `node`: the value of `events` in a source's file.
 void load_event_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
                        Project& project);
+// `node`: the value of `webhook` in a source's file.
+void load_webhook_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
+                         const Project& project, std::vector<WebhookSource>& webhooks);
+// Who may send, in the key `of`; where what is sent lies until the warehouse has it. The source has its name.
+void read_write_keys(MappingReader& mapping, const std::string& of, EventSource& source);
+void read_spool(MappingReader& mapping, const Project& project, EventSource& source);
 // `node`: the value of `inserts` in a source's file.
 void load_insert_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
                         Project& project);
@@ -39,7 +47,7 @@ void load_endpoint(Reader reader, const std::filesystem::path& file, Project& pr
 std::filesystem::path default_spool(const Project& project, const std::string& source);
 
 // What can only be seen with everything loaded: names used twice, references to models, ports that collide.
-void check_project(Report& report, const Project& project);
+void check_project(Report& report, const Project& project, const std::vector<WebhookSource>& webhooks);
 // Tokens with the scope events:write become write keys of the one source of events. After all are read.
 void give_tokens_to_events(Report& report, Project& project);
 

@@ -35,7 +35,10 @@ class Loader {
   LoadedProject load() {
     if (find_settings()) {
       load_settings(reader_, "tidemark.yaml", project_);
-      load_folder("sources", {".yaml", ".yml"}, load_source);
+      std::vector<WebhookSource> webhooks;
+      load_folder("sources", {".yaml", ".yml"}, [&](Reader reader, const path& file, Project& project) {
+        load_source(reader, file, project, webhooks);
+      });
       load_folder("models", {".sql"}, load_model);
       load_folder("audits", {".sql"}, load_audit);
       load_folder("dictionaries", {".yaml", ".yml"}, load_dictionary);
@@ -48,7 +51,7 @@ class Loader {
       check_destinations(report_, destinations);
       look_at_other_folders();
       give_tokens_to_events(report_, project_);
-      check_project(report_, project_);
+      check_project(report_, project_, webhooks);
     }
     return {std::move(project_), report_.take_errors(), report_.take_warnings()};
   }

@@ -207,7 +207,7 @@ TEST_F(ProjectTest, SourcesAreChecked) {
         "source: a\npostgres:\n  url: x\n  mode: cdc\n  batch: { every: 5m }\n  tables: [t, t, impressions]\n"
         "  slot: Bad-Slot\n  options: [{ table: impresions, append_only: maybe }]\n");
   write("sources/b.yaml", "source: a\npostgres: { url: y, tables: [t], slot: ok }\n");
-  write("sources/c.yaml", "source: c\nwebhook: {}\n");
+  write("sources/c.yaml", "source: c\nfiles: {}\n");
   write("sources/d.yaml", "source: D-1\npostgres: { tables: [] }\n");
   std::string text = errors();
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:5:10: `batch` belongs to `mode: batch`"));
@@ -218,7 +218,7 @@ TEST_F(ProjectTest, SourcesAreChecked) {
   EXPECT_THAT(text, HasSubstr("`append_only` must be true or false, not `maybe`"));
   EXPECT_THAT(text,
               HasSubstr("sources/b.yaml:1:9: the source `a` is declared already in sources/a.yaml:1:9"));
-  EXPECT_THAT(text, HasSubstr("sources/c.yaml:2:10: sources of kind `webhook` are not yet supported"));
+  EXPECT_THAT(text, HasSubstr("sources/c.yaml:2:10: sources of kind `files` are not yet supported"));
   EXPECT_THAT(text, HasSubstr("sources/d.yaml:1:9: `D-1` cannot be the name of a source"));
   EXPECT_THAT(text, HasSubstr("`postgres` needs the key `url`"));
   EXPECT_THAT(text, HasSubstr("`tables` is empty"));

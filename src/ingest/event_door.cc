@@ -45,6 +45,10 @@ Status EventDoor::take(EventRecordWriter record, const config::WriteKey& key,
 
 void EventDoor::reject(const config::WriteKey& key, std::string_view reason, uint64_t count) {
   counters_of(key).rejected += count;
+  reject(reason, count);
+}
+
+void EventDoor::reject(std::string_view reason, uint64_t count) {
   std::lock_guard lock(mutex_);
   auto found = rejected_.find(reason);
   if (found == rejected_.end()) found = rejected_.emplace(std::string(reason), 0).first;

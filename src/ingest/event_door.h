@@ -45,6 +45,8 @@ class EventDoor {
   void leave_out(uint64_t rows) { left_out_ += rows; }
 
   void reject(const config::WriteKey& key, std::string_view reason, uint64_t count = 1);
+  // Of nobody that is known.
+  void reject(std::string_view reason, uint64_t count = 1);
   // Differs from call to call, and from process to process.
   uint64_t next_place() { return place_.fetch_add(1); }
 

@@ -13,9 +13,10 @@ namespace {
 
 // Reads of one person's events are what segments and profiles live on, so that is the order; ids are looked
 // up through a projection of their own, which is part of each part and so exactly as durable.
-CapturedTable captured_events(const std::string& name, bool has_changes) {
-  CapturedTable table = capture(event_table(name), true, has_changes);
+CapturedTable captured_events(const std::string& name, bool has_changes, bool keyed) {
+  CapturedTable table = capture(event_table(name), !keyed, has_changes);
   table.keeps_first = true;
+  if (keyed) return table;
   table.order_by = {"user_id", "anonymous_id", "timestamp"};
   table.clauses = {
       "PROJECTION by_message_id (SELECT message_id, _version ORDER BY message_id)",
@@ -46,7 +47,7 @@ EventPipeline::~EventPipeline() {
 Status EventPipeline::prepare() {
   TRY_VOID(state_store_.prepare());
   const std::string& name = options_.source.table;
-  tables_.push_back(captured_events(name, options_.tables_with_changes.contains(name)));
+  tables_.push_back(captured_events(name, options_.tables_with_changes.contains(name), options_.keyed));
   shapes_.emplace_back();
   for (const auto& table : options_.source.tables) {
     tables_.push_back(captured_rows(table, options_.tables_with_changes.contains(table.table)));

@@ -167,6 +167,7 @@ void EventReader::take_event(Lane& lane, const EventRecord& record, const EventR
   put_time(row.sent_at);
   put_time(row.original_timestamp);
   (column++)->append(version);
+  if (!lane.table->log) (column++)->append<uint8_t>(0);
   (column++)->append<int64_t>(record.received_at);
   (column++)->append<uint64_t>(cut_number_);
   INVARIANT(column == part.rows.columns.end());

@@ -11,6 +11,20 @@
 
 namespace tidemark::ingest {
 
+// A text that lies in memory simdjson may read past.
+class PaddedCopy {
+ public:
+  simdjson::padded_string_view set(std::string_view text) {
+    bytes_.assign(text);
+    bytes_.resize(text.size() + simdjson::SIMDJSON_PADDING, '\0');
+    return simdjson::padded_string_view(bytes_.data(), text.size(), bytes_.size());
+  }
+  std::string_view view(size_t size) const { return std::string_view(bytes_).substr(0, size); }
+
+ private:
+  std::string bytes_;
+};
+
 inline std::string_view trimmed_json(std::string_view text) {
   while (!text.empty() &&
          (text.back() == ' ' || text.back() == '\n' || text.back() == '\r' || text.back() == '\t'))
@@ -133,6 +147,26 @@ simdjson::error_code read_json(simdjson::ondemand::value value, std::string_view
 
 inline simdjson::error_code read_json(simdjson::ondemand::value value, std::string_view& text) {
   return read_json(value, text, [](std::string_view) { return false; });
+}
+
+// One object and nothing else, all of it JSON.
+inline bool is_json_object(std::string_view text) {
+  PaddedCopy padded;
+  simdjson::ondemand::parser parser;
+  simdjson::ondemand::document document;
+  simdjson::ondemand::object object;
+  if (parser.iterate(padded.set(text)).get(document) != simdjson::SUCCESS ||
+      document.get_object().get(object) != simdjson::SUCCESS)
+    return false;
+  for (auto result : object) {
+    simdjson::ondemand::field field;
+    std::string_view key;
+    if (std::move(result).get(field) != simdjson::SUCCESS ||
+        field.unescaped_key().get(key) != simdjson::SUCCESS ||
+        walk_json(field.value(), 1) != simdjson::SUCCESS)
+      return false;
+  }
+  return document.current_location().error() == simdjson::OUT_OF_BOUNDS;
 }
 
 }  // namespace tidemark::ingest

@@ -29,7 +29,8 @@ void take_only(Part& part, const std::vector<bool>& keep) {
     for (size_t column = 0; column < rows.columns.size(); ++column)
       rows.columns[column].append_from(part.rows.columns[column], row);
     // Without its old half it is no key change any more.
-    bool halved = !table.log && part.operations[row] == Operation::insert && row > 0 && !keep[row - 1];
+    bool halved = !table.log && !table.keeps_first && part.operations[row] == Operation::insert && row > 0 &&
+                  !keep[row - 1];
     operations.push_back(halved ? Operation::update : part.operations[row]);
   }
   part.rows = std::move(rows);

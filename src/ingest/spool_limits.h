@@ -31,6 +31,12 @@ constexpr size_t event_batch_items_max = 20'000;
 constexpr size_t event_identifier_bytes_max = 1'024;
 // Rows of one request, unpacked: the server takes bodies of 1 MB, and JSON packs about eightfold.
 constexpr size_t posted_rows_bytes_max = 8 << 20;
+// Standard Webhooks: what was signed longer ago, or is signed for later, is not taken; as in the reference
+// implementations.
+constexpr int64_t webhook_age_max_s = 300;
+// The Measurement Protocol's own.
+constexpr size_t measurement_events_max = 25;
+constexpr size_t measurement_name_bytes_max = 40;
 // Levels of properties, as deep as nobody reads them; bounds the stack.
 constexpr size_t event_depth_max = 100;
 // Reasons told of one batch: whoever has more errors than this has one error.

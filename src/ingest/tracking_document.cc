@@ -1,10 +1,10 @@
 #include "ingest/tracking_document.h"
 
+#include "ingest/content_hash.h"
 #include "ingest/event_time.h"
 #include "ingest/json_walk.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <unordered_map>
 
 namespace tidemark::ingest {
@@ -52,30 +52,10 @@ const std::unordered_map<std::string_view, FieldRule>& rules() {
 
 constexpr std::string_view types[] = {"identify", "track", "page", "screen", "group", "alias"};
 
-// A text that lies in memory simdjson may read past.
-class PaddedCopy {
- public:
-  simdjson::padded_string_view set(std::string_view text) {
-    bytes_.assign(text);
-    bytes_.resize(text.size() + simdjson::SIMDJSON_PADDING, '\0');
-    return simdjson::padded_string_view(bytes_.data(), text.size(), bytes_.size());
-  }
-  std::string_view view(size_t size) const { return std::string_view(bytes_).substr(0, size); }
-
- private:
-  std::string bytes_;
-};
-
 std::string hashed_id(std::string_view item, int64_t received_at, uint64_t place, size_t index) {
   std::string text = fmt::format("{}:{}:{}:", received_at, place, index);
   text += item;
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  EVP_Digest(text.data(), text.size(), digest, &length, EVP_sha256(), nullptr);
-  std::string id = "tidemark-";
-  constexpr size_t bytes = 16;
-  for (size_t byte = 0; byte < bytes; ++byte) id += fmt::format("{:02x}", digest[byte]);
-  return id;
+  return "tidemark-" + content_hash(text);
 }
 
 }  // namespace

@@ -127,7 +127,8 @@ export class Project {
       'the warehouse has everything that is committed',
       async (seen) => {
         if (this.up_child && !this.up_child.running) throw Object.assign(new Error('tidemark up ended'), { final: true });
-        const { sources } = await this.status();
+        // Sources that are sent to, and tables that are written to, have positions of their own.
+        const sources = (await this.status()).sources.filter(({ source, intake }) => !intake && !source.includes('.'));
         seen(JSON.stringify(sources));
         return sources.length > 0 && sources.every((source) => source.state === 'streaming' && lsn_number(source.ladder.fenced) >= target);
       },
