@@ -74,7 +74,7 @@ endif()
 tidemark_room(clickhouse LIBRARIES CURL::libcurl Boost::json OpenSSL::Crypto)
 tidemark_room(http LIBRARIES Boost::boost OpenSSL::SSL ZLIB::ZLIB)
 # Minutes of tests against real servers: in parts, so that no core waits for the longest.
-tidemark_room(ingest TEST_SHARDS 2)
+tidemark_room(ingest TEST_SHARDS 2 LIBRARIES zstd)
 tidemark_parses_json(ingest)
 tidemark_room(models TEST_SHARDS 4)
 tidemark_room(profiles)

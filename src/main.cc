@@ -1,4 +1,5 @@
 // The program's table of contents: every verb, one line each, in the order --help shows them.
+#include "cli/load_verb.h"
 #include "cli/notification_verbs.h"
 #include "cli/profile_verbs.h"
 #include "cli/verb.h"
@@ -36,6 +37,8 @@ int main(int argc, char** argv) {
           {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
           {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",
            add_generate},
+          {"load", "load files into tables that people write to",
+           "tidemark load orders.csv.gz --into shop.orders", add_load},
           {"sql", "run a query in the project's warehouse",
            "tidemark sql \"SELECT count() FROM bronze.clicks\"", add_sql},
           {"experiment", "what experiments say: values, lifts, intervals, what to do",
