@@ -40,7 +40,7 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
         const wanted = rows.flat().sort();
         const found = (await one(`SELECT entity FROM cdp.segment_membership WHERE segment = '${name}' AND is_member = 1`)).split('\n').filter(Boolean).sort();
         seen(`${found.length} instead of ${wanted.length}: ${found.slice(0, 3)} and ${wanted.slice(0, 3)}`);
-        return (wanted.length > 0 || name === 'vip_at_risk') && String(found) === String(wanted);
+        return wanted.length > 0 && String(found) === String(wanted);
       }, { deadline_ms: 30_000, every_ms: 500 });
   };
   const equal = (phase) => assert_pack_equal(world, phase, [], models);
@@ -50,12 +50,16 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     assert.ok(rows > 4500 && orders > 40 && refunds > 0 && updates > 50 && deletes > 5, `${rows} ${orders} ${refunds} ${updates} ${deletes}`);
     const checked = await project.run('check');
     assert.equal(checked.code, 0, checked.stdout + checked.stderr);
-    await project.up();
+    await project.up({ deadline_ms: 300_000 });
     assert.ok((await equal('history')) > 8_000);
   });
 
   await t.test('the stream: more of it, sent again and redacted', async () => {
     await generate('--rows', '1500', '--days', '3', '--updates', '0.1', '--deletes', '0.02', '--transaction-rows', '200');
+    // The generator's people buy too often to be lost: three who spent much have not ordered for a month.
+    await sql(`INSERT INTO raw_shopify.customers SELECT (jsonb_populate_record(NULL::raw_shopify.customers, to_jsonb(newest) || jsonb_build_object('_airbyte_raw_id', md5(newest.id::text), '_airbyte_extracted_at', now(), 'updated_at', now(), 'total_spent', 300 + newest.id % 7))).*
+      FROM (SELECT DISTINCT ON (id) * FROM raw_shopify.customers ORDER BY id, updated_at DESC NULLS LAST) AS newest
+      WHERE deleted_at IS NULL AND NOT EXISTS (SELECT FROM raw_shopify.orders AS one WHERE (one.customer->>'id')::bigint = newest.id AND one.created_at > now() - interval '31 days') ORDER BY id LIMIT 3`);
     await equal('stream');
     await members('stream');
   });
@@ -84,6 +88,8 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     for (const [what, statement] of Object.entries(steps)) {
       await sql(statement);
       if (compared.includes(what)) await equal(what);
+      if (what.startsWith('an id above'))
+        await eventually('both orders are there', async () => (await one('SELECT groupArray(toString(id)) FROM (SELECT id FROM data_shopify.orders WHERE id >= 9223372036854775806 ORDER BY id)')) === "['9223372036854775806','9223372036854775807']");
     }
   });
 
@@ -96,7 +102,7 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   });
 
   await t.test('pages, endpoints, audits, verify', async () => {
-    for (const [dashboard, tiles] of [['shop', 6], ['email', 4], ['acquisition', 5]]) {
+    for (const [dashboard, tiles] of [['shop', 6], ['email', 4], ['acquisition', 5], ['retention', 4], ['inventory', 3]]) {
       const page = new AbortController();
       const live = await project.fetch(`/api/dashboards/${dashboard}/live`, { signal: page.signal });
       let text = '';

@@ -46,6 +46,7 @@ CREATE TEMP TABLE said AS
          coalesce(p->>'utm_source', '') AS utm_source, coalesce(p->>'utm_medium', '') AS utm_medium, coalesce(p->>'utm_campaign', '') AS utm_campaign,
          coalesce((p->>'Bot Click')::boolean, false) AS bot, coalesce((p->>'machine_open')::boolean, false) OR coalesce(p->>'Client Name', '') = 'Apple Mail Privacy' AS machine, coalesce(p->>'$event_id', '') AS order_id, e.p
   FROM e LEFT JOIN m ON m.id = e.metric_id;
+CREATE INDEX ON said (profile_id);
 CREATE TEMP TABLE messages AS
   SELECT id AS campaign_id, id AS message FROM campaign UNION
   SELECT id, one->>'id' FROM campaign, jsonb_array_elements(relationships->'campaign-messages'->'data') AS one;
@@ -79,6 +80,59 @@ CREATE TEMP TABLE paid AS
   SELECT user_pseudo_id, session, sum(revenue) AS revenue FROM (
     SELECT DISTINCT user_pseudo_id, session, coalesce(transaction, event_timestamp::text) AS transaction, coalesce(revenue, 0) AS revenue FROM hit WHERE event_name = 'purchase') AS once
   GROUP BY user_pseudo_id, session;
+
+CREATE TEMP TABLE instants AS SELECT * FROM (VALUES ('created_at'), ('processed_at')) AS one (instant);
+CREATE TEMP TABLE days AS SELECT instant, date, currency, count(id) AS orders, coalesce(sum(gross), 0) AS gross, coalesce(sum(discounts), 0) AS discounts, sum(back) AS returns, coalesce(sum(gross), 0) - coalesce(sum(discounts), 0) - sum(back) AS net,
+  coalesce(sum(shipping), 0) AS shipping, coalesce(sum(tax), 0) AS tax, coalesce(sum(units), 0) AS units, sum(back_units) AS returned, CASE WHEN count(id) > 0 THEN (sum(gross) - sum(discounts))::float8 / count(id) END AS mean, count(*) FILTER (WHERE place = 1) AS first, count(*) FILTER (WHERE place > 1) AS later
+FROM (SELECT instant, (CASE instant WHEN 'created_at' THEN created_at ELSE processed_at END)::date AS date, currency, id, gross, discounts, shipping, tax, units, place, 0 AS back, 0 AS back_units FROM vals, instants
+      UNION ALL SELECT instant, (CASE instant WHEN 'created_at' THEN r.created_at ELSE r.processed_at END)::date, o.currency, NULL, NULL, NULL, NULL, NULL, NULL, NULL, (SELECT sum((one->>'subtotal')::numeric) FROM jsonb_array_elements(refund_line_items) AS one), (SELECT sum((one->>'quantity')::bigint) FROM jsonb_array_elements(refund_line_items) AS one) FROM instants, r JOIN o ON o.id = r.order_id WHERE NOT o.test) AS entry
+GROUP BY instant, date, currency;
+
+-- model: staging.shopify_redacted_customers
+SELECT NULL, NULL WHERE false
+
+-- model: staging.shopify_redacted_shops
+SELECT NULL, NULL WHERE false
+
+-- model: staging.shopify_data_requests
+SELECT NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: staging.shopify_documents
+SELECT NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: staging.shopify_objects
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: data_shopify.transactions
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: data_shopify.price_rules
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: data_shopify.discount_codes
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: data_shopify.countries
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: data_shopify.shop
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: data_shopify.transaction_payment_details
+SELECT NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: data_shopify.fulfillments
+SELECT (one->>'id')::bigint, o.id, one->>'status', one->>'shipment_status', one->>'service', (one->>'location_id')::bigint, one->>'tracking_company', one->>'tracking_number', (one->>'created_at')::timestamptz, (one->>'updated_at')::timestamptz FROM o, jsonb_array_elements(fulfillments) AS one
+
+-- model: data_shopify.fulfillment_line_items
+SELECT (one->>'id')::bigint, o.id, (item->>'id')::bigint, item->>'sku', (item->>'quantity')::bigint FROM o, jsonb_array_elements(fulfillments) AS one, jsonb_array_elements(one->'line_items') AS item
+
+-- model: analytics_klaviyo.segment_history
+SELECT day, CASE WHEN NOT consent THEN 'Non-Subscribers' WHEN last > day - 30 THEN 'Active Subscribers' WHEN last > day - 90 THEN 'Engaged Subscribers' ELSE 'Inactive Subscribers' END, count(*)
+FROM (SELECT day::date AS day, attributes->'subscriptions'->'email'->'marketing'->>'consent' = 'SUBSCRIBED' AS consent,
+    (SELECT max(datetime::date) FROM said WHERE profile_id = person.id AND datetime::date <= day AND metric IN ('Opened Email', 'Clicked Email', 'Active on Site', 'Viewed Product', 'Checkout Started', 'Placed Order') AND NOT bot AND NOT machine) AS last
+  FROM person CROSS JOIN generate_series((SELECT min(datetime::date) FROM e), (SELECT max(datetime::date) FROM e), interval '1 day') AS day
+  WHERE day::date >= coalesce((attributes->>'created')::timestamptz::date, day::date)) AS one GROUP BY 1, 2
 
 -- model: staging.shopify_orders
 -- select: raw_id, id, email, customer_id, total_price, total_shipping, length(line_items), arraySum(one -> ifNull(one.price, 0), line_items), payment_gateways[1]
@@ -218,17 +272,14 @@ SELECT to_date(event_date, 'YYYYMMDD'), at, event_name, user_pseudo_id, session,
 -- model: analytics_shopify.order_values
 SELECT id, shop_url, currency, created_at, processed_at, customer_id, email, cancelled, units, gross, discounts, shipping, tax, total, returns, returned, net, place FROM vals
 
+-- model: analytics_shopify.shop_days
+SELECT instant, date, currency, orders, gross, discounts, returns, net, shipping, tax, units, returned, mean, first, later FROM days
+
 -- model: analytics_shopify.daily_shop
-SELECT date, currency, count(id), coalesce(sum(gross), 0), coalesce(sum(discounts), 0), sum(back), coalesce(sum(gross), 0) - coalesce(sum(discounts), 0) - sum(back), coalesce(sum(shipping), 0), coalesce(sum(tax), 0), coalesce(sum(units), 0), sum(back_units), CASE WHEN count(id) > 0 THEN (sum(gross) - sum(discounts))::float8 / count(id) END, count(*) FILTER (WHERE place = 1), count(*) FILTER (WHERE place > 1)
-FROM (SELECT created_at::date AS date, currency, id, gross, discounts, shipping, tax, units, place, 0 AS back, 0 AS back_units FROM vals
-      UNION ALL SELECT r.created_at::date, o.currency, NULL, NULL, NULL, NULL, NULL, NULL, NULL, (SELECT sum((one->>'subtotal')::numeric) FROM jsonb_array_elements(refund_line_items) AS one), (SELECT sum((one->>'quantity')::bigint) FROM jsonb_array_elements(refund_line_items) AS one) FROM r JOIN o ON o.id = r.order_id WHERE NOT o.test) AS entry
-GROUP BY date, currency
+SELECT date, currency, orders, gross, discounts, returns, net, shipping, tax, units, returned, mean, first, later FROM days WHERE instant = 'created_at'
 
 -- model: analytics_shopify.daily_shop_processed
-SELECT date, currency, count(id), coalesce(sum(gross), 0), coalesce(sum(discounts), 0), sum(back), coalesce(sum(gross), 0) - coalesce(sum(discounts), 0) - sum(back), coalesce(sum(shipping), 0), coalesce(sum(tax), 0), coalesce(sum(units), 0), sum(back_units), CASE WHEN count(id) > 0 THEN (sum(gross) - sum(discounts))::float8 / count(id) END, count(*) FILTER (WHERE place = 1), count(*) FILTER (WHERE place > 1)
-FROM (SELECT processed_at::date AS date, currency, id, gross, discounts, shipping, tax, units, place, 0 AS back, 0 AS back_units FROM vals
-      UNION ALL SELECT r.processed_at::date, o.currency, NULL, NULL, NULL, NULL, NULL, NULL, NULL, (SELECT sum((one->>'subtotal')::numeric) FROM jsonb_array_elements(refund_line_items) AS one), (SELECT sum((one->>'quantity')::bigint) FROM jsonb_array_elements(refund_line_items) AS one) FROM r JOIN o ON o.id = r.order_id WHERE NOT o.test) AS entry
-GROUP BY date, currency
+SELECT date, currency, orders, gross, discounts, returns, net, shipping, tax, units, returned, mean, first, later FROM days WHERE instant = 'processed_at'
 
 -- model: analytics_shopify.customers
 SELECT customer_id, currency, orders, gross, discounts, returns, net, net::float8 / orders, first_at, last_at, since, gap,

@@ -20,5 +20,7 @@ SELECT
     argMax(extracted.accepts_marketing, extracted.version) AS accepts_marketing,
     argMax(extracted.addresses, extracted.version) AS addresses
 FROM staging.shopify_customers AS extracted
+LEFT JOIN staging.shopify_redacted_shops AS gone ON gone.shop = extracted.shop
+WHERE tupleElement(extracted.version, 2) > gone.redacted_at
 GROUP BY id
 HAVING isNull(argMax(tuple(extracted.deleted_at), extracted.version).1)

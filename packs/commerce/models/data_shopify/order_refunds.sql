@@ -20,4 +20,6 @@ SELECT
     arraySum(entry -> ifNull(entry.amount, 0) + ifNull(entry.tax_amount, 0), order_adjustments) AS adjusted,
     arraySum(entry -> if(entry.kind = 'refund' AND entry.status = 'success', ifNull(entry.amount, 0), 0), transactions) AS paid_back
 FROM staging.shopify_refunds AS extracted
+LEFT JOIN staging.shopify_redacted_shops AS gone ON gone.shop = extracted.shop
+WHERE tupleElement(extracted.version, 1) > gone.redacted_at
 GROUP BY id

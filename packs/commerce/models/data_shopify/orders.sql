@@ -1,14 +1,14 @@
 -- kind: keyed
 -- key: id
 -- order_by: id
--- description: orders as they are now: the newest version of each; deleted ones are gone. Money in the currency of the shop
+-- description: orders as they are now: the newest version of each; deleted ones are gone, and who asked to be forgotten has no address. Money in the currency of the shop
 -- audit: not_null(created_at, total_price), unique(id)
 SELECT
     extracted.id AS id,
     argMax(extracted.shop, extracted.version) AS shop,
     argMax(tuple(extracted.name), extracted.version).1 AS name,
     argMax(tuple(extracted.order_number), extracted.version).1 AS order_number,
-    argMax(tuple(extracted.email), extracted.version).1 AS email,
+    if(max(person.redacted_at) >= argMax(extracted.created_at, extracted.version), NULL, argMax(tuple(extracted.email), extracted.version).1) AS email,
     argMax(tuple(extracted.customer_id), extracted.version).1 AS customer_id,
     argMax(tuple(extracted.created_at), extracted.version).1 AS created_at,
     argMax(tuple(extracted.updated_at), extracted.version).1 AS updated_at,
@@ -33,8 +33,12 @@ SELECT
     argMax(extracted.line_items, extracted.version) AS line_items,
     argMax(extracted.discount_codes, extracted.version) AS discount_codes,
     argMax(extracted.tax_lines, extracted.version) AS tax_lines,
-    argMax(extracted.note_attributes, extracted.version) AS note_attributes,
-    argMax(extracted.payment_gateways, extracted.version) AS payment_gateways
+    if(max(person.redacted_at) >= argMax(extracted.created_at, extracted.version), [], argMax(extracted.note_attributes, extracted.version)) AS note_attributes,
+    argMax(extracted.payment_gateways, extracted.version) AS payment_gateways,
+    argMax(extracted.fulfillments, extracted.version) AS fulfillments
 FROM staging.shopify_orders AS extracted
+LEFT JOIN staging.shopify_redacted_shops AS gone ON gone.shop = extracted.shop
+LEFT JOIN staging.shopify_redacted_customers AS person ON person.customer_id = extracted.customer_id
+WHERE tupleElement(extracted.version, 2) > gone.redacted_at
 GROUP BY id
 HAVING isNull(argMax(tuple(extracted.deleted_at), extracted.version).1)

@@ -1,7 +1,7 @@
 -- kind: incremental
 -- key: raw_id
 -- order_by: event_key, raw_id
--- description: every extracted row of the GA4 export, its parameters parsed once. GA4 gives events no id: event_key is a hash of all that makes one
+-- description: every extracted row of the GA4 export, and what was sent to the collector, its parameters parsed once. GA4 gives events no id: event_key is a hash of all that makes one
 SELECT
     landed._airbyte_raw_id AS raw_id,
     (landed._airbyte_extracted_at, landed._airbyte_raw_id) AS version,
@@ -31,4 +31,22 @@ SELECT
     nullIf(nullIf(JSONExtractString(ifNull(landed.ecommerce, ''), 'transaction_id'), ''), '(not set)') AS transaction_id,
     toDecimal64OrNull(replaceAll(JSONExtractRaw(ifNull(landed.ecommerce, ''), 'purchase_revenue'), '"', ''), 4) AS purchase_revenue,
     params['currency'] AS currency
-FROM bronze.raw_ga4_events AS landed
+FROM
+(
+    SELECT _airbyte_raw_id, _airbyte_extracted_at, event_date, event_timestamp, event_name, event_params, user_id, user_pseudo_id, device, geo,
+        collected_traffic_source, ecommerce, stream_id
+    FROM bronze.raw_ga4_events
+    UNION ALL
+    SELECT message_id AS _airbyte_raw_id, received_at AS _airbyte_extracted_at,
+        toNullable(formatDateTime(timestamp, '%Y%m%d', 'UTC')) AS event_date, toNullable(toUnixTimestamp64Micro(timestamp)) AS event_timestamp,
+        toNullable(toString(event)) AS event_name,
+        toNullable(concat('[', arrayStringConcat(arrayMap(one -> concat('{"key": ', toJSONString(one.1), ', "value": {"',
+            if(match(one.2, '^-?[0-9]+$'), 'int_value', if(match(one.2, '^-?[0-9]'), 'double_value', 'string_value')), '": ', one.2, '}}'),
+            JSONExtractKeysAndValuesRaw(properties)), ', '), ']')) AS event_params,
+        toNullable(user_id) AS user_id, toNullable(anonymous_id) AS user_pseudo_id,
+        CAST(NULL, 'Nullable(String)') AS device, CAST(NULL, 'Nullable(String)') AS geo, CAST(NULL, 'Nullable(String)') AS collected_traffic_source,
+        toNullable(concat('{"transaction_id": ', if(JSONHas(properties, 'transaction_id'), JSONExtractRaw(properties, 'transaction_id'), '""'),
+            if(event = 'purchase' AND JSONHas(properties, 'value'), concat(', "purchase_revenue": ', JSONExtractRaw(properties, 'value')), ''), '}')) AS ecommerce,
+        toNullable(group_id) AS stream_id
+    FROM bronze.ga4_collected
+) AS landed

@@ -27,5 +27,20 @@ SELECT
     toBool(JSONExtractBool(properties, 'Bot Click')) AS is_bot,
     toBool(JSONExtractBool(properties, 'machine_open') OR JSONExtractString(properties, 'Client Name') = 'Apple Mail Privacy') AS is_machine_open,
     JSONExtractString(properties, '$event_id') AS order_id
-FROM bronze.raw_klaviyo_events AS landed
+FROM
+(
+    SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, relationships, datetime
+    FROM bronze.raw_klaviyo_events
+    UNION ALL
+    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
+        tupleElement(body, 'attributes') AS attributes, tupleElement(body, 'relationships') AS relationships,
+        parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'datetime'), 6, 'UTC') AS datetime
+    FROM
+    (
+        SELECT message_id, timestamp,
+            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
+        FROM bronze.klaviyo_webhooks
+        WHERE JSONExtractString(properties, 'data', 'type') = 'event'
+    )
+) AS landed
 WHERE landed.id IS NOT NULL
