@@ -65,7 +65,8 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   });
 
   await t.test('what is special', async () => {
-    const newest = 'SELECT id FROM raw_shopify.orders WHERE deleted_at IS NULL AND NOT test GROUP BY id ORDER BY id DESC LIMIT 1';
+    // One that counts: what is done to an order that was deleted changes nothing.
+    const newest = 'SELECT id FROM raw_shopify.orders GROUP BY id HAVING bool_and(deleted_at IS NULL AND NOT test) ORDER BY id DESC LIMIT 1';
     const again = (changes, where = `id = (${newest})`, table = 'raw_shopify.orders') => `
       INSERT INTO ${table} SELECT (jsonb_populate_record(NULL::${table}, to_jsonb(o) || jsonb_build_object('_airbyte_raw_id', md5(random()::text), '_airbyte_extracted_at', now()) || ${changes})).*
       FROM (SELECT * FROM ${table} WHERE ${where} ORDER BY _airbyte_extracted_at DESC LIMIT 1) AS o`;
@@ -95,7 +96,7 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
 
   await t.test('the redacted are nowhere but in the orders they made', async () => {
     const [person, email, orders] = (await one(`SELECT o.customer_id, any(o.email), count() FROM data_shopify.orders AS o INNER JOIN data_shopify.customers AS c ON c.id = o.customer_id
-      WHERE o.id < 9223372036854775806 GROUP BY o.customer_id HAVING count() = count(o.email) AND count() > 1 ORDER BY o.customer_id LIMIT 1`)).split('\t');
+      WHERE o.id < 9223372036854775806 GROUP BY o.customer_id HAVING count(o.email) > 0 AND count() > 1 ORDER BY o.customer_id LIMIT 1`)).split('\t');
     await sql(`DELETE FROM raw_shopify.customers WHERE id = ${person}; UPDATE raw_shopify.orders SET email = NULL WHERE (customer->>'id')::bigint = ${person}`);
     await eventually('the address is gone', async () => (await one(`SELECT (SELECT count() FROM data_shopify.orders WHERE email = '${email}') + (SELECT count() FROM data_shopify.customers WHERE id = ${person})`)) === '0');
     assert.equal(await one(`SELECT count() FROM data_shopify.orders WHERE customer_id = ${person}`), orders);
