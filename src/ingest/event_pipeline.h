@@ -22,8 +22,8 @@ struct EventPipelineOptions {
   config::EventSource source;
   std::set<std::string> tables_with_changes;  // names in bronze that models need change rows of
   bool recopy = false;
-  // The table is one with a key (message_id) instead of a log, so that models can put its rows beside those of
-  // tables with keys. What is said of ids below holds there, too.
+  // The table is one with a key (message_id) instead of a log, so that models can put its rows beside those
+  // of tables with keys. What is said of ids below holds there, too.
   bool keyed = false;
 };
 
