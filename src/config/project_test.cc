@@ -218,7 +218,7 @@ TEST_F(ProjectTest, SourcesAreChecked) {
   EXPECT_THAT(text, HasSubstr("`append_only` must be true or false, not `maybe`"));
   EXPECT_THAT(text,
               HasSubstr("sources/b.yaml:1:9: the source `a` is declared already in sources/a.yaml:1:9"));
-  EXPECT_THAT(text, HasSubstr("sources/c.yaml:2:10: sources of kind `files` are not yet supported"));
+  EXPECT_THAT(text, HasSubstr("sources/c.yaml:2:8: sources of kind `files` are not yet supported"));
   EXPECT_THAT(text, HasSubstr("sources/d.yaml:1:9: `D-1` cannot be the name of a source"));
   EXPECT_THAT(text, HasSubstr("`postgres` needs the key `url`"));
   EXPECT_THAT(text, HasSubstr("`tables` is empty"));
