@@ -11,6 +11,7 @@
 #include "cli/live_segments.h"
 #include "cli/model_desk.h"
 #include "cli/model_watch.h"
+#include "cli/models_behind.h"
 #include "cli/output.h"
 #include "cli/profile_routes.h"
 #include "cli/project_files.h"
@@ -55,6 +56,7 @@ namespace {
 constexpr size_t warehouse_connections = 12;
 // One that sends and one for its models or its state.
 constexpr size_t connections_a_slot = 2;
+constexpr int64_t tidy_every_us = 600'000'000;
 
 std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
   std::vector<std::string> names;
@@ -63,8 +65,6 @@ std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
 }
 
 }  // namespace
-
-constexpr int64_t tidy_every_us = 600'000'000;
 
 struct RunningProject::State {
   config::Project project;
@@ -85,15 +85,13 @@ struct RunningProject::State {
   std::unique_ptr<ModelWatch> watch;  // of what is deployed
   models::DictionaryReloads dictionaries;
   std::unique_ptr<models::RefreshService> refreshes;
-  std::set<std::string>
-      streamed;  // sources; only complete() looks at it, which the service calls one at a time
+  std::set<std::string> streamed;  // sources; only complete() looks at it, one call at a time
   SourcePipelines pipelines;
   std::unique_ptr<notify::DeliveryService> deliveries;  // when there are destinations
   std::unique_ptr<serve::LiveServer> server;
   int64_t tidied_at = system_clock().monotonic_micros();
-  bool led = false;  // at the last look
   int lock_fd = -1;
-  bool stopped = false;
+  bool stopped = false, led = false;  // led: at the last look
 
   Status open_warehouse(const RunOptions& options) {
     if (const auto* embedded_options = project.warehouse.embedded()) {
@@ -143,13 +141,14 @@ struct RunningProject::State {
     hooks.after_parts = [this](uint64_t cut, Version version,
                                const std::vector<std::string>& tables) -> Status {
       TRY_VOID(profiles->after_parts(cut, version, tables));
-      auto runtime = models.runtime();
-      if (runtime->has_keyed_models()) TRY_VOID(runtime->after_cut(*pool->lease(), cut, version, tables));
-      std::vector<std::string> names = bronze_names(tables);
-      if (dictionaries.any_over(names)) dictionaries.reload(*pool->lease(), names);
+      if (auto runtime = models.runtime(); runtime->has_keyed_models())
+        TRY_VOID(runtime->after_cut(*pool->lease(), cut, version, tables));
+      if (auto names = bronze_names(tables); dictionaries.any_over(names))
+        dictionaries.reload(*pool->lease(), names);
       return {};
     };
     hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
+      if (segments) segments->doubt();
       TRY_VOID(profiles->after_copy(tables));
       TRY_VOID(models.runtime()->after_copy(*pool->lease(), version, tables));
       return loaded(tables);
@@ -157,6 +156,9 @@ struct RunningProject::State {
     hooks.after_load = [this](const std::vector<std::string>& tables) { return loaded(tables); };
     hooks.parts_gate = &parts_gate;
     if (segments) hooks.rows = segments->rows();
+    hooks.after_change = [this](const std::string& table) {
+      return models_behind(*pool->lease(), *models.published(), "bronze." + table);
+    };
     hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
       if (segments) segments->doubt();
       return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});

@@ -102,10 +102,17 @@ std::string render(const json::object& status) {
     if (const auto* intake = source.if_contains("intake"); intake != nullptr && intake->is_object())
       text += intake_line(intake->as_object());
     Table tables({{"table"}, {"state"}, {"rows applied", Align::right}, {"quarantined", Align::right}});
+    std::string remarks;
     if (const auto* list = source.if_contains("tables"); list != nullptr)
-      for (const auto& table : list->as_array())
-        tables.add({text_of(table.as_object(), "table"), text_of(table.as_object(), "state"),
-                    text_of(table.as_object(), "rows_applied"), text_of(table.as_object(), "quarantined")});
+      for (const auto& entry : list->as_array()) {
+        const auto& table = entry.as_object();
+        tables.add({text_of(table, "table"), text_of(table, "state"), text_of(table, "rows_applied"),
+                    text_of(table, "quarantined")});
+        for (const char* what : {"error", "note"})
+          if (std::string remark = text_of(table, what); !remark.empty())
+            remarks += fmt::format("  {}: {}\n", text_of(table, "table"), remark);
+      }
+    text += remarks;
     text += tables.render(style) + "\n";
   }
   Table models({{"model"}, {"state"}, {"behind ms", Align::right}, {"audits"}});

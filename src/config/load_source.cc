@@ -144,7 +144,8 @@ void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) 
                     "Every query of a live table goes to Postgres: name those that are needed.");
   std::string default_name = "tidemark_" + source.name;
   source.slot = mapping.text("slot", default_name);
-  source.publication = mapping.text("publication", default_name);
+  // Two projects over one database differ in their slots, so they do in their publications.
+  source.publication = mapping.text("publication", source.slot);
   source.streaming = mapping.boolean("streaming", true);
   for (const YamlNode& item : mapping.items("options")) {
     TableOptions options = read_options(reader, item);

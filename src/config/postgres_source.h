@@ -42,7 +42,7 @@ struct PostgresSource {
   BatchOptions batch;
   std::vector<std::string> tables;  // name | schema.name | patterns with *; without a schema: public
   std::string slot;                 // default tidemark_<name>
-  std::string publication;          // default tidemark_<name>
+  std::string publication;          // default: as the slot
   bool streaming = true;            // read large transactions while they run
   std::filesystem::path spool;      // absolute; where they are kept meanwhile
   std::vector<std::string> live;  // name | schema.name: tables live.<name>, read from Postgres by each query

@@ -168,6 +168,7 @@ TEST_F(ProjectTest, NumberLikeTextStaysText) {
   ASSERT_THAT(loaded.errors, IsEmpty()) << render(loaded.errors);
   EXPECT_THAT(loaded.project.sources[0].tables, ElementsAre("007", "1e3", "true"));
   EXPECT_EQ(loaded.project.sources[0].slot, "0123");
+  EXPECT_EQ(loaded.project.sources[0].publication, "0123") << "it follows the slot";
   EXPECT_EQ(loaded.project.sources[0].url.reveal(), "0x10");
 }
 

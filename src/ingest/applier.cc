@@ -162,6 +162,7 @@ Status Applier::apply(Cut& cut, bool& planned, std::shared_ptr<Cut>& next) {
   if (!later) {
     CutRecord next_record = planned ? next->record() : CutRecord();
     TRY_VOID(state_.fence(record, planned ? &next_record : nullptr));
+    counters_.late_lsn = late_of(record);
     counters_.fenced_lsn = record.end_lsn;
     counters_.cut = record.cut;
     counters_.in_doubt = false;
@@ -217,11 +218,17 @@ Status Applier::insert(const std::string& table, const Block& block, const std::
   return clickhouse::insert_exactly_once(pool_, table, block, token, {}, policy_, stop_);
 }
 
+// An error that is the table's own: its rows are refused while the warehouse answers.
 Status Applier::send(Part& part, const CutRecord& record, Plan plan) {
   bool told = false;
-  TRY_VOID(send_rows(part, record, plan, told));
-  if (!told && hooks_.rows.part_in) hooks_.rows.part_in(record.source, record.cut, part.table->name, nullptr);
-  return {};
+  Status sent = send_rows(part, record, plan, told);
+  if (sent && !told && hooks_.rows.part_in)
+    hooks_.rows.part_in(record.source, record.cut, part.table->name, nullptr);
+  if (sent || !on_refused_ || stop_) return sent;
+  ErrorKind kind = sent.error().kind;
+  if ((kind != ErrorKind::refused && kind != ErrorKind::unsupported) || !pool_.query("SELECT 1")) return sent;
+  on_refused_(*part.table, sent.error());
+  return fail(ErrorKind::cancelled, sent.error().message);
 }
 
 Status Applier::send_rows(Part& part, const CutRecord& record, Plan plan, bool& told) {

@@ -35,6 +35,9 @@ struct ModelHooks {
   // The initial copy of these tables ("impressions") starts over: whatever was derived from them must be
   // emptied.
   std::function<Status(const std::vector<std::string>& tables)> reset;
+  // A table changed its columns: what that means for models that are deployed over it, in words; empty:
+  // nothing.
+  std::function<std::string(const std::string& table)> after_change;
   // Where models are deployed between two cuts; shared by all sources of the project.
   CutBarrier* barrier = nullptr;
   // Where tables are looked at while no cut is half in; shared by all sources of the project, may be null.
@@ -58,6 +61,13 @@ struct ApplierCounters {
   std::atomic<uint64_t> transactions{0};
   std::atomic<uint64_t> rows{0};
   std::atomic<bool> in_doubt{false};  // rows of a cut may be in whose fence is not
+  // Postgres: where tables that joined late are, before everything fenced (0: none are), and where the log is
+  // held for a table that is being copied (table_tender.h).
+  std::atomic<uint64_t> late_lsn{0};
+  std::atomic<uint64_t> hold_lsn{UINT64_MAX};
+  // Where the source is read on after a restart, and how far it may forget.
+  uint64_t resume_lsn() const { return late_lsn != 0 ? late_lsn.load() : fenced_lsn.load(); }
+  uint64_t forgettable_lsn() const { return std::min(resume_lsn(), hold_lsn.load()); }
   std::atomic<int64_t> as_of_micros{0};
   Histogram queryable_us;  // commit -> queryable, one entry a transaction
 };
@@ -73,6 +83,11 @@ class Applier {
   // Where rows are read that updates leave out values of and that the warehouse does not have
   // (source_images.h); before run().
   void read_from(ImageReader source) { source_ = std::move(source); }
+  // Who is told that the warehouse refuses rows of a table; the applier then ends as if it was told to.
+  // Before run(); without it such an error ends it like any other.
+  void set_on_refused(std::function<void(const CapturedTable&, const Error&)> on_refused) {
+    on_refused_ = std::move(on_refused);
+  }
   // Until the handoff closes (good) or something fails.
   Status run();
 
@@ -99,6 +114,7 @@ class Applier {
   ApplierCounters& counters_;
   const Clock& clock_;
   std::function<void(const CutEvent&)> on_cut_;
+  std::function<void(const CapturedTable&, const Error&)> on_refused_;
   const std::atomic<bool>& stop_;
   clickhouse::RetryPolicy policy_;
   ImageReader images_;

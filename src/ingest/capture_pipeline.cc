@@ -193,7 +193,8 @@ Status CapturePipeline::copy(postgres::Connection& connection, kafka::Producer& 
   if (anew) {
     std::vector<postgres::SourceTable> published;
     for (const auto& table : tables_) published.push_back(table.source);
-    TRY_VOID(postgres::ensure_publication(connection, options_.source.publication, published));
+    TRY_VOID(postgres::ensure_publication(connection, options_.source.publication, options_.source.slot,
+                                          published));
     TRY_VOID(postgres::drop_slot(connection, options_.source.slot));
     auto replication = connection_options(options_.source);
     replication.replication = true;

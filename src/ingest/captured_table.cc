@@ -48,6 +48,7 @@ CapturedTable capture(postgres::SourceTable source, bool append_only, bool has_c
   CapturedTable table;
   table.name = source.schema == "public" ? source.name : source.schema + "_" + source.name;
   table.log = append_only || source.key.empty();
+  table.append_only = append_only;
   table.has_changes = has_changes;
   table.source = std::move(source);
   return table;

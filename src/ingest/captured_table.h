@@ -24,6 +24,7 @@ struct CapturedTable {
   postgres::SourceTable source;
   std::string name;          // in database bronze: "impressions", "shop_orders" for shop.orders
   bool log = false;          // rows are only ever added: no key, or declared append_only
+  bool append_only = false;  // declared so
   bool has_changes = false;  // a model needs change rows
   bool history = false;      // they are kept (row_history.h); then has_changes, too
   bool repeats = false;      // changes may come again, or late: see repeated_rows.h

@@ -22,9 +22,10 @@ bool Cut::push(std::unique_ptr<Part>& part, size_t bytes, std::chrono::milliseco
   return true;
 }
 
-void Cut::finish(postgres::Lsn end_lsn, std::vector<CommittedTransaction> transactions) {
+void Cut::finish(postgres::Lsn end_lsn, std::vector<CommittedTransaction> transactions, std::string places) {
   std::lock_guard lock(mutex_);
   record_.end_lsn = end_lsn;
+  if (!places.empty()) record_.places = std::move(places);
   for (const auto& transaction : transactions) {
     record_.rows += transaction.rows;
     record_.committed_at = std::max(record_.committed_at, transaction.committed_at);

@@ -49,7 +49,7 @@ class Cut {
   // Takes the part (and leaves null) unless the queue stays full for `timeout`: then false, try again.
   // `bytes` as counted by the reader (stream payload). An aborted cut swallows parts.
   bool push(std::unique_ptr<Part>& part, size_t bytes, std::chrono::milliseconds timeout);
-  void finish(postgres::Lsn end_lsn, std::vector<CommittedTransaction> transactions);
+  void finish(postgres::Lsn end_lsn, std::vector<CommittedTransaction> transactions, std::string places = {});
   // The next part in order; null when the cut is finished or aborted (tell by aborted()).
   std::unique_ptr<Part> pop();
   // Applier: the part is sent; until then it counts against the bound.

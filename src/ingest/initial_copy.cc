@@ -154,8 +154,8 @@ class Copy {
       refused.clear();
       size_t rows = part.rows.columns.front().rows();
       if (rows == 0) return {};
-      std::string token = fmt::format("{}:{}:copy:{}:{}:{}", options_.source, options_.epoch, table.name,
-                                      range.number, number++);
+      std::string token = fmt::format("{}:{}:copy:{}:{}:{}:{}", options_.source, options_.epoch,
+                                      options_.snapshot_lsn, table.name, range.number, number++);
       fill_bookkeeping(part, rows);
       TRY_VOID(send_inserts(pool_, part, token, policy_, stop_));
       merges_.part_written(table);

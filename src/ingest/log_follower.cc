@@ -85,9 +85,10 @@ Status LogFollower::run(StreamReader& reader) {
       auto connection = TRY(postgres::Connection::open(connection_options(source_)));
       auto identity = TRY(postgres::read_identity(connection));
       read_.server_lsn = identity.position;
-      if (identity.position > applied_.fenced_lsn + limits::backlog_bytes_min) {
+      if (identity.position > applied_.resume_lsn() + limits::backlog_bytes_min &&
+          applied_.hold_lsn == UINT64_MAX) {
         log::info("source {}: catching up with {} MB of log", source_.name,
-                  (identity.position - applied_.fenced_lsn) >> 20);
+                  (identity.position - applied_.resume_lsn()) >> 20);
         // A transaction larger than the first is decoded through files on the server, which halves its speed.
         for (const char* setting :
              {"statement_timeout = 0", "logical_decoding_work_mem = '256MB'", "work_mem = '64MB'"})
@@ -95,13 +96,14 @@ Status LogFollower::run(StreamReader& reader) {
         TRY_VOID(reader.catch_up(
             connection, {.slot = source_.slot, .publication = source_.publication, .binary = binary}));
       }
-      if (stop_) break;
+      if (stop_ || reader.done()) break;
       bool streaming = source_.streaming && !read_.whole_transactions_only &&
                        connection.server_version() >= streaming_version_min;
+      // From where it is held: what a stream begins behind counts as acknowledged.
       auto stream = TRY(postgres::ReplicationStream::start({.connection = connection_options(source_),
                                                             .slot = source_.slot,
                                                             .publication = source_.publication,
-                                                            .start = applied_.fenced_lsn,
+                                                            .start = applied_.forgettable_lsn(),
                                                             .binary = binary,
                                                             .protocol_version = streaming ? 2 : 1,
                                                             .wake_fd = wake_fd_}));

@@ -6,6 +6,7 @@
 #include "ingest/applier.h"
 #include "ingest/batch_store.h"
 #include "ingest/batch_table.h"
+#include "ingest/bronze_shape.h"
 #include "ingest/image_reader.h"
 #include "ingest/row_hash.h"
 #include "postgres/copy_reader.h"
@@ -319,6 +320,7 @@ Result<ParityReport> verify_tables(const config::PostgresSource& source, clickho
         append_only = option.append_only;
     CapturedTable table = capture(std::move(table_source), append_only, false);
     if (!wanted_table(table, options)) continue;
+    TRY_VOID(keep_wider_types(pool, table));
     report.tables.push_back(
         TRY_IN(TableCheck(table, connection, pool, bound, options).run(), table.display()));
   }

@@ -36,6 +36,7 @@ struct TableStatus {
   uint64_t copy_rows = 0;           // initial copy: rows so far
   uint64_t copy_rows_estimate = 0;  // initial copy: the planner's estimate of the total
   std::string error;                // why it failed
+  std::string note;                 // what became of it while it was followed: a change of its columns
 };
 
 // Of a source that is sent to; counters since start.

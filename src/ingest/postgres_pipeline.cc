@@ -2,36 +2,16 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "ingest/bronze_shape.h"
 #include "ingest/bronze_tables.h"
 #include "ingest/log_follower.h"
 #include "ingest/row_history.h"
 #include "ingest/source_images.h"
 #include "ingest/table_statuses.h"
+#include "ingest/table_tender.h"
 #include "postgres/replication_setup.h"
 
 namespace tidemark::ingest {
-
-namespace {
-
-// The stream must say enough to know which row a change is about.
-Status check_identity(const CapturedTable& table) {
-  if (table.log || table.source.identity == postgres::ReplicaIdentity::primary_key ||
-      table.source.identity == postgres::ReplicaIdentity::full)
-    return {};
-  if (table.source.identity == postgres::ReplicaIdentity::index) {
-    bool covered = true;
-    for (size_t column : table.source.key)
-      covered = covered && table.source.columns[column].in_replica_identity;
-    if (covered) return {};
-  }
-  return fail(ErrorKind::unsupported,
-              fmt::format("table {} has REPLICA IDENTITY {}, so its updates and deletes do not say which "
-                          "primary key they are about",
-                          table.source.display(), postgres::name(table.source.identity)),
-              fmt::format("run: ALTER TABLE {} REPLICA IDENTITY DEFAULT", table.source.quoted()));
-}
-
-}  // namespace
 
 PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPool& pool, ModelHooks hooks,
                                    const Clock& clock, std::function<void(const CutEvent&)> on_cut)
@@ -41,7 +21,10 @@ PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPo
       clock_(clock),
       on_cut_(std::move(on_cut)),
       life_(options_.source.name, clock),
-      state_store_(pool, apply_policy("state"), life_.stopping()) {}
+      state_store_(pool, apply_policy("state"), life_.stopping()),
+      book_(pool, apply_policy("state"), life_.stopping(), options_.source.name) {
+  if (hooks_.barrier == nullptr) hooks_.barrier = &own_barrier_;
+}
 
 PostgresPipeline::~PostgresPipeline() {
   stop();
@@ -78,7 +61,7 @@ Status PostgresPipeline::read_tables(postgres::Connection& connection) {
     tables_.push_back(
         capture(std::move(source), append_only, history || options_.tables_with_changes.contains(name)));
     tables_.back().history = history;
-    TRY_VOID(check_identity(tables_.back()));
+    TRY_VOID(check_replica_identity(tables_.back()));
   }
   counters_.clear();
   counter_storage_.clear();
@@ -97,8 +80,15 @@ Status PostgresPipeline::prepare() {
   if (auto ready = check_source(connection, options_.source, tables_, clock_, pause, warnings_); !ready)
     return fail(std::move(ready.error()).in(where));
   TRY_VOID(state_store_.prepare());
-  if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready)
+  TRY_VOID(book_.prepare());
+  auto record = TRY(state_store_.source(options_.source.name));
+  if (record && record->copied && !options_.recopy) {
+    TRY_VOID(book_.load(record->epoch));
+    if (auto looked = look_at_tables(connection, record->epoch); !looked)
+      return fail(std::move(looked.error()).in(where));
+  } else if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready) {
     return fail(std::move(ready.error()).in(where));
+  }
   for (const auto& table : tables_)
     if (table.history) TRY_VOID(begin_history(pool_, table, true));
   auto quarantined = TRY(state_store_.quarantined(options_.source.name));
@@ -137,12 +127,46 @@ Status PostgresPipeline::live() {
     std::lock_guard lock(mutex_);
     epoch_ = record->epoch;
   }
-  TRY_VOID(check_published(connection));
+  fingerprint_ = TRY(postgres::shape_fingerprint(connection, oids()));
+  TRY_VOID(book_.load(record->epoch));
+  TRY_VOID(look_at_tables(connection, record->epoch));
   {
     std::lock_guard lock(mutex_);
     for (auto& table : tables_) table.has_changes |= pending_change_rows_.contains(table.name);
   }
-  return stream(record->epoch);
+  TRY_VOID(publish_tables(connection));
+  TRY_VOID(join_copied_table(connection, record->epoch));
+  return stream(record->epoch, false);
+}
+
+// Runs `action` between two cuts; asks for a fence when none comes by itself.
+Status PostgresPipeline::between_cuts(const std::function<Status()>& action, const std::atomic<bool>& stop) {
+  for (bool asked = false; !stop;) {
+    bool ran = false;
+    Status done = hooks_.barrier->run(
+        limits::barrier_patience, [this] { return at_fence(); },
+        [&] {
+          ran = true;
+          return action();
+        });
+    if (ran) return done;
+    if (!std::exchange(asked, true)) TRY(ask_for_fence());
+    std::this_thread::sleep_for(limits::fence_poll_every);
+  }
+  return fail(ErrorKind::cancelled, "stopped");
+}
+
+// The warehouse refuses rows of one table: it is left out from here on, and copied again when that is over.
+void PostgresPipeline::set_aside(const CapturedTable& table, const Error& error) {
+  log::error("source {}: table {} is left out: {}", options_.source.name, table.source.display(),
+             error.describe());
+  auto record = book_.find(table.source.oid);
+  if (!record) return;
+  record->phase = TablePhase::copying;
+  record->error = error.message;
+  if (auto saved = book_.save(std::move(*record)); !saved)
+    log::warn("source {}: {}", options_.source.name, saved.error().describe());
+  begins_anew_ = true;
 }
 
 Status PostgresPipeline::prepare_change_rows(const std::set<std::string>& tables) {
@@ -175,33 +199,18 @@ void PostgresPipeline::begin_change_rows(const std::set<std::string>& tables) {
   if (news && handoff_ != nullptr) handoff_->close();
 }
 
-// A table that the publication did not have all the time has changes we never saw.
-Status PostgresPipeline::check_published(postgres::Connection& connection) {
-  auto rows = TRY(
-      connection.query("SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = " +
-                       postgres::quote_literal(options_.source.publication)));
-  std::set<std::pair<std::string, std::string>> published;
-  for (size_t row = 0; row < rows.size(); ++row) published.emplace(rows.at(row, 0), rows.at(row, 1));
-  for (const auto& table : tables_)
-    if (!published.contains({table.source.schema, table.source.name}))
-      return fail(
-          ErrorKind::unsupported,
-          fmt::format("table {} is not in publication {}: it is new to this source, or was taken out of "
-                      "the publication, so rows of it were never captured",
-                      table.source.display(), options_.source.publication),
-          "copy the source again with: tidemark up --recopy");
-  std::vector<postgres::SourceTable> wanted;
-  for (const auto& table : tables_) wanted.push_back(table.source);
-  return postgres::ensure_publication(connection, options_.source.publication, wanted);
-}
-
 Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::ServerIdentity& identity,
                               uint16_t epoch) {
   life_.set_state("copying");
   log::info("source {}: initial copy of {} tables (epoch {})", options_.source.name, tables_.size(), epoch);
-  std::vector<postgres::SourceTable> published;
-  for (const auto& table : tables_) published.push_back(table.source);
-  TRY_VOID(postgres::ensure_publication(connection, options_.source.publication, published));
+  for (auto& table : tables_) {
+    CapturedTable now = TRY(TableTender::look(connection, table));
+    if (!compare(shape_of(table), now).none()) TRY_VOID(make_bronze_anew(pool_, now));
+    std::lock_guard lock(mutex_);
+    table.source = std::move(now.source);
+    table.log = now.log;
+  }
+  TRY_VOID(publish_tables(connection));
   TRY_VOID(postgres::drop_slot(connection, options_.source.slot));
   SourceRecord record{.source = options_.source.name,
                       .epoch = epoch,
@@ -226,8 +235,16 @@ Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::
                       .snapshot_name = slot.snapshot_name,
                       .snapshot_lsn = slot.consistent_point};
   uint64_t rows = TRY(copy_tables(options, tables_, counters_, pool_, state_store_, life_.stopping()));
-  for (const auto& table : tables_)
+  for (const auto& table : tables_) {
+    CapturedTable after = TRY(TableTender::look(connection, table));
+    TRY_VOID(TableTender::check_unchanged(table, after));
+    TRY_VOID(book_.save({.oid = table.source.oid,
+                         .name = table.name,
+                         .epoch = epoch,
+                         .from = slot.consistent_point,
+                         .shape = shape_of(table)}));
     if (table.history) TRY_VOID(begin_history(pool_, table, false));
+  }
   if (hooks_.after_copy)
     TRY_VOID(hooks_.after_copy(make_version(epoch, slot.consistent_point, 0), table_names()));
   record.slot_lsn = slot.consistent_point;
@@ -270,7 +287,7 @@ Status PostgresPipeline::check_slot(postgres::Connection& connection, const CutR
   return {};
 }
 
-Status PostgresPipeline::stream(uint16_t epoch) {
+Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
   auto fenced = TRY(state_store_.fenced(options_.source.name, epoch));
   if (!fenced)
     return fail(ErrorKind::internal, "the initial copy left no fence",
@@ -281,8 +298,12 @@ Status PostgresPipeline::stream(uint16_t epoch) {
     auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
     TRY_VOID(check_slot(connection, *fenced));
   }
+  Lanes lanes = lanes_at(*fenced);
+  applied_.late_lsn = lanes.late_lsn;
+  applied_.hold_lsn = lanes.hold_lsn;
   applied_.fenced_lsn = applied_.queryable_lsn = fenced->end_lsn;
   applied_.cut = fenced->cut;
+  begins_anew_ = false;
   // Until the first fence of this life, unless the last one ended in peace.
   applied_.in_doubt = !TRY(state_store_.ended_in_peace(options_.source.name, epoch));
   TRY_VOID(state_store_.began(*fenced));
@@ -306,6 +327,7 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   StateStore fences(pool_, apply_policy("state"), stop_now_);
   Applier applier(pool_, fences, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
   applier.read_from(source_images(connection_options(options_.source)));
+  applier.set_on_refused([this](const CapturedTable& table, const Error& error) { set_aside(table, error); });
   Status applied;
   std::thread apply_thread([&] {
     applied = applier.run();
@@ -316,9 +338,38 @@ Status PostgresPipeline::stream(uint16_t epoch) {
                        .fenced = *fenced,
                        .planned = planned,
                        .streamed = {.directory = options_.source.spool,
-                                    .memory_bytes_max = options_.streamed_memory_bytes_max}},
+                                    .memory_bytes_max = options_.streamed_memory_bytes_max},
+                       .lanes = std::move(lanes.of),
+                       .late_lsn = lanes.late_lsn,
+                       .only_replay = only_replay,
+                       .on_unknown_form =
+                           [this](const CapturedTable& table, const postgres::Relation& relation) {
+                             std::lock_guard lock(mutex_);
+                             unknown_forms_[table.source.oid] = relation;
+                             begins_anew_ = true;
+                           }},
                       tables_, counters_, quarantine_of(state_store_), handoff, applied_, read_, clock_,
                       life_.stopping());
+  TableTender tender({.source = options_.source.name,
+                      .epoch = epoch,
+                      .connection = connection_options(options_.source),
+                      .tables = tended_tables(),
+                      .fingerprint = fingerprint_},
+                     {.at_barrier =
+                          [this, &tender](const std::function<Status()>& action) {
+                            return between_cuts(action, tender.stopped());
+                          },
+                      .end_life =
+                          [this, &handoff, &follower] {
+                            begins_anew_ = true;
+                            handoff.close();
+                            follower.wake();
+                          },
+                      .after_copy = hooks_.after_copy,
+                      .reset = hooks_.reset},
+                     book_, applied_, pool_, state_store_, clock_);
+  std::thread tender_thread;
+  if (!only_replay) tender_thread = std::thread([&] { tender.run(); });
   Status read = follower.run(reader);
   {
     std::lock_guard lock(mutex_);
@@ -328,7 +379,12 @@ Status PostgresPipeline::stream(uint16_t epoch) {
   stop_now_ = true;
   handoff.close();
   apply_thread.join();
+  tender.stop();
+  if (tender_thread.joinable()) tender_thread.join();
   stop_now_ = false;
+  if (begins_anew_ && (applied || applied.error().kind == ErrorKind::cancelled) &&
+      (read || read.error().kind == ErrorKind::cancelled))
+    return say_farewell(pool_, options_.source.name, epoch, applied_, stop_now_);
   if (!applied) return applied;
   if (!read && read.error().kind != ErrorKind::cancelled) return read;
   return say_farewell(pool_, options_.source.name, epoch, applied_, stop_now_);
@@ -343,9 +399,18 @@ SourceStatus PostgresPipeline::status() const {
   {
     std::lock_guard lock(mutex_);
     status.epoch = epoch_;
+    status.tables = table_statuses(status.state, tables_, counters_);
   }
-  status.tables = table_statuses(status.state, tables_, counters_);
+  if (status.state == "streaming")
+    for (size_t index = 0; index < tables_.size(); ++index)
+      book_.describe(tables_[index].source.oid, status.tables[index]);
   return status;
+}
+
+std::vector<TenderTable> PostgresPipeline::tended_tables() const {
+  std::vector<TenderTable> list;
+  for (const auto& table : tables_) list.push_back({.table = table, .counters = counters_.at(&table)});
+  return list;
 }
 
 std::optional<Error> PostgresPipeline::gave_up() const {

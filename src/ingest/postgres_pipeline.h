@@ -1,8 +1,12 @@
 // A Postgres source as a pipeline (source_pipeline.h): prepare() runs preflight and reads the tables' shapes,
 // start() copies when it must, then streams. Nothing in memory is needed to go on.
 //
-// A source's first life begins with an initial copy under epoch 1. A copy that was interrupted starts over. A
-// slot that was lost, or a server that is not the one the warehouse was filled from, is never papered over:
+// A source's first life begins with an initial copy under epoch 1. A copy that was interrupted starts over.
+//
+// Tables change, come and fail while others flow: each life of the stream begins with a look at them
+// (look_at_tables), and a tender (table_tender.h) works beside it.
+//
+// A slot that was lost, or a server that is not the one the warehouse was filled from, is never papered over:
 // the pipeline stops and says so; `tidemark up --recopy` starts a new epoch. Thread-safe.
 #pragma once
 
@@ -11,6 +15,7 @@
 #include "ingest/source_life.h"
 #include "ingest/source_pipeline.h"
 #include "ingest/stream_reader.h"
+#include "ingest/table_tender.h"
 #include "postgres/preflight.h"
 
 namespace tidemark::ingest {
@@ -51,9 +56,27 @@ class PostgresPipeline final : public SourcePipeline {
   Status read_tables(postgres::Connection& connection);
   Status live();
   Status copy(postgres::Connection& connection, const postgres::ServerIdentity& identity, uint16_t epoch);
-  Status check_published(postgres::Connection& connection);
+  std::vector<uint32_t> oids() const;
+  Status look_at_tables(postgres::Connection& connection, uint16_t epoch);
+  Result<TableRecord> first_record(const CapturedTable& table, uint16_t epoch, bool was_there);
+  Status follow_table(CapturedTable& now, TableRecord record, bool is_published);
+  Result<bool> bronze_is_gone(const CapturedTable& table);
+  std::string explain_unknown_form(const CapturedTable& table, TableShape& shape) const;
+  Result<std::set<std::pair<std::string, std::string>>> published_tables(postgres::Connection& connection);
+  Status publish_tables(postgres::Connection& connection);
+  Status join_copied_table(postgres::Connection& connection, uint16_t epoch);
+  struct Lanes {
+    std::map<const CapturedTable*, LaneStart> of;
+    postgres::Lsn late_lsn = 0;
+    postgres::Lsn hold_lsn = UINT64_MAX;  // a table is copied as of it and has not joined
+  };
+  Lanes lanes_at(const CutRecord& fenced) const;
+  Status between_cuts(const std::function<Status()>& action, const std::atomic<bool>& stop);
+  void set_aside(const CapturedTable& table, const Error& error);
+  std::vector<TenderTable> tended_tables() const;
   Status check_slot(postgres::Connection& connection, const CutRecord& fenced);
-  Status stream(uint16_t epoch);
+  // `only_replay`: ends behind the cut that was planned.
+  Status stream(uint16_t epoch, bool only_replay);
   std::vector<std::string> table_names() const;
 
   PipelineOptions options_;
@@ -64,6 +87,8 @@ class PostgresPipeline final : public SourcePipeline {
   SourceLife life_;
   std::atomic<bool> stop_now_{false};
   StateStore state_store_;
+  TableBook book_;
+  CutBarrier own_barrier_;  // when the project has none
 
   std::vector<CapturedTable> tables_;
   std::map<const CapturedTable*, TableCounters*> counters_;
@@ -75,8 +100,12 @@ class PostgresPipeline final : public SourcePipeline {
   mutable std::mutex mutex_;
   uint16_t epoch_ = 0;
   std::atomic<bool> streamed_{false};
-  CutHandoff* handoff_ = nullptr;              // of the stream that runs
-  std::set<std::string> pending_change_rows_;  // for the next one
+  std::atomic<bool> begins_anew_{false};                  // this life ended for the next one's sake
+  std::string fingerprint_;                               // of the tables, when this life looked at them
+  std::set<uint32_t> gone_;                               // tables that the source does not have any more
+  std::map<uint32_t, postgres::Relation> unknown_forms_;  // that ended the last life
+  CutHandoff* handoff_ = nullptr;                         // of the stream that runs
+  std::set<std::string> pending_change_rows_;             // for the next one
 };
 
 }  // namespace tidemark::ingest

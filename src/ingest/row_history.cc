@@ -19,11 +19,15 @@ std::string names(const std::vector<std::string>& columns) {
 
 std::vector<std::string> history_statements(const CapturedTable& table) {
   std::string key = table.source.key.empty() ? "" : names(table.key_names()) + ", ";
+  // By name: the change rows may keep columns under names they had (bronze_shape.h).
+  std::vector<std::string> columns;
+  for (const auto& column : table.source.columns) columns.push_back(column.name);
   return {
       fmt::format("CREATE TABLE IF NOT EXISTS {} AS {} ENGINE = MergeTree ORDER BY ({}_version) SETTINGS {}",
                   table.target("__history"), table.target("__changes"), key, durable_settings()),
-      fmt::format("CREATE MATERIALIZED VIEW IF NOT EXISTS {} TO {} AS SELECT * FROM {}",
-                  table.target("__history_of_changes"), table.target("__history"),
+      fmt::format("CREATE MATERIALIZED VIEW IF NOT EXISTS {} TO {} AS SELECT {}, _sign, _op, _version, "
+                  "_committed_at, _cut FROM {}",
+                  table.target("__history_of_changes"), table.target("__history"), names(columns),
                   table.target("__changes"))};
 }
 

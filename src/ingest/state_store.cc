@@ -34,6 +34,11 @@ std::string text(const Block& block, const char* name) {
 
 }  // namespace
 
+postgres::Lsn late_of(const CutRecord& record) {
+  if (!record.places.starts_with(late_prefix)) return 0;
+  return std::strtoull(record.places.c_str() + late_prefix.size(), nullptr, 10);
+}
+
 Status StateStore::prepare() {
   const std::string settings = " SETTINGS " + clickhouse::merge_tree_settings(true);
   const std::string statements[] = {

@@ -43,8 +43,12 @@ struct CutRecord {
   uint64_t part_bytes_max = 0;
   uint64_t rows = 0;
   int64_t committed_at = 0;  // of its last transaction, microseconds
-  std::string places;        // Kafka: how far each partition was read (kafka_places.h)
+  std::string places;        // Kafka: how far each partition was read (kafka_places.h); Postgres: late_of()
 };
+
+// Postgres: where tables that joined late are read on, an LSN before end_lsn; 0 when they have caught up.
+constexpr std::string_view late_prefix = "late:";
+postgres::Lsn late_of(const CutRecord& record);
 
 struct QuarantinedRow {
   std::string source, table, column, reason, bytes;

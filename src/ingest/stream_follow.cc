@@ -27,7 +27,7 @@ Result<StreamReader::Ended> StreamReader::run(postgres::ReplicationStream stream
 Status StreamReader::follow() {
   // The cut to be replayed has its boundaries written already: its parts may flow at once.
   if (replay_ && !published_) TRY_VOID(publish(replay_->last_lsn, Plan::written));
-  while (!stop_ && !handoff_.closed()) {
+  while (!stop_ && !handoff_.closed() && !done()) {
     TRY_VOID(keep_in_touch());
     auto message = TRY(stream_->next(milliseconds(until_due_ms())));
     // A stream that has just begun has received nothing of its own yet.
@@ -81,7 +81,7 @@ Result<bool> StreamReader::take(const postgres::WalMessage& message) {
 
 // Only between transactions: one that is half read would have to be read again.
 bool StreamReader::is_behind() const {
-  return !in_transaction_ && !replay_ && streamed_.transactions() == 0 &&
+  return !in_transaction_ && !replay_ && streamed_.transactions() == 0 && applied_.hold_lsn == UINT64_MAX &&
          counters_.server_lsn >
              std::max<uint64_t>(counters_.received_lsn, looked_through_) + limits::backlog_bytes_max;
 }
@@ -104,8 +104,10 @@ Status StreamReader::catch_up(postgres::Connection& connection, postgres::PeekOp
           return handle(*decoded, payload);
         }));
     TRY_VOID(finish_piece());
-    TRY_VOID(postgres::advance_slot(connection, options.slot, applied_.fenced_lsn));
-    counters_.acknowledged_lsn = applied_.fenced_lsn.load();
+    TRY_VOID(postgres::advance_slot(connection, options.slot, applied_.forgettable_lsn()));
+    counters_.acknowledged_lsn = applied_.forgettable_lsn();
+    // A slot that is held does not move: what comes next is for the stream.
+    if (done() || applied_.hold_lsn != UINT64_MAX) break;
     if (!replaying && messages < limits::backlog_piece_changes / 10) {
       looked_through_ = server;  // what is left belongs to transactions that still run
       break;
@@ -119,7 +121,7 @@ Status StreamReader::finish_piece() {
   if (replay_) {  // its last transaction is not there any more (see begin)
     open_end_lsn_ = std::max(open_end_lsn_, replay_->last_lsn + 1);
     TRY_VOID(close());
-  } else if (has_open_rows() || wants_fence_ || open_end_lsn_ > fenced_.end_lsn) {
+  } else if (has_open_rows() || wants_fence_ || late_from_ != 0 || open_end_lsn_ > fenced_.end_lsn) {
     // Also when all its rows are in quarantine: the slot must move on, or the same piece comes again.
     TRY_VOID(close());
   }
@@ -135,7 +137,7 @@ Status StreamReader::drain() {
     published_->abort();
   } else if (!handoff_.closed()) {
     handoff_.wait_settled(limits::drain_deadline);
-    TRY_VOID(stream_->acknowledge(std::max<uint64_t>(applied_.fenced_lsn, stream_->acknowledged())));
+    TRY_VOID(stream_->acknowledge(std::max<uint64_t>(applied_.forgettable_lsn(), stream_->acknowledged())));
   }
   stream_->stop();
   return {};

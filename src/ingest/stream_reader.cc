@@ -27,13 +27,20 @@ StreamReader::StreamReader(ReaderStart start, const std::vector<CapturedTable>& 
       replay_(std::move(start.planned)),
       quarantine_(std::move(quarantine)),
       for_topics_(start.for_topics),
+      late_from_(start.late_lsn != 0 && start.late_lsn < fenced_.end_lsn ? start.late_lsn : 0),
+      only_replay_(start.only_replay),
+      on_unknown_form_(std::move(start.on_unknown_form)),
       handoff_(handoff),
       applied_(applied),
       counters_(counters),
       clock_(clock),
       stop_(stop) {
-  for (const auto& table : tables)
-    lanes_[table.source.oid] = std::make_unique<Lane>(table, *table_counters.at(&table));
+  for (const auto& table : tables) {
+    auto lane = start.lanes.find(&table);
+    LaneStart how = lane == start.lanes.end() ? LaneStart() : lane->second;
+    if (how.follows)
+      lanes_[table.source.oid] = std::make_unique<Lane>(table, *table_counters.at(&table), how);
+  }
   cut_number_ = fenced_.cut + 1;
   part_rows_max_ = replay_ ? replay_->part_rows_max : limits::part_rows_max;
   part_bytes_max_ = replay_ ? replay_->part_bytes_max : limits::part_bytes_max;
@@ -75,7 +82,8 @@ Status StreamReader::begin(const Message& message) {
   transaction_ = message.xid;
   change_ = 0;
   transaction_rows_ = 0;
-  skipping_ = final_lsn_ < fenced_.end_lsn;
+  skipping_ = final_lsn_ < (late_from_ != 0 ? late_from_ : fenced_.end_lsn);
+  late_ = final_lsn_ < fenced_.end_lsn;
   // A replayed cut ends with its last transaction; if that one is not sent again the cut ends before the
   // next.
   if (!skipping_ && replay_ && final_lsn_ > replay_->last_lsn) {
@@ -112,6 +120,7 @@ Status StreamReader::commit(const Message& message) {
 Status StreamReader::relation(const postgres::Relation& relation) {
   auto found = lanes_.find(relation.oid);
   if (found == lanes_.end()) return {};
+  if (found->second->start.shape != nullptr) return bind_form(*found->second, relation);
   auto difference = found->second->decoder.bind(relation);
   found->second->key_decoder.bind(relation);
   if (difference.same()) return {};
@@ -127,6 +136,40 @@ Status StreamReader::relation(const postgres::Relation& relation) {
   return fail(ErrorKind::unsupported,
               fmt::format("table {} changed: {}", found->second->table->source.display(), what),
               "copy the source again under the new shape with: tidemark up --recopy");
+}
+
+Status StreamReader::bind_form(Lane& lane, const postgres::Relation& relation) {
+  const TableForm* form = lane.start.shape->find(relation);
+  if (form == nullptr) {
+    lane.unknown_form = relation;  // of before its copy, perhaps: then no row of it is taken
+    return {};
+  }
+  lane.unknown_form.reset();
+  const auto& columns = lane.table->source.columns;
+  std::vector<int> fields(columns.size(), -1);
+  for (size_t column = 0; column < columns.size(); ++column) {
+    for (size_t field = 0; field < form->size(); ++field)
+      if ((*form)[field].number == columns[column].attribute_number) fields[column] = static_cast<int>(field);
+    if (fields[column] >= 0) continue;
+    if (auto value = value_before(*lane.start.shape, columns[column]))
+      lane.decoder.set_value_unsent(column, std::move(*value));
+  }
+  lane.key_decoder.bind(fields, form->size());
+  lane.decoder.bind(std::move(fields), form->size());
+  return {};
+}
+
+Status StreamReader::end_at_unknown_form(const Lane& lane) const {
+  on_unknown_form_(*lane.table, *lane.unknown_form);
+  return fail(ErrorKind::cancelled, fmt::format("table {} changed", lane.table->source.display()));
+}
+
+StreamReader::Lane* StreamReader::taking_lane(uint32_t oid) {
+  auto found = lanes_.find(oid);
+  if (found == lanes_.end()) return nullptr;
+  const LaneStart& start = found->second->start;
+  bool takes = (start.late || !late_) && final_lsn_ >= start.from;
+  return takes ? found->second.get() : nullptr;
 }
 
 Version StreamReader::version(bool new_side) const {
@@ -182,10 +225,11 @@ void StreamReader::note_unchanged(Lane& lane, Part& part) {
 }
 
 Status StreamReader::row(const Message& message, std::string_view payload) {
-  auto found = lanes_.find(message.relation_oid);
-  if (found == lanes_.end()) return {};
-  Lane& lane = *found->second;
-  ++change_;
+  ++change_;  // also when nobody takes it: a row has its version whatever else is followed
+  Lane* taking = taking_lane(message.relation_oid);
+  if (taking == nullptr) return {};
+  Lane& lane = *taking;
+  if (lane.unknown_form) return end_at_unknown_form(lane);
   if (!published_ && open_bytes_ > limits::cut_bytes_max) TRY_VOID(seal_large_transaction());
   if (lane.table->log && message.kind != MessageKind::insert)
     return refuse_row(lane, "",
@@ -318,9 +362,9 @@ Status StreamReader::refuse_row(Lane& lane, const std::string& column, const std
 Status StreamReader::truncate(const Message& message) {
   ++change_;
   for (uint32_t oid : message.truncated) {
-    auto found = lanes_.find(oid);
-    if (found == lanes_.end()) continue;
-    Lane& lane = *found->second;
+    Lane* taking = taking_lane(oid);
+    if (taking == nullptr) continue;
+    Lane& lane = *taking;
     TRY_VOID(complete_part(lane));
     auto part = std::make_unique<Part>();
     part->table = lane.table;
@@ -421,10 +465,16 @@ Status StreamReader::close() {
     lane->next_number = 0;
   }
   counters_.oldest_applying_micros = counters_.oldest_waiting_micros.load();
-  counters_.cut_lsn = open_end_lsn_;
-  fenced_.end_lsn = open_end_lsn_;  // what follows is compared with this cut from now on
+  std::string places;
+  if (late_from_ != 0) {
+    late_from_ = open_end_lsn_ < fenced_.end_lsn ? open_end_lsn_ : 0;
+    if (late_from_ != 0) places = fmt::format("{}{}", late_prefix, late_from_);
+  }
+  // What follows is compared with this cut from now on; late tables alone move no fence.
+  fenced_.end_lsn = late_from_ != 0 ? fenced_.end_lsn : open_end_lsn_;
+  counters_.cut_lsn = fenced_.end_lsn;
   TRY_VOID(flush_refused());
-  published_->finish(open_end_lsn_, std::move(open_transactions_));
+  published_->finish(fenced_.end_lsn, std::move(open_transactions_), std::move(places));
   fenced_.committed_at = published_->record().committed_at;
   if (published_->record().last_lsn != 0) ++cut_number_;
   published_.reset();
@@ -450,7 +500,7 @@ Status StreamReader::wait_for_applier() {
 Status StreamReader::keep_in_touch() {
   if (stream_ == nullptr) return {};
   int64_t now = clock_.monotonic_micros();
-  uint64_t fenced = std::max<uint64_t>(applied_.fenced_lsn, stream_->acknowledged());
+  uint64_t fenced = std::max<uint64_t>(applied_.forgettable_lsn(), stream_->acknowledged());
   bool news = fenced > stream_->acknowledged();
   if (!news && now - last_status_micros_ < limits::source_status_every_us) return {};
   if (news && now - last_status_micros_ < limits::source_acknowledge_every_us) return {};

@@ -19,6 +19,7 @@
 
 #include "ingest/applier.h"
 #include "ingest/cut.h"
+#include "ingest/table_shape.h"
 #include "postgres/replication_stream.h"
 #include "postgres/slot_peek.h"
 #include "postgres/streamed_transactions.h"
@@ -41,6 +42,14 @@ struct ReaderCounters {
   std::atomic<bool> whole_transactions_only{false};
 };
 
+// How a table takes part.
+struct LaneStart {
+  bool follows = true;                // false: its rows are passed over
+  bool late = false;                  // it is read from ReaderStart::late_lsn on, the others from the fence
+  postgres::Lsn from = 0;             // changes before it are in its copy
+  const TableShape* shape = nullptr;  // null: a change of the table is an error
+};
+
 struct ReaderStart {
   std::string source;
   uint16_t epoch = 0;
@@ -51,6 +60,12 @@ struct ReaderStart {
   bool for_topics = false;
   // Where transactions that still run are kept past the memory bound.
   postgres::StreamedTransactions::Options streamed = {};
+  std::map<const CapturedTable*, LaneStart> lanes =
+      {};                      // those that are not here take part from the fence on
+  postgres::Lsn late_lsn = 0;  // 0: no table is late
+  bool only_replay = false;    // ends behind the planned cut
+  // The stream describes a table in a form that its shape does not know; the reader then ends.
+  std::function<void(const CapturedTable&, const postgres::Relation&)> on_unknown_form = {};
 };
 
 // Where rows go that cannot be taken.
@@ -77,13 +92,21 @@ class StreamReader {
   // Takes the backlog in pieces (postgres/slot_peek.h), each applied and fenced before the slot moves past
   // it, until little is left. The slot must not be streamed from meanwhile.
   Status catch_up(postgres::Connection& connection, postgres::PeekOptions options);
+  // It was only to replay, and has.
+  bool done() const { return only_replay_ && !replay_; }
 
  private:
   struct Lane {
-    Lane(const CapturedTable& table, TableCounters& counters)
-        : table(&table), counters(&counters), decoder(table.source), key_decoder(key_only(table.source)) {}
+    Lane(const CapturedTable& table, TableCounters& counters, LaneStart start)
+        : table(&table),
+          counters(&counters),
+          start(start),
+          decoder(table.source),
+          key_decoder(key_only(table.source)) {}
     const CapturedTable* table;
-    TableCounters* counters;
+    TableCounters* counters = nullptr;
+    LaneStart start;
+    std::optional<postgres::Relation> unknown_form;  // as it was described last
     postgres::TableDecoder decoder;
     // Takes only the key from an old row: for old rows that do not fit as a whole.
     postgres::TableDecoder key_decoder;
@@ -102,6 +125,10 @@ class StreamReader {
   Status begin(const postgres::Message& message);
   Status commit(const postgres::Message& message);
   Status relation(const postgres::Relation& relation);
+  Status bind_form(Lane& lane, const postgres::Relation& relation);
+  Status end_at_unknown_form(const Lane& lane) const;
+  // The lane that takes the changes of this relation in this transaction, or null.
+  Lane* taking_lane(uint32_t oid);
   Status row(const postgres::Message& message, std::string_view payload);
   Status truncate(const postgres::Message& message);
   Status update_with_old(Lane& lane, const postgres::Message& message, std::string_view payload);
@@ -143,6 +170,9 @@ class StreamReader {
   std::optional<CutRecord> replay_;
   RowQuarantine quarantine_;
   bool for_topics_;
+  postgres::Lsn late_from_;  // where late lanes are, before fenced_.end_lsn; 0: there are none
+  bool only_replay_;
+  std::function<void(const CapturedTable&, const postgres::Relation&)> on_unknown_form_;
   CutHandoff& handoff_;
   const ApplierCounters& applied_;
   ReaderCounters& counters_;
@@ -169,6 +199,7 @@ class StreamReader {
   // The transaction being read.
   bool in_transaction_ = false;
   bool skipping_ = false;
+  bool late_ = false;  // only late lanes take it
   postgres::Lsn final_lsn_ = 0;
   int64_t committed_at_ = 0;
   uint64_t change_ = 0;

@@ -206,18 +206,24 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
   TypeEntries types = TRY(read_types(connection, list));
   auto indexes = TRY(read_indexes(connection, list));
 
-  Rows heads = TRY(connection.query(
-      fmt::format("SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
-                  "CASE WHEN c.relkind = 'p' THEN (SELECT sum(greatest(l.reltuples, 0)) FROM "
-                  "pg_catalog.pg_partition_tree(c.oid) t "
-                  "JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE c.reltuples END, "
-                  "CASE WHEN c.relkind = 'p' THEN (SELECT sum(pg_catalog.pg_relation_size(t.relid)) FROM "
-                  "pg_catalog.pg_partition_tree(c.oid) t WHERE t.isleaf) ELSE "
-                  "pg_catalog.pg_relation_size(c.oid) END / 8192 "
-                  "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE "
-                  "c.oid = ANY({}) "
-                  "ORDER BY n.nspname, c.relname",
-                  list)));
+  Rows heads = TRY(connection.query(fmt::format(
+      "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
+      "CASE WHEN c.relkind = 'p' THEN (SELECT sum(greatest(l.reltuples, 0)) FROM "
+      "pg_catalog.pg_partition_tree(c.oid) t "
+      "JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE c.reltuples END, "
+      "CASE WHEN c.relkind = 'p' THEN (SELECT sum(pg_catalog.pg_relation_size(t.relid)) FROM "
+      "pg_catalog.pg_partition_tree(c.oid) t WHERE t.isleaf) ELSE "
+      "pg_catalog.pg_relation_size(c.oid) END / 8192, "
+      "CASE WHEN c.relkind = 'p' THEN (SELECT pg_catalog.string_agg(pg_catalog.concat(l.oid, ':', "
+      "l.relfilenode, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(l.oid) a JOIN "
+      "pg_catalog.pg_inherits i ON i.inhrelid = a.relid JOIN pg_catalog.pg_class k ON k.oid = "
+      "a.relid JOIN pg_catalog.pg_type y ON y.oid = k.reltype WHERE i.xmin <> y.xmin) THEN ':a' END), "
+      "',' ORDER BY l.oid) FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON "
+      "l.oid = t.relid WHERE t.isleaf) ELSE c.relfilenode::text END, c.relnatts "
+      "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE "
+      "c.oid = ANY({}) "
+      "ORDER BY n.nspname, c.relname",
+      list)));
   std::unordered_map<uint32_t, size_t> place;
   for (size_t row = 0; row < heads.size(); ++row) {
     SourceTable table;
@@ -240,17 +246,24 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
     }
     table.estimated_rows = heads.number(row, 5);
     table.pages = static_cast<uint32_t>(heads.number(row, 6));
+    table.storage = heads.is_null(row, 7) ? "" : heads.at(row, 7);
+    table.last_number = static_cast<int>(heads.integer(row, 8));
     place[table.oid] = tables.size();
     tables.push_back(std::move(table));
   }
 
-  Rows columns =
-      TRY(connection.query(fmt::format("SELECT attrelid, attname, attnum, atttypid, atttypmod, "
-                                       "pg_catalog.format_type(atttypid, atttypmod), attnotnull, "
-                                       "attgenerated <> '', attstorage <> 'p' FROM pg_catalog.pg_attribute "
-                                       "WHERE attrelid = ANY({}) AND attnum > 0 AND "
-                                       "NOT attisdropped ORDER BY attrelid, attnum",
-                                       list)));
+  Rows columns = TRY(
+      connection.query(fmt::format("SELECT attrelid, attname, attnum, atttypid, atttypmod, "
+                                   "pg_catalog.format_type(atttypid, atttypmod), attnotnull, "
+                                   "attgenerated <> '', attstorage <> 'p', xmin::text, CASE WHEN "
+                                   "atthasmissing THEN (attmissingval::text::text[])[1] END, EXISTS (SELECT "
+                                   "FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class l ON l.oid = "
+                                   "i.inhrelid AND l.relispartition JOIN pg_catalog.pg_attribute b ON "
+                                   "b.attrelid = l.oid AND b.attname = a.attname WHERE i.inhparent = "
+                                   "a.attrelid AND (b.atthasmissing OR l.relkind = 'p')) FROM "
+                                   "pg_catalog.pg_attribute a WHERE attrelid = ANY({}) AND attnum > 0 AND "
+                                   "NOT attisdropped ORDER BY attrelid, attnum",
+                                   list)));
   for (size_t row = 0; row < columns.size(); ++row) {
     auto found = place.find(static_cast<uint32_t>(columns.integer(row, 0)));
     if (found == place.end()) continue;  // created between the two queries
@@ -266,6 +279,9 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
     column.type_modifier = static_cast<int32_t>(columns.integer(row, 4));
     column.type_name = columns.at(row, 5);
     column.not_null = columns.boolean(row, 6);
+    column.definition = static_cast<uint32_t>(columns.integer(row, 9));
+    if (!columns.is_null(row, 10)) column.value_before = columns.at(row, 10);
+    column.value_before_in_partitions = columns.boolean(row, 11);
     table.has_toastable_columns = table.has_toastable_columns || columns.boolean(row, 8);
     const IndexEntry& index = indexes[table.oid];
     for (size_t position = 0; position < index.primary.size(); ++position)
@@ -365,6 +381,25 @@ Result<SourceTable> read_table(Connection& connection, uint32_t oid) {
     return fail(ErrorKind::config, fmt::format("the table with oid {} does not exist any more", oid),
                 "take it out of the source's `tables`, or resync it if it was created again");
   return std::move(tables.front());
+}
+
+Result<std::string> shape_fingerprint(Connection& connection, const std::vector<uint32_t>& oids) {
+  Rows rows = TRY(connection.query(fmt::format(
+      "SELECT pg_catalog.md5(pg_catalog.concat("
+      "(SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', attrelid, attnum, attname, attisdropped, "
+      "xmin), "
+      "',' ORDER BY attrelid, attnum) FROM pg_catalog.pg_attribute WHERE attrelid = ANY({0}) AND attnum > "
+      "0), "
+      "(SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', indrelid, indexrelid, indkey), ',' ORDER BY "
+      "indexrelid) FROM pg_catalog.pg_index WHERE indrelid = ANY({0}) AND (indisprimary OR indisreplident)), "
+      "(SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', c.oid, c.relreplident, CASE WHEN c.relkind = "
+      "'p' "
+      "THEN (SELECT pg_catalog.string_agg(t.relid::oid::text, '/' ORDER BY t.relid::oid) FROM "
+      "pg_catalog.pg_partition_tree(c.oid) t) END), ',' ORDER BY c.oid) FROM pg_catalog.pg_class c WHERE "
+      "c.oid "
+      "= ANY({0}))))",
+      oid_array(oids))));
+  return std::string(rows.at(0, 0));
 }
 
 Result<ServerIdentity> read_identity(Connection& connection) {

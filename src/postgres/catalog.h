@@ -18,6 +18,8 @@
 #include "postgres/connection.h"
 #include "postgres/lsn.h"
 
+#include <optional>
+
 namespace tidemark::postgres {
 
 // How a value looks on the wire, domains resolved. `other`: no binary form we can read; must travel as text.
@@ -69,6 +71,11 @@ struct SourceColumn {
   char element_delimiter = ',';             // arrays
   int key_position = -1;                    // place in the primary key, 0-based; -1: not part of it
   bool in_replica_identity = false;
+  // What rows read that were there before the column was added: the default as of then, as text. Nothing:
+  // NULL, or the rows were written anew since (SourceTable::storage then differs).
+  std::optional<std::string> value_before;
+  bool value_before_in_partitions = false;  // the same is kept by partitions, each its own
+  uint32_t definition = 0;                  // changes whenever the server changes anything about the column
 };
 
 enum class ReplicaIdentity { primary_key, full, index, nothing };
@@ -86,6 +93,11 @@ struct SourceTable {
   char kind = 'r';                   // r table, p partitioned
   double estimated_rows = 0;         // the planner's; -1 when never analysed
   uint32_t pages = 0;                // 8 kB pages, of all partitions together
+  // Which file holds the rows. Changes when the server writes the rows anew, which is not in the stream:
+  // ALTER TABLE with a volatile default or a new type does (so do VACUUM FULL and TRUNCATE). Of a partitioned
+  // table: "oid:file" of each leaf, with ":a" behind those that were attached, not made as a partition.
+  std::string storage;
+  int last_number = 0;  // the highest attribute number given, also to columns that are gone
   bool has_toastable_columns = false;
 
   // "impressions" for public.impressions, else "shop.orders": for messages.
@@ -106,6 +118,9 @@ Result<std::vector<SourceTable>> read_tables(Connection& connection,
                                              const std::vector<std::string>& patterns);
 // Errors: config when there is no such table any more.
 Result<SourceTable> read_table(Connection& connection, uint32_t oid);
+
+// Changes whenever one of these tables changes its columns, key, replica identity or partitions.
+Result<std::string> shape_fingerprint(Connection& connection, const std::vector<uint32_t>& oids);
 
 struct ServerIdentity {
   std::string system_id;

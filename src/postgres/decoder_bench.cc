@@ -127,7 +127,7 @@ Status measure_server(const std::string& url) {
       "int NOT NULL, advertiser int NOT NULL, cost numeric(12,6) NOT NULL, viewed boolean NOT NULL, "
       "score float8, created_at timestamptz NOT NULL)"));
   auto tables = TRY(read_tables(sql, {"tidemark_bench"}));
-  TRY_VOID(ensure_publication(sql, "tidemark_bench", tables));
+  TRY_VOID(ensure_publication(sql, "tidemark_bench", "tidemark_bench", tables));
   TRY_VOID(drop_slot(sql, "tidemark_bench"));
   Connection replication = TRY(Connection::open({.url = url, .replication = true}));
   TRY(create_slot(replication, "tidemark_bench", false));

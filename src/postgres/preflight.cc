@@ -171,6 +171,11 @@ class Inspection {
       if (rows.boolean(0, 0))
         add(Level::fail, "publication", fmt::format("{} is FOR ALL TABLES", options_.publication),
             "name another publication in the source's file", ErrorKind::conflict);
+      else if (auto other = TRY(other_slot_of_publication(connection_, options_.publication, options_.slot));
+               !other.empty())
+        add(Level::fail, "publication",
+            fmt::format("{} belongs to the slot {}, which is another project's", options_.publication, other),
+            "name a publication of its own in the source's file (publication: ...)", ErrorKind::conflict);
       else
         add(Level::pass, "publication", fmt::format("{} exists, of {}", options_.publication, rows.at(0, 1)));
       return {};

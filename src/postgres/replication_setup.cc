@@ -27,13 +27,32 @@ Status with_remedy(Status status, const std::string& publication, const std::vec
   return fail(std::move(error).in(fmt::format("setting up the publication {}", publication)));
 }
 
+constexpr std::string_view comment_of_slot = "Tidemark, slot ";
+
+Status sign_publication(Connection& connection, const std::string& name, const std::string& slot) {
+  return connection.execute(fmt::format("COMMENT ON PUBLICATION {} IS {}", quote_identifier(name),
+                                        quote_literal(std::string(comment_of_slot) + slot)));
+}
+
 }  // namespace
 
-Status ensure_publication(Connection& connection, const std::string& name,
+Result<std::string> other_slot_of_publication(Connection& connection, const std::string& name,
+                                              const std::string& slot) {
+  Rows rows = TRY(connection.query(
+      fmt::format("SELECT s.slot_name FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_replication_slots "
+                  "s ON pg_catalog.obj_description(p.oid, 'pg_publication') = {} || s.slot_name WHERE "
+                  "p.pubname = {} AND s.slot_name <> {}",
+                  quote_literal(std::string(comment_of_slot)), quote_literal(name), quote_literal(slot))));
+  return rows.size() == 0 ? std::string() : std::string(rows.at(0, 0));
+}
+
+Status ensure_publication(Connection& connection, const std::string& name, const std::string& slot,
                           const std::vector<SourceTable>& tables) {
   Rows found = TRY(connection.query(fmt::format(
-      "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot FROM "
-      "pg_catalog.pg_publication WHERE pubname = {}",
+      "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, "
+      "coalesce(pg_catalog.obj_description(oid, 'pg_publication'), ''), "
+      "pg_catalog.pg_has_role(current_user, pubowner, 'usage') FROM pg_catalog.pg_publication WHERE pubname "
+      "= {}",
       quote_literal(name))));
   std::string quoted = quote_identifier(name);
   if (found.size() == 0) {
@@ -41,8 +60,16 @@ Status ensure_publication(Connection& connection, const std::string& name,
         fmt::format("CREATE PUBLICATION {} FOR TABLE {} WITH (publish = 'insert, update, delete, truncate', "
                     "publish_via_partition_root = true)",
                     quoted, table_list(tables)));
-    return with_remedy(std::move(created), name, tables);
+    TRY_VOID(with_remedy(std::move(created), name, tables));
+    return sign_publication(connection, name, slot);
   }
+  if (auto other = TRY(other_slot_of_publication(connection, name, slot)); !other.empty())
+    return fail(
+        ErrorKind::conflict,
+        fmt::format("the publication {} belongs to the slot {}, which is another project's", name, other),
+        "name a publication of its own in the source's file (publication: ...)");
+  if (found.boolean(0, 4) && found.at(0, 3) != std::string(comment_of_slot) + slot)
+    TRY_VOID(sign_publication(connection, name, slot));
   if (found.boolean(0, 0))
     return fail(ErrorKind::conflict,
                 fmt::format("the publication {} is FOR ALL TABLES and was made by somebody else", name),

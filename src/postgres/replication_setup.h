@@ -6,9 +6,14 @@
 namespace tidemark::postgres {
 
 // Makes the publication cover exactly these tables, all operations, changes of partitions under their root's
-// name. Creates or alters only what differs. Errors: refused with what to GRANT or run instead.
-Status ensure_publication(Connection& connection, const std::string& name,
+// name. Creates or alters only what differs. A publication that we may alter carries the slot it is for in
+// its comment, so that two projects do not take each other's tables out of it; that of a slot which is gone
+// is taken over. Errors: refused with what to GRANT or run instead; conflict when it is another slot's.
+Status ensure_publication(Connection& connection, const std::string& name, const std::string& slot,
                           const std::vector<SourceTable>& tables);
+// The slot, other than `slot`, that exists and that the publication is for; empty: none.
+Result<std::string> other_slot_of_publication(Connection& connection, const std::string& name,
+                                              const std::string& slot);
 
 struct CreatedSlot {
   Lsn consistent_point = 0;   // the stream starts after it; the snapshot shows everything before it

@@ -44,7 +44,7 @@ class StreamTest : public ::testing::Test {
   std::vector<SourceTable> publish(const std::vector<std::string>& patterns) {
     auto tables = read_tables(*sql_, patterns);
     EXPECT_TRUE(tables) << tables.error().describe();
-    auto status = ensure_publication(*sql_, "publication", *tables);
+    auto status = ensure_publication(*sql_, "publication", "slot", *tables);
     EXPECT_TRUE(status) << status.error().describe();
     return *tables;
   }
@@ -325,6 +325,10 @@ TEST_F(StreamTest, PublicationsFollowTheTablesAndPartitionsComeUnderTheirRoot) {
   EXPECT_EQ(members->at(0, 0), "b,p");
   Connection replication = open(true);
   make_slot(replication);
+  auto taken = ensure_publication(*sql_, "publication", "other", tables);
+  ASSERT_FALSE(taken) << "it is for another slot, which exists";
+  EXPECT_EQ(taken.error().kind, ErrorKind::conflict);
+  EXPECT_NE(taken.error().message.find("belongs to the slot slot"), std::string::npos);
   run("INSERT INTO p VALUES (1, 'one'), (11, 'eleven'); INSERT INTO a VALUES (1)");
   mark();
   auto stream = ReplicationStream::start(options());
@@ -434,7 +438,7 @@ TEST_F(StreamTest, ARoleWithoutRightsIsToldWhatToGrant) {
       EXPECT_FALSE(finding.remedy.empty());
     }
   EXPECT_EQ(failures, 4U);  // replication, publication, SELECT, ownership
-  auto status = ensure_publication(*connection, "publication", *tables);
+  auto status = ensure_publication(*connection, "publication", "slot", *tables);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().kind, ErrorKind::refused);
   auto replication =
@@ -477,7 +481,7 @@ TEST_F(StreamTest, AServerThatGoesAwayEndsTheStreamWithDependencyDown) {
   ASSERT_TRUE(connection) << connection.error().describe();
   ASSERT_TRUE(connection->execute("CREATE TABLE public.a (id int PRIMARY KEY)"));
   auto tables = read_tables(*connection, {"a"});
-  ASSERT_TRUE(ensure_publication(*connection, "publication", *tables));
+  ASSERT_TRUE(ensure_publication(*connection, "publication", "slot", *tables));
   auto replication = Connection::open({.url = own.url(), .replication = true});
   ASSERT_TRUE(create_slot(*replication, "slot", false));
   auto stream = ReplicationStream::start(

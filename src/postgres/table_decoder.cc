@@ -63,6 +63,11 @@ RelationDifference TableDecoder::bind(const Relation& relation) {
   return difference;
 }
 
+void TableDecoder::bind(std::vector<int> field_of_column, size_t field_count) {
+  field_of_column_ = std::move(field_of_column);
+  field_count_ = field_count;
+}
+
 bool TableDecoder::refuse(size_t column, const char* reason, char kind, const char* data, size_t length) {
   error_.column = column;
   error_.reason = reason;
@@ -88,7 +93,11 @@ bool TableDecoder::append(TupleView row, RowImage image, Block& out, TupleView o
     Column& column = out.columns[index];
     int place = field_of_column_[index];
     if (place < 0 || (image == RowImage::key && !table_.columns[index].in_replica_identity)) {
-      column.append_default();
+      auto unsent = place < 0 ? unsent_.find(index) : unsent_.end();
+      if (unsent != unsent_.end())
+        column.append_from(unsent->second, 0);
+      else
+        column.append_default();
       continue;
     }
     const Field* field = &row[static_cast<size_t>(place)];

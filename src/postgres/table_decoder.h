@@ -11,6 +11,8 @@
 #include "postgres/pgoutput.h"
 #include "postgres/type_decoder.h"
 
+#include <map>
+
 namespace tidemark::postgres {
 
 struct RowError {
@@ -50,6 +52,11 @@ class TableDecoder {
   // caller reads the catalog again.
   RelationDifference bind(const Relation& relation);
 
+  // The same where the caller knows which field is which column's (-1: not sent) of `field_count` in a tuple.
+  void bind(std::vector<int> field_of_column, size_t field_count);
+  // What a column that is not sent gets in place of NULL or the default: one row of its type.
+  void set_value_unsent(size_t column, Column value) { unsent_.insert_or_assign(column, std::move(value)); }
+
   // Appends one row; false on a conversion error. Unchanged TOAST values ('u') are taken from `old_row` when
   // it has them, else appended as default and listed in unchanged().
   bool append(TupleView row, RowImage image, Block& out, TupleView old_row = {});
@@ -72,6 +79,7 @@ class TableDecoder {
   std::vector<Decoder> decoders_;
   std::vector<int> field_of_column_;  // -1: not sent
   size_t field_count_;                // a tuple must have exactly this many
+  std::map<size_t, Column> unsent_;
   RowError error_;
   std::vector<size_t> unchanged_;
 };

@@ -425,7 +425,7 @@ class TypesTest : public ::testing::Test {
     ASSERT_TRUE(tables) << tables.error().describe();
     ASSERT_EQ(tables->size(), cases.size());
     EXPECT_EQ(all_binary_decodable(*tables), binary_too);
-    ASSERT_TRUE(ensure_publication(connection, "types", *tables));
+    ASSERT_TRUE(ensure_publication(connection, "types", "types", *tables));
     Connection replication = connect(true);
     auto slot = create_slot(replication, "types", false);
     ASSERT_TRUE(slot) << slot.error().describe();

@@ -80,6 +80,7 @@ json::object source_object(const ingest::SourceStatus& source) {
                           {"copy_rows", table.copy_rows},
                           {"copy_rows_estimate", table.copy_rows_estimate}};
     if (!table.error.empty()) entry["error"] = table.error;
+    if (!table.note.empty()) entry["note"] = table.note;
     tables.push_back(std::move(entry));
   }
   json::object object = {

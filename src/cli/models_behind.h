@@ -1,0 +1,16 @@
+// Which deployed models do not fit a mirrored table any more that changed its columns: they name a column
+// that is gone or called otherwise, or they would have other columns if they were made now. What they hold
+// goes on to be kept (a renamed column under its old name, a dropped one as empty); they are named so that
+// nobody takes that for the whole truth.
+#pragma once
+
+#include "clickhouse/client.h"
+#include "models/compiled_model.h"
+
+namespace tidemark::cli {
+
+// In words, for the status of the table ("bronze.x"); empty when all fit.
+std::string models_behind(clickhouse::Client& client, const models::CompiledModels& models,
+                          const std::string& table);
+
+}  // namespace tidemark::cli
