@@ -17,8 +17,8 @@ namespace tidemark::ingest {
 struct RowWatch {
   // Before anything of the cut is sent. `repeated`: some of it may be in already.
   std::function<void(const std::string& source, uint64_t cut, bool repeated)> begins;
-  // A part is in. `table`: in database bronze. `added`: exactly the rows that the table has more now; null:
-  // it changed in another way.
+  // `table`: in database bronze. `added`: exactly the rows that it has more once the cut's parts are in, told
+  // before they are sent; null: it changed in another way.
   std::function<void(const std::string& source, uint64_t cut, const std::string& table, const Block* added)>
       part_in;
   // The cut under way may be in by half.
