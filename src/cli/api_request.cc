@@ -48,16 +48,4 @@ Result<json::object> tell_api(const std::filesystem::path& project_directory, co
   return object_of(TRY(http::post(running.url + path, running.token, body, action_timeout)));
 }
 
-std::string percent_encode(const std::string& text) {
-  std::string encoded;
-  for (char character : text) {
-    auto byte = static_cast<unsigned char>(character);
-    if (std::isalnum(byte) != 0 || byte == '-' || byte == '_' || byte == '.' || byte == '~')
-      encoded += character;
-    else
-      encoded += fmt::format("%{:02X}", byte);
-  }
-  return encoded;
-}
-
 }  // namespace tidemark::cli

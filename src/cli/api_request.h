@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "http/url.h"
 
 #include <boost/json/object.hpp>
 #include <filesystem>
@@ -17,6 +18,6 @@ Result<boost::json::object> tell_api(const std::filesystem::path& project_direct
                                      const std::string& body = {});
 
 // For a path or a query: %20 for what could be misread.
-std::string percent_encode(const std::string& text);
+using http::percent_encode;
 
 }  // namespace tidemark::cli

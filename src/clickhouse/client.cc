@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "clickhouse/answer.h"
+#include "clickhouse/cancellation.h"
 #include "clickhouse/cluster.h"
 #include "clickhouse/native_reader.h"
 #include "clickhouse/native_writer.h"
@@ -72,6 +73,11 @@ int rewind_body(void* context, curl_off_t offset, int origin) {
   if (exchange.bytes_sent > 0 && !exchange.may_rewind) return CURL_SEEKFUNC_FAIL;
   exchange.piece = exchange.offset = exchange.bytes_sent = 0;
   return CURL_SEEKFUNC_OK;
+}
+
+// Asked by curl about once a second, and with every piece.
+int give_up_when_cancelled(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return CancellationScope::cancelled() ? 1 : 0;
 }
 
 size_t take_header(char* text, size_t size, size_t count, void* context) {
@@ -232,6 +238,7 @@ struct Client::Connection {
     set(CURLOPT_SEEKFUNCTION, rewind_body);
     set(CURLOPT_HEADERFUNCTION, take_header);
     set(CURLOPT_WRITEFUNCTION, take_body);
+    set(CURLOPT_XFERINFOFUNCTION, give_up_when_cancelled);
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -345,8 +352,11 @@ struct Client::Connection {
     set(CURLOPT_HEADERDATA, &exchange);
     set(CURLOPT_WRITEDATA, &exchange);
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
+    set(CURLOPT_NOPROGRESS, CancellationScope::active() ? 0L : 1L);
     reason[0] = '\0';
     CURLcode code = curl_easy_perform(handle);
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+      return fail(ErrorKind::cancelled, "nobody waits for the answer any more");
     if (exchange.sink_error) return fail(std::move(*exchange.sink_error));
     // The server's own words, even when the transfer then broke, say more than the broken transfer.
     if (exchange.status != 0 && (exchange.status != 200 || exchange.exception_code != 0))

@@ -111,6 +111,8 @@ class Server::Implementation {
                              bool keep_alive);
   asio::awaitable<void> run_stream(ConnectionPointer connection, std::shared_ptr<StreamQueue> queue);
   asio::awaitable<void> watch_for_end(ConnectionPointer connection, std::shared_ptr<StreamQueue> queue);
+  asio::awaitable<void> watch_for_hanging_up(ConnectionPointer connection,
+                                             std::shared_ptr<std::atomic<bool>> gone);
   asio::awaitable<Response> run_deferred(const DeferredHandler& handler, Request request);
   asio::awaitable<Response> run_handler(std::function<Response()> handler);
   bool host_allowed(const Request& request) const;
@@ -358,7 +360,12 @@ asio::awaitable<bool> Server::Implementation::answer(ConnectionPointer connectio
     co_return co_await send(connection, response, head_only, keep_alive && !stopping_);
   }
   if (!route.stream) {
+    auto gone = std::make_shared<std::atomic<bool>>(false);
+    request.gone = gone;
+    asio::co_spawn(io_, watch_for_hanging_up(connection, gone), asio::detached);
     Response response = co_await run_handler([&] { return route.handler(request); });
+    error_code ignored;
+    connection->stream.socket().cancel(ignored);
     count(route.pattern, response.status);
     co_return co_await send(connection, response, head_only, keep_alive && !stopping_);
   }
@@ -529,6 +536,18 @@ asio::awaitable<void> Server::Implementation::watch_for_end(ConnectionPointer co
     if (error) break;
   }
   queue->close();
+}
+
+// Until the handler is done, which cancels the wait. What else may be read then is the next request: it
+// stays.
+asio::awaitable<void> Server::Implementation::watch_for_hanging_up(ConnectionPointer connection,
+                                                                   std::shared_ptr<std::atomic<bool>> gone) {
+  auto [error] = co_await connection->stream.socket().async_wait(tcp::socket::wait_read, use_result);
+  if (error) co_return;
+  char byte = 0;
+  const ssize_t there =
+      ::recv(connection->stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (there == 0 || (there < 0 && errno != EAGAIN && errno != EINTR)) *gone = true;
 }
 
 void Server::Implementation::count(const std::string& pattern, int status) {

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -36,6 +37,8 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
   std::string remote;  // address of the peer, without the port
+  // True as soon as the client has hung up while a Handler works for it; null: not watched.
+  std::shared_ptr<const std::atomic<bool>> gone;
 
   // The first value of that name.
   std::optional<std::string> query_value(std::string_view name) const;
@@ -82,6 +85,9 @@ class EventStream {
   virtual ~EventStream() = default;
   // False when the stream is closed; the event is lost then. An empty key never replaces.
   virtual bool send(const Event& event, std::string_view key = {}) = 0;
+  // All of them with their keys, in this order and without anything between them: who reads meanwhile gets
+  // none of them or can read them all.
+  virtual bool send_together(const std::vector<std::pair<Event, std::string>>& events) = 0;
   virtual bool closed() const = 0;
   virtual void close() = 0;
   // Called once, from the socket thread, when the stream has ended however that happened (at once when it has

@@ -202,6 +202,34 @@ TEST_F(ServerTest, ASlowClientSkipsStatesAndIsDroppedOnlyWhenKeysDoNotHelp) {
   EXPECT_TRUE(stream->closed());
 }
 
+TEST(StreamQueueTest, WhatIsSentTogetherIsReadTogether) {
+  StreamQueue queue([] {});
+  const auto send = [&](const std::string& round) {
+    queue.send_together({{Event("tile", "", round), "tile"}, {Event("refresh", "", round), "refresh"}});
+  };
+  // While one sends rounds, what is taken is whole rounds: never a refresh without the tile it speaks of.
+  std::thread sender([&] {
+    for (int round = 1; round <= 2'000; ++round) send(std::to_string(round));
+  });
+  std::string tile, last;
+  int mixed = 0, rounds = 0;
+  while (last != "2000") {
+    for (const auto& bytes : queue.take()) {
+      const std::string data = bytes->substr(bytes->find("data: ") + 6);
+      const std::string value = data.substr(0, data.find('\n'));
+      if (bytes->starts_with("event: tile")) {
+        tile = value;
+      } else {
+        if (tile != value) ++mixed;
+        last = value;
+        ++rounds;
+      }
+    }
+  }
+  sender.join();
+  EXPECT_EQ(mixed, 0) << "of " << rounds;
+}
+
 TEST(StreamQueueTest, TheLatestOfAKeyWinsAndMovesToTheEnd) {
   StreamQueue queue([] {});
   queue.send(Event("", "", "a1"), "a");

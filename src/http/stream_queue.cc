@@ -9,6 +9,18 @@ namespace tidemark::http {
 bool StreamQueue::send(const Event& event, std::string_view key) {
   std::unique_lock lock(mutex_);
   if (closed_) return false;
+  put(event, key);
+  return sent(lock);
+}
+
+bool StreamQueue::send_together(const std::vector<std::pair<Event, std::string>>& events) {
+  std::unique_lock lock(mutex_);
+  if (closed_) return false;
+  for (const auto& [event, key] : events) put(event, key);
+  return sent(lock);
+}
+
+void StreamQueue::put(const Event& event, std::string_view key) {
   if (!key.empty()) {
     const auto older =
         std::find_if(waiting_.begin(), waiting_.end(), [&](const Entry& entry) { return entry.key == key; });
@@ -19,6 +31,9 @@ bool StreamQueue::send(const Event& event, std::string_view key) {
   }
   waiting_.push_back({std::string(key), event.bytes()});
   waiting_bytes_ += event.bytes()->size();
+}
+
+bool StreamQueue::sent(std::unique_lock<std::mutex>& lock) {
   if (waiting_.size() > limits::event_stream_queue_events_max ||
       waiting_bytes_ > limits::event_stream_queue_bytes_max) {
     end(true, lock);

@@ -17,6 +17,7 @@ class StreamQueue : public EventStream {
   explicit StreamQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   bool send(const Event& event, std::string_view key) override;
+  bool send_together(const std::vector<std::pair<Event, std::string>>& events) override;
   bool closed() const override;
   void close() override;
   void on_close(std::function<void()> listener) override;
@@ -30,6 +31,9 @@ class StreamQueue : public EventStream {
     std::string key;
     Bytes bytes;
   };
+  void put(const Event& event, std::string_view key);  // under the lock
+  // Ends a queue that is too long, wakes the reader; under the lock, which it releases.
+  bool sent(std::unique_lock<std::mutex>& lock);
   void end(bool overflowed, std::unique_lock<std::mutex>& lock);
 
   const std::function<void()> wake_;

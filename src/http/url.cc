@@ -1,6 +1,7 @@
 #include "http/url.h"
 
 #include <cctype>
+#include <fmt/format.h>
 
 namespace tidemark::http {
 
@@ -32,6 +33,17 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
     decoded.push_back(character);
   }
   return decoded;
+}
+
+std::string percent_encode(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '~')
+      result += c;
+    else
+      result += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return result;
 }
 
 std::optional<std::vector<std::pair<std::string, std::string>>> parse_query(std::string_view query) {
