@@ -2,6 +2,7 @@
 // costs; with
 // --row or --where, the mirrored rows that output rows came from. Works beside a running project and without
 // one.
+#include "cli/origin_document.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/project_models.h"
@@ -61,18 +62,6 @@ std::optional<json::object> live_status(const config::Project& project, const st
   return std::nullopt;
 }
 
-// Objects, one a line.
-json::array json_lines(const std::string& text) {
-  json::array list;
-  std::stringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    boost::system::error_code error;
-    auto value = json::parse(line, error);
-    if (!error) list.push_back(std::move(value));
-  }
-  return list;
-}
-
 json::array tables_json(const std::vector<models::StoredTable>& tables, bool bytes) {
   json::array list;
   for (const auto& table : tables) {
@@ -116,21 +105,6 @@ json::object as_json(const models::ModelExplanation& model, const std::optional<
                         {"audits", std::move(audits)}};
   document["status"] = live ? json::value(*live) : json::value();
   return document;
-}
-
-json::object as_json(const models::RowOrigin& origin) {
-  json::array tables;
-  for (const auto& table : origin.tables)
-    tables.push_back(json::object{{"table", table.table},
-                                  {"condition", table.condition},
-                                  {"narrowed", table.narrowed},
-                                  {"total", table.narrowed ? json::value(table.total) : json::value()},
-                                  {"rows", json_lines(table.rows)}});
-  return {{"condition", origin.condition},
-          {"total", origin.rows},
-          {"rows", json_lines(origin.row)},
-          {"tables", std::move(tables)},
-          {"left_out", json::value_from(origin.left_out)}};
 }
 
 std::string indented(const std::string& text) {
@@ -282,7 +256,7 @@ Result<ExitCode> explain(const Options& options, const Invocation& invocation) {
     condition = condition.empty() ? by_row : by_row + " AND (" + condition + ")";
   }
   auto origin = TRY(models::row_origin(client, compilation.models, *model, condition, options.limit));
-  print_out(invocation.json ? json::serialize(as_json(origin)) + "\n" : as_text(origin));
+  print_out(invocation.json ? json::serialize(origin_object(origin)) + "\n" : as_text(origin));
   return ExitCode::ok;
 }
 

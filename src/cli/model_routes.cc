@@ -1,5 +1,9 @@
 #include "cli/model_routes.h"
 
+#include "cli/origin_document.h"
+#include "clickhouse/cancellation.h"
+#include "models/row_origin.h"
+
 #include <boost/json.hpp>
 
 namespace tidemark::cli {
@@ -25,9 +29,36 @@ json::object described(const models::CompiledModel& model) {
           {"sql", model.file.sql}};
 }
 
+constexpr size_t origin_rows = 20;  // of each table, the newest
+
+Result<http::Response> origin(const http::Request& request, LiveModels& models,
+                              clickhouse::ClientPool& pool) {
+  auto published = models.published();
+  const std::string& name = request.path_parameters.at("name");
+  for (const auto& model : published->models) {
+    if (model.name != name || model.file.watch) continue;
+    if (request.query.empty())
+      return fail(
+          ErrorKind::usage, "no column is given",
+          "name the row by its columns: ?" + (model.columns.empty() ? "id" : model.columns[0].name) + "=...");
+    std::string condition = TRY(models::condition_of_row(model, request.query));
+    const clickhouse::CancellationScope while_wanted(request.gone);
+    auto found = TRY(models::row_origin(*pool.lease(), *published, model, condition, origin_rows));
+    return http::Response::json(json::serialize(origin_object(found)));
+  }
+  return http::Response::problem(404, "not found", "there is no model of that name",
+                                 "/api/models lists them");
+}
+
 }  // namespace
 
-void add_model_routes(http::Server& server, LiveModels& models) {
+void add_model_routes(http::Server& server, LiveModels& models, clickhouse::ClientPool& pool,
+                      std::shared_ptr<const serve::Access> access) {
+  server.route("GET", "/api/models/{name}/origin", [&models, &pool, access](const http::Request& request) {
+    if (auto refused = access->refuse(request, "read")) return *refused;
+    auto response = origin(request, models, pool);
+    return response ? std::move(*response) : http::Response::problem(response.error());
+  });
   server.route("GET", "/api/models", [&models](const http::Request&) {
     json::array list;
     // Models that are only watched are the program's own.

@@ -27,7 +27,7 @@ Result<size_t> number_of(const Request& request, const char* name, size_t otherw
   return std::min(value, most);
 }
 
-Response problem_of(const Error& error) {
+Response problem_of_people(const Error& error) {
   if (error.kind == ErrorKind::usage)
     return Response::problem(400, "bad request", error.message, error.remedy);
   return Response::problem(error);
@@ -82,7 +82,7 @@ void add_people_routes(http::Server& server, clickhouse::ClientPool& pool, const
         return Response::problem(404, "not found", fmt::format("there are no profiles `{}`", name),
                                  "GET /api/project names them");
       auto document = ask(*pool.lease(), *definition, request);
-      if (!document) return problem_of(document.error());
+      if (!document) return problem_of_people(document.error());
       if (document->empty())
         return Response::problem(404, "not found", "nobody is known by this id",
                                  "an id with its kind, like user_id:42, or a profile_id");

@@ -11,14 +11,14 @@ namespace {
 using http::Request;
 using http::Response;
 
-Response problem_of(const Error& error) {
+Response problem_of_erasure(const Error& error) {
   if (error.kind == ErrorKind::config)
     return Response::problem(404, "not found", error.message, error.remedy);
   return Response::problem(error);
 }
 
 Response answer(Result<std::string> document, int status = 200) {
-  return document ? Response::json(std::move(*document), status) : problem_of(document.error());
+  return document ? Response::json(std::move(*document), status) : problem_of_erasure(document.error());
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ void add_profile_routes(http::Server& server, LiveErasures& erasures,
                                 .id = request.path_parameters.at("id"),
                                 .reason = request.query_value("reason").value_or(""),
                                 .asked_by = access->name_of(request)});
-    if (!number) return problem_of(number.error());
+    if (!number) return problem_of_erasure(number.error());
     return answer(erasures.document(*number), 202);
   };
   route("DELETE", "/api/profiles/{profiles}/{id}", remove);
@@ -49,7 +49,7 @@ void add_profile_routes(http::Server& server, LiveErasures& erasures,
         [&erasures, suppressed](const Request& request) {
           const std::string& id = request.path_parameters.at("id");
           if (auto done = erasures.suppress(request.path_parameters.at("profiles"), id, suppressed); !done)
-            return problem_of(done.error());
+            return problem_of_erasure(done.error());
           return Response::json(fmt::format("{{\"id\":{},\"suppressed\":{}}}", json_quoted(id), suppressed));
         });
   for (bool apart : {true, false})
@@ -61,7 +61,7 @@ void add_profile_routes(http::Server& server, LiveErasures& erasures,
                                        "?other=user_id:42");
             auto done = erasures.decide(request.path_parameters.at("profiles"),
                                         request.path_parameters.at("id"), *other, apart);
-            if (!done) return problem_of(done.error());
+            if (!done) return problem_of_erasure(done.error());
             std::string text;
             for (const auto& [id, profile] : *done)
               text += fmt::format("{}{{\"id\":{},\"profile_id\":{}}}", text.empty() ? "" : ",",

@@ -40,7 +40,8 @@ json::object sections(const config::Project& project, LiveModels& models, LiveSe
 }  // namespace
 
 void add_project_routes(http::Server& server, const config::Project& project, clickhouse::ClientPool& pool,
-                        LiveModels& models, LiveSegments& segments) {
+                        LiveModels& models, LiveSegments& segments,
+                        std::shared_ptr<const serve::Access> access) {
   server.route("GET", "/api/project", [&project, &models, &segments](const Request&) {
     return Response::json(json::serialize(
         json::object{{"project", project.name}, {"sections", sections(project, models, segments)}}));
@@ -50,7 +51,7 @@ void add_project_routes(http::Server& server, const config::Project& project, cl
     if (!rows) return Response::problem(rows.error());
     return Response::json(json::serialize(json::object{{"quarantined", std::move(*rows)}}));
   });
-  add_model_routes(server, models);
+  add_model_routes(server, models, pool, std::move(access));
   add_people_routes(server, pool, project);
   add_plan_route(server, pool.endpoint(), project);
   add_settings_route(server, project);

@@ -8,11 +8,13 @@
 #include "clickhouse/client_pool.h"
 #include "config/project.h"
 #include "http/server.h"
+#include "serve/access.h"
 
 namespace tidemark::cli {
 
 // All must outlive the server.
 void add_project_routes(http::Server& server, const config::Project& project, clickhouse::ClientPool& pool,
-                        LiveModels& models, LiveSegments& segments);
+                        LiveModels& models, LiveSegments& segments,
+                        std::shared_ptr<const serve::Access> access);
 
 }  // namespace tidemark::cli

@@ -124,7 +124,13 @@ class Desk {
     if (definition == nullptr) return no_segment(name, files);
     json::object entry = described(*definition, files);
     entry["definition"] = json::parse(segments::canonical_text(*definition));
-    return answer(entry);
+    if (const auto* origin = files.origin(name); origin == nullptr || *origin != "api") return answer(entry);
+    // As it was written, to be changed: the other form has lost what does not decide who is a member.
+    return with_client([&](clickhouse::Client& client) -> Result<Response> {
+      for (auto& saved : TRY(segments::SavedDefinitions(client).all()))
+        if (saved.name == name) entry["saved"] = std::move(saved.text);
+      return answer(entry);
+    });
   }
 
   Response members(const std::string& name, const Request& request) {

@@ -1,226 +1,163 @@
+#include "config/dashboard_reader.h"
 #include "config/loading.h"
 #include "config/sql_file.h"
 
 #include <fmt/format.h>
+#include <map>
+#include <set>
 
 namespace tidemark::config {
 namespace {
 
-const std::vector<std::pair<std::string, Chart>> charts = {{"number", Chart::number}, {"line", Chart::line},
-                                                           {"area", Chart::area},     {"bar", Chart::bar},
-                                                           {"table", Chart::table},   {"top", Chart::top}};
+// What the address of a dashboard and the time of its tiles are made of: no filter is called that.
+const std::vector<std::string> taken = {"from", "to",   "step", "time", "zone",  "compare",
+                                        "tile", "rows", "row",  "page", "token", "after"};
 
-const std::vector<std::pair<std::string, ValueFormat>> formats = {
-    {"auto", ValueFormat::automatic},    {"number", ValueFormat::number},   {"integer", ValueFormat::integer},
-    {"decimal", ValueFormat::decimal},   {"percent", ValueFormat::percent}, {"money", ValueFormat::money},
-    {"duration", ValueFormat::duration}, {"bytes", ValueFormat::bytes},     {"date", ValueFormat::date},
-    {"time", ValueFormat::time},         {"text", ValueFormat::text}};
+const std::vector<std::string> filter_types = {"String", "UUID",   "Bool",   "Date",    "Date32",
+                                               "Int8",   "Int16",  "Int32",  "Int64",   "UInt8",
+                                               "UInt16", "UInt32", "UInt64", "Float32", "Float64"};
 
-std::optional<int> small_integer(MappingReader& mapping, const std::string& key, int minimum, int maximum) {
-  auto value = mapping.integer(key, minimum, maximum);
-  if (!value) return std::nullopt;
-  return static_cast<int>(*value);
+// What an end of the range can be bound as (serve/view_parameters.cc).
+bool is_time_type(const std::string& type) {
+  static const std::vector<std::string> plain = {"Date", "Date32", "DateTime", "Int64", "UInt32"};
+  return std::find(plain.begin(), plain.end(), type) != plain.end() ||
+         (type.ends_with(')') && (type.starts_with("DateTime(") || type.starts_with("DateTime64(")));
 }
 
-// "last 24 hours", "last hour", "last 7 days", "all" -> seconds, 0 for all.
-std::optional<int64_t> parse_time_range(const std::string& text) {
-  if (text == "all") return 0;
-  std::string_view rest = text;
-  if (!rest.starts_with("last ")) return std::nullopt;
-  rest.remove_prefix(5);
-  int64_t count = 0;
-  while (!rest.empty() && rest[0] >= '0' && rest[0] <= '9' && count < 1'000'000) {
-    count = count * 10 + (rest[0] - '0');
-    rest.remove_prefix(1);
-  }
-  bool counted = rest.size() < text.size() - 5;
-  if (!counted) count = 1;
-  if (counted && !rest.starts_with(' ')) return std::nullopt;
-  if (counted) rest.remove_prefix(1);
-  if (rest.ends_with('s')) rest.remove_suffix(1);
-  static const std::map<std::string_view, int64_t> units = {{"minute", 60},       {"hour", 3600},
-                                                            {"day", 86400},       {"week", 604'800},
-                                                            {"month", 2'592'000}, {"year", 31'536'000}};
-  auto unit = units.find(rest);
-  if (unit == units.end() || count == 0) return std::nullopt;
-  return count * unit->second;
+TimeRange read_range(Reader reader, const std::string& text, const Location& where) {
+  if (auto range = parse_time_range(text)) return *range;
+  reader.report.error(where, fmt::format("`{}` is not a range of time", text),
+                      std::string(time_range_remedy));
+  return {};
 }
 
 DashboardTime read_time(Reader reader, MappingReader& dashboard, const YamlNode& node) {
   DashboardTime time;
-  Location where = node.where;
-  if (node.kind == YamlNode::Kind::mapping) {
-    MappingReader mapping(reader, node, "`time`");
-    time.text = mapping.text("default", "all");
-    time.column = mapping.text("column");
-    where = mapping.where("default");
-    mapping.finish();
-  } else {
-    time.text = dashboard.text("time", "all");
+  if (node.kind != YamlNode::Kind::mapping) {
+    time.range = read_range(reader, dashboard.text("time", "all"), node.where);
+    return time;
   }
-  if (auto seconds = parse_time_range(time.text))
-    time.seconds = *seconds;
-  else
-    reader.report.error(where, fmt::format("`{}` is not a range of time", time.text),
-                        "Write `all`, or `last 30 minutes`, `last 24 hours`, `last 7 days`.");
+  MappingReader mapping(reader, node, "`time`");
+  std::string text = mapping.text("default", "all");
+  time.range = read_range(reader, text, mapping.where("default"));
+  for (const std::string& preset : mapping.texts("presets"))
+    time.presets.push_back(read_range(reader, preset, mapping.where("presets")).text);
+  time.zone = mapping.text("zone", "UTC");
+  time.compare = mapping.boolean("compare");
+  if (mapping.has("column"))
+    mapping.warning("column", "`column` does nothing",
+                    "Leave it out, and write the range into the tiles' SQL: day >= {from:Date} AND day < "
+                    "{to:Date}.");
+  mapping.finish();
   return time;
 }
 
-TileColumn read_column(Reader reader, MappingReader& tile, const YamlNode& node) {
-  TileColumn column;
-  if (node.kind == YamlNode::Kind::scalar) {
-    column.column = tile.item_text(node, "columns").value_or("");
-    column.title = column.column;
-    return column;
-  }
-  MappingReader mapping(reader, node, "a column");
-  column.column = mapping.required_text("column");
-  column.title = mapping.text("title", column.column);
-  column.format = mapping.choice("format", formats, ValueFormat::automatic);
-  column.unit = mapping.text("unit");
-  column.decimals = small_integer(mapping, "decimals", 0, 12);
-  column.bar = mapping.boolean("bar");
-  mapping.finish();
-  return column;
-}
-
-// The keys a chart cannot do without, and those that would silently do nothing.
-void check_chart(MappingReader& mapping, const Tile& tile) {
-  bool plotted = tile.chart == Chart::line || tile.chart == Chart::area || tile.chart == Chart::bar;
-  auto needs = [&](const char* key, const char* why) {
-    if (!mapping.has(key))
-      mapping.reader().report.error(tile.where,
-                                    fmt::format("a {} needs the key `{}`: {}", name(tile.chart), key, why));
-  };
-  auto useless = [&](const char* key, bool used, const char* where) {
-    if (!used && mapping.has(key))
-      mapping.error(key, fmt::format("`{}` has no meaning for chart: {}", key, name(tile.chart)),
-                    fmt::format("It belongs to {}.", where));
-  };
-  if (plotted || (tile.chart == Chart::top && tile.sql.empty())) {
-    needs("x", plotted ? "the column of the horizontal axis" : "the column of the labels");
-    needs("y", "the columns of the values");
-  }
-  if (tile.chart == Chart::number && tile.sql.empty()) needs("y", "the column to show");
-  if (tile.chart == Chart::number && tile.y.size() > 1)
-    mapping.error("y", "a number shows one column", "Make a tile for each.");
-  if (!tile.series.empty() && tile.y.size() > 1)
-    mapping.error("series", "`series` splits one value, and `y` names several", "Name one column in `y`.");
-  useless("series", plotted, "line, area and bar");
-  useless("stacked", tile.chart == Chart::area || tile.chart == Chart::bar, "area and bar");
-  useless("compare", tile.chart == Chart::number, "number");
-  useless("trend", tile.chart == Chart::number, "number");
-  useless("good", tile.chart == Chart::number, "number");
-  useless("columns", tile.chart == Chart::table || tile.chart == Chart::top, "table and top");
-  useless("x", tile.chart != Chart::number && tile.chart != Chart::table, "line, area, bar and top");
-  useless("y", tile.chart != Chart::table, "every chart but table, which has `columns`");
-}
-
-Tile read_tile(Reader reader, const YamlNode& node) {
-  Tile tile;
-  MappingReader mapping(reader, node, "a tile");
-  tile.where = node.where;
-  tile.title = mapping.required_text("title");
-  size_t errors_before = reader.report.error_count();
-  if (mapping.required_child("chart") != nullptr) tile.chart = mapping.choice("chart", charts, Chart::number);
-  bool chart_known = reader.report.error_count() == errors_before;
-  tile.description = mapping.text("description");
-  tile.sql = mapping.text("sql");
-  tile.model = mapping.text("model");
-  bool has_sql = mapping.has("sql");
-  bool has_model = mapping.has("model");
-  if (node.kind == YamlNode::Kind::mapping && has_sql == has_model)
-    reader.report.error(has_sql ? mapping.where("model") : node.where,
-                        has_sql ? "a tile has either `sql` or `model`, and this one has both"
-                                : "a tile needs `sql` (a SELECT) or `model` (database.name)");
-  tile.x = mapping.text("x");
-  tile.y = mapping.texts("y");
-  tile.series = mapping.text("series");
-  tile.stacked = mapping.boolean("stacked");
-  tile.format = mapping.choice("format", formats, ValueFormat::automatic);
-  tile.unit = mapping.text("unit");
-  tile.decimals = small_integer(mapping, "decimals", 0, 12);
-  tile.width = small_integer(mapping, "width", 1, 12).value_or(0);
-  tile.height = small_integer(mapping, "height", 1, 6).value_or(0);
-  tile.compare = mapping.text("compare");
-  tile.trend = mapping.text("trend");
-  tile.good = mapping.choice<std::string>("good", {{"up", "up"}, {"down", "down"}, {"none", "none"}}, "up");
-  for (const YamlNode& column : mapping.items("columns"))
-    tile.columns.push_back(read_column(reader, mapping, column));
-  tile.sort = mapping.text("sort");
-  tile.limit = small_integer(mapping, "limit", 1, 5000).value_or(0);
-  if (chart_known) check_chart(mapping, tile);
-  if (has_model && tile.model.find('.') == std::string::npos)
-    mapping.error("model", fmt::format("`{}` is not the name of a model", tile.model),
-                  "Write it with its database: analytics.campaign_daily.");
-  mapping.finish();
-  if (has_sql) {
-    // the same look at the statement that models get: one SELECT, quotes that end
+DashboardFilter read_filter(Reader reader, const YamlNode& node) {
+  DashboardFilter filter;
+  MappingReader mapping(reader, node, "a filter");
+  filter.name = mapping.required_text("filter");
+  filter.where = mapping.where("filter");
+  if (!filter.name.empty()) check_identifier(reader.report, filter.where, "a filter", filter.name);
+  if (std::find(taken.begin(), taken.end(), filter.name) != taken.end())
+    mapping.error("filter", fmt::format("`{}` means something else in a dashboard's address", filter.name),
+                  "Give the filter another name.");
+  filter.title = mapping.text("title", filter.name);
+  filter.type = mapping.text("type", "String");
+  if (std::find(filter_types.begin(), filter_types.end(), filter.type) == filter_types.end())
+    mapping.error("type", fmt::format("a filter cannot be of type `{}`", filter.type),
+                  "It is of one value: String, UUID, Bool, Date, Date32, Int8 to UInt64, Float32, Float64.");
+  filter.column = mapping.text("column", filter.name);
+  filter.sql = mapping.text("sql");
+  if (mapping.has("sql")) {
     Report scratch(reader.report.root());
-    SqlFile parsed = parse_sql_file(scratch, mapping.where("sql").file, tile.sql);
+    SqlFile parsed = parse_sql_file(scratch, mapping.where("sql").file, filter.sql);
     std::vector<Diagnostic> wrong = scratch.take_errors();
-    if (!wrong.empty() && !tile.sql.empty())
+    if (!wrong.empty())
       mapping.error("sql", "`sql`: " + wrong[0].message, wrong[0].remedy);
-    tile.sql = parsed.sql;
-    tile.query = parsed.sql;
-  } else if (has_model) {
-    tile.query = make_tile_query(tile);
+    else if (!parsed.placeholders.empty())
+      mapping.error(
+          "sql", "the values of a filter have no parameters",
+          fmt::format("Leave {{{}:{}}} out.", parsed.placeholders[0].name, parsed.placeholders[0].type));
+    filter.sql = parsed.sql;
   }
-  return tile;
+  mapping.finish();
+  return filter;
 }
 
-std::string quote(std::string_view name) {
-  std::string out = "`";
-  for (char c : name) {
-    if (c == '`' || c == '\\') out += '\\';
-    out += c;
+void check_filters(Report& report, const Dashboard& dashboard) {
+  std::set<std::string> names;
+  for (const DashboardFilter& filter : dashboard.filters)
+    if (!names.insert(filter.name).second)
+      report.error(filter.where, fmt::format("the filter `{}` is declared twice", filter.name));
+}
+
+// Whether a parameter of that name and type can be bound; else why not.
+struct Wrong {
+  std::string message, remedy;
+};
+std::optional<Wrong> wrong_with(const TileParameter& parameter, const Dashboard& dashboard, bool has_time) {
+  const std::string& name = parameter.name;
+  auto type_of = [&](const std::string& allowed) {
+    return Wrong{fmt::format("`{}` is not {}", name, parameter.type), fmt::format("It is {}.", allowed)};
+  };
+  if (name == "from" || name == "to" || name == "step") {
+    if (!has_time)
+      return Wrong{fmt::format("`{}` is of the dashboard's time, and it has none", name),
+                   "Add, for example: time: { default: last 7 days }"};
+    if (name == "step")
+      return parameter.type == "UInt32" ? std::nullopt
+                                        : std::optional(type_of("seconds between two points, a UInt32"));
+    if (is_time_type(parameter.type)) return std::nullopt;
+    return type_of("a Date, Date32, DateTime, DateTime64(n), or the seconds since 1970 as Int64 or UInt32");
   }
-  return out + "`";
+  if (name == "zone") return parameter.type == "String" ? std::nullopt : std::optional(type_of("a String"));
+  std::vector<std::string> known = {"from", "to", "step", "zone"};
+  for (const DashboardFilter& filter : dashboard.filters) {
+    if (filter.name == name) {
+      std::string wanted = fmt::format("Array({})", filter.type);
+      if (parameter.type == wanted) return std::nullopt;
+      return type_of(
+          fmt::format("what a viewer chose, {{{}:{}}}; empty when nothing is chosen", name, wanted));
+    }
+    known.push_back(filter.name);
+  }
+  return Wrong{fmt::format("there is no parameter `{}`{}", name, did_you_mean(name, known)),
+               "Parameters are the dashboard's `filters`, and from, to, step and zone of its `time`."};
+}
+
+// One value is bound to a name, in one form.
+void check_one_type(Report& report, const Tile& tile, const std::vector<TileParameter>& parameters) {
+  std::map<std::string, std::string> types;
+  for (const TileParameter& parameter : parameters)
+    if (auto [known, added] = types.emplace(parameter.name, parameter.type); !added)
+      report.error(tile.where,
+                   fmt::format("`{}` is used as {} and as {} in one query", parameter.name, known->second,
+                               parameter.type),
+                   "Use one type, and convert the column.");
+}
+
+void check_parameters(Report& report, const Dashboard& dashboard, bool has_time) {
+  for (const Tile& tile : dashboard.tiles) {
+    check_one_type(report, tile, tile.parameters);
+    check_one_type(report, tile, tile.drill.parameters);
+    for (const TileParameter& parameter : tile.parameters)
+      if (auto wrong = wrong_with(parameter, dashboard, has_time))
+        report.error(tile.where, wrong->message, wrong->remedy);
+    // The others are columns of the row that is clicked, by whatever type the author gives them.
+    for (const TileParameter& parameter : tile.drill.parameters) {
+      bool ours = parameter.name == "from" || parameter.name == "to" || parameter.name == "step" ||
+                  parameter.name == "zone" ||
+                  std::any_of(dashboard.filters.begin(), dashboard.filters.end(), [&](const auto& filter) {
+                    return filter.name == parameter.name && parameter.type.starts_with("Array(");
+                  });
+      if (!ours) continue;
+      if (auto wrong = wrong_with(parameter, dashboard, has_time))
+        report.error(tile.where, "`drill`: " + wrong->message, wrong->remedy);
+    }
+  }
 }
 
 }  // namespace
-
-const char* name(Chart chart) {
-  for (const auto& [word, value] : charts)
-    if (value == chart) return word.c_str();
-  return "";
-}
-
-const char* name(ValueFormat format) {
-  for (const auto& [word, value] : formats)
-    if (value == format) return word.c_str();
-  return "";
-}
-
-std::string make_tile_query(const Tile& tile) {
-  std::vector<std::string> names;
-  auto take = [&](const std::string& name) {
-    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  };
-  take(tile.x);
-  take(tile.series);
-  for (const std::string& y : tile.y) take(y);
-  for (const TileColumn& column : tile.columns) take(column.column);
-  take(tile.compare);
-  take(tile.trend);
-  std::string columns;
-  for (const std::string& name : names) columns += (columns.empty() ? "" : ", ") + quote(name);
-  if (columns.empty()) columns = "*";
-  size_t dot = tile.model.find('.');
-  std::string sql = fmt::format("SELECT {} FROM {}.{}", columns, quote(tile.model.substr(0, dot)),
-                                quote(dot == std::string::npos ? "" : tile.model.substr(dot + 1)));
-  bool plotted = tile.chart == Chart::line || tile.chart == Chart::area || tile.chart == Chart::bar;
-  std::string sort = tile.sort;
-  if (sort.empty() && plotted) sort = tile.x;
-  if (sort.empty() && tile.chart == Chart::top && !tile.y.empty()) sort = "-" + tile.y[0];
-  bool descending = sort.starts_with('-');
-  if (!sort.empty())
-    sql +=
-        fmt::format(" ORDER BY {}{}", quote(descending ? sort.substr(1) : sort), descending ? " DESC" : "");
-  int limit = tile.limit != 0 ? tile.limit : tile.chart == Chart::top ? 10 : 0;
-  if (limit != 0) sql += fmt::format(" LIMIT {}", limit);
-  return sql;
-}
 
 void load_dashboard(Reader reader, const std::filesystem::path& file, Project& project) {
   auto text = reader.report.read(file);
@@ -236,13 +173,18 @@ void load_dashboard(Reader reader, const std::filesystem::path& file, Project& p
     check_identifier(reader.report, dashboard.where, "a dashboard", dashboard.name);
   dashboard.title = mapping.text("title", dashboard.name);
   dashboard.description = mapping.text("description");
+  bool has_time = mapping.child("time") != nullptr;
   if (const YamlNode* time = mapping.child("time")) dashboard.time = read_time(reader, mapping, *time);
+  for (const YamlNode& filter : mapping.items("filters"))
+    dashboard.filters.push_back(read_filter(reader, filter));
   if (mapping.required_child("tiles") != nullptr) {
     const std::vector<YamlNode>& tiles = mapping.items("tiles");
     if (tiles.empty() && mapping.child("tiles")->kind == YamlNode::Kind::sequence)
       mapping.error("tiles", "`tiles` is empty", "Add at least one tile, or remove the file.");
     for (const YamlNode& tile : tiles) dashboard.tiles.push_back(read_tile(reader, tile));
   }
+  check_filters(reader.report, dashboard);
+  check_parameters(reader.report, dashboard, has_time);
   mapping.finish();
   project.dashboards.push_back(std::move(dashboard));
 }

@@ -370,17 +370,33 @@ TEST_F(ProjectTest, ModelsAreChecked) {
 
 TEST_F(ProjectTest, DashboardsReadTiles) {
   write("models/analytics/ctr.sql", "SELECT 1 AS a\n");
-  write("dashboards/d.yaml",
-        "dashboard: d\ntitle: D\ntime: { default: last 24 hours, column: day }\ntiles:\n"
-        "  - { title: A, chart: line, x: day, y: [a, b], model: analytics.ctr, limit: 100 }\n"
-        "  - { title: B, chart: top, x: name, y: n, model: analytics.ctr }\n"
-        "  - title: C\n    chart: table\n    sql: |\n      SELECT *\n      FROM analytics.ctr;\n"
-        "    columns: [a, { column: b, format: percent, decimals: 1, bar: true }]\n");
+  write(
+      "dashboards/d.yaml",
+      "dashboard: d\ntitle: D\ntime: { default: last 24 hours, presets: [today, last 7 days], zone: "
+      "Europe/Berlin }\n"
+      "filters:\n  - { filter: campaign, sql: SELECT name FROM analytics.ctr }\ntiles:\n"
+      "  - { title: A, chart: line, x: day, y: [a, b], model: analytics.ctr, limit: 100 }\n"
+      "  - { title: B, chart: top, x: name, y: n, model: analytics.ctr }\n"
+      "  - title: C\n    chart: table\n    sql: |\n      SELECT *\n      FROM analytics.ctr;\n"
+      "    columns: [a, { column: b, format: percent, decimals: 1, bar: true, tones: [{ above: 0.5, tone: "
+      "bad }] }]\n"
+      "  - title: D\n    chart: bar\n    x: day\n    y: n\n"
+      "    sql: SELECT day, count() AS n FROM t WHERE day >= {from:Date} AND day < {to:Date} AND "
+      "has({campaign:Array(String)}, name) GROUP BY day\n"
+      "    drill: { sql: 'SELECT * FROM t WHERE day = {day:Date} AND has({campaign:Array(String)}, name)' }\n"
+      "  - { title: E, chart: text, text: '**Read** me' }\n");
   LoadedProject loaded = load();
   ASSERT_THAT(loaded.errors, IsEmpty()) << render(loaded.errors);
   const Dashboard& dashboard = loaded.project.dashboards[0];
-  EXPECT_EQ(dashboard.time.seconds, 86400);
-  ASSERT_THAT(dashboard.tiles, SizeIs(3));
+  EXPECT_EQ(dashboard.time.range.seconds, 86400);
+  EXPECT_EQ(dashboard.time.presets, (std::vector<std::string>{"last day", "last 7 days"}));
+  EXPECT_EQ(dashboard.filters[0].column, "campaign");
+  ASSERT_THAT(dashboard.tiles, SizeIs(5));
+  EXPECT_EQ(dashboard.tiles[2].columns[1].tones[0].tone, "bad");
+  EXPECT_EQ(dashboard.tiles[3].parameters,
+            (std::vector<TileParameter>{{"from", "Date"}, {"to", "Date"}, {"campaign", "Array(String)"}}));
+  EXPECT_EQ(dashboard.tiles[3].drill.parameters[0], (TileParameter{"day", "Date"}));
+  EXPECT_EQ(dashboard.tiles[4].query, "");
   EXPECT_EQ(dashboard.tiles[0].query,
             "SELECT `day`, `a`, `b` FROM `analytics`.`ctr` ORDER BY `day` LIMIT 100");
   EXPECT_EQ(dashboard.tiles[1].query, "SELECT `name`, `n` FROM `analytics`.`ctr` ORDER BY `n` DESC LIMIT 10");
@@ -399,6 +415,15 @@ TEST_F(ProjectTest, DashboardsAreChecked) {
         "  - { title: D, chart: table, sql: SELECT 1, model: analytics.ctr }\n"
         "  - { title: E, chart: number, sql: DELETE, stacked: true, width: 13 }\n");
   write("dashboards/e.yaml", "dashboard: d\ntiles: []\n");
+  write("dashboards/f.yaml",
+        "dashboard: f\nfilters:\n  - { filter: country }\n  - { filter: tile }\n  - { filter: plan, type: "
+        "Array(String) }\ntiles:\n"
+        "  - { title: A, chart: table, sql: 'SELECT {from:Date}' }\n"
+        "  - { title: B, chart: table, sql: 'SELECT {cuntry:Array(String)}' }\n"
+        "  - { title: C, chart: table, sql: 'SELECT {country:String}' }\n"
+        "  - { title: D, chart: text }\n"
+        "  - { title: G, chart: table, sql: 'SELECT {zone:String}, {zone:FixedString(3)}' }\n"
+        "  - { title: E, chart: heatmap, x: a, y: b, sql: SELECT 1, drill: { title: x } }\n");
   std::string text = errors();
   EXPECT_THAT(text, HasSubstr("dashboards/d.yaml:2:7: `yesterday` is not a range of time"));
   EXPECT_THAT(text, HasSubstr("dashboards/d.yaml:4:5: a line needs the key `x`"));
@@ -412,6 +437,39 @@ TEST_F(ProjectTest, DashboardsAreChecked) {
       text,
       HasSubstr("dashboards/e.yaml:1:12: the dashboard `d` is declared already in dashboards/d.yaml:1:12"));
   EXPECT_THAT(text, HasSubstr("`tiles` is empty"));
+  EXPECT_THAT(text, HasSubstr("`tile` means something else in a dashboard's address"));
+  EXPECT_THAT(text, HasSubstr("a filter cannot be of type `Array(String)`"));
+  EXPECT_THAT(text, HasSubstr("dashboards/f.yaml:7:5: `from` is of the dashboard's time, and it has none"));
+  EXPECT_THAT(text, HasSubstr("there is no parameter `cuntry` (did you mean `country`?)"));
+  EXPECT_THAT(text, HasSubstr("`country` is not String"));
+  EXPECT_THAT(text, HasSubstr("a text needs the key `text`"));
+  EXPECT_THAT(text, HasSubstr("`zone` is used as String and as FixedString(3) in one query"));
+  EXPECT_THAT(text, HasSubstr("a heatmap needs the key `series`"));
+}
+
+TEST(TimeRanges, AreReadInOneWayOfWriting) {
+  using Kind = TimeRange::Kind;
+  for (auto [text, kind, same] : std::vector<std::tuple<const char*, Kind, const char*>>{
+           {"all", Kind::all, "all"},
+           {"last hour", Kind::rolling, "last hour"},
+           {"last 1 hours", Kind::rolling, "last hour"},
+           {"today", Kind::days, "last day"},
+           {"last 2 weeks", Kind::days, "last 2 weeks"},
+           {"2026-11-01..2026-11-07", Kind::fixed_days, "2026-11-01..2026-11-07"},
+           {"2026-11-01T10:00..2026-11-01T12:30", Kind::fixed, "2026-11-01T10:00:00..2026-11-01T12:30:00"}}) {
+    auto range = parse_time_range(text);
+    ASSERT_TRUE(range) << text;
+    EXPECT_EQ(range->kind, kind) << text;
+    EXPECT_EQ(range->text, same);
+    EXPECT_EQ(parse_time_range(range->text)->text, range->text);
+  }
+  EXPECT_EQ(parse_time_range("last 2 weeks")->days, 14);
+  EXPECT_EQ(parse_time_range("2026-11-01..2026-11-07")->days, 7);
+  for (const char* text :
+       {"", "yesterday", "last", "last 0 days", "last -1 days", "last 7", "last 99999999 days",
+        "2026-11-07..2026-11-01", "2026-02-30..2026-03-01", "2026-11-01..", "..",
+        "2026-11-01T25:00..2026-11-02", "2026-11-01T10:00..2026-11-01T10:00", "1..2"})
+    EXPECT_FALSE(parse_time_range(text)) << text;
 }
 
 TEST_F(ProjectTest, EndpointsReadParameters) {

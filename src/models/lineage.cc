@@ -30,7 +30,10 @@ std::set<std::string> Lineage::tables_of(std::string_view sql) const {
   std::set<std::string> tables;
   auto names = referenced_tables(sql);
   if (!names) return tables;
-  for (const auto& name : *names) tables.merge(tables_of_name(name));
+  for (const auto& name : *names) {
+    if (!name.starts_with("bronze.") && !reads_.contains(name)) return {};
+    tables.merge(tables_of_name(name));
+  }
   return tables;
 }
 

@@ -19,7 +19,8 @@ class Lineage {
   explicit Lineage(const std::vector<config::ModelFile>& files);
   explicit Lineage(const CompiledModels& models);
 
-  // "bronze.impressions", ... ; empty when the SQL reads none or is not SQL.
+  // "bronze.impressions", ... ; empty when the SQL reads none, is not SQL, or reads something whose sources
+  // are not known here (memberships, people): part of an answer would be taken for all of it.
   std::set<std::string> tables_of(std::string_view sql) const;
   // The same for a model or table by name.
   std::set<std::string> tables_of_name(std::string_view name) const;

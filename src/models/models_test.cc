@@ -401,6 +401,9 @@ TEST_F(ModelsTest, LineageAndChangeTables) {
   EXPECT_EQ(lineage.tables_of("SELECT 'FROM bronze.x' FROM analytics.totals, bronze.shops__current AS s"),
             (std::set<std::string>{"bronze.orders", "bronze.shops"}));
   EXPECT_TRUE(lineage.tables_of("SELECT 1").empty());
+  EXPECT_TRUE(lineage.tables_of("SELECT * FROM analytics.totals, cdp.segment_membership").empty());
+  EXPECT_EQ(lineage.tables_of("SELECT * FROM analytics.totals WHERE day >= {from:DateTime64(3, 'UTC')}"),
+            lineage.tables_of("SELECT * FROM analytics.totals"));
 }
 
 TEST_F(ModelsTest, Audits) {

@@ -1,6 +1,7 @@
 #include "serve/documents.h"
 
 #include "postgres/lsn.h"
+#include "serve/view_parameters.h"
 
 #include <boost/json.hpp>
 #include <cmath>
@@ -107,6 +108,24 @@ json::object source_object(const ingest::SourceStatus& source) {
   return object;
 }
 
+json::array tones_array(const std::vector<config::Tone>& tones) {
+  json::array list;
+  for (const auto& tone : tones) {
+    json::object entry = {{"tone", tone.tone}};
+    if (tone.above) entry["above"] = *tone.above;
+    if (tone.below) entry["below"] = *tone.below;
+    if (!tone.is.empty()) entry["is"] = tone.is;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+json::array names_array(const std::vector<config::TileParameter>& parameters) {
+  json::array names;
+  for (const auto& parameter : parameters) names.push_back(json::string(parameter.name));
+  return names;
+}
+
 json::object tile_object(const config::Tile& tile) {
   json::array y;
   for (const auto& column : tile.y) y.push_back(json::string(column));
@@ -117,6 +136,8 @@ json::object tile_object(const config::Tile& tile) {
                           {"format", config::name(column.format)},
                           {"unit", column.unit},
                           {"bar", column.bar}};
+    if (column.shade) entry["shade"] = true;
+    if (!column.tones.empty()) entry["tones"] = tones_array(column.tones);
     if (column.decimals) entry["decimals"] = *column.decimals;
     columns.push_back(std::move(entry));
   }
@@ -139,15 +160,37 @@ json::object tile_object(const config::Tile& tile) {
                          {"sort", tile.sort},
                          {"limit", tile.limit}};
   if (tile.decimals) object["decimals"] = *tile.decimals;
+  if (!tile.text.empty()) object["text"] = tile.text;
+  if (!tile.size.empty()) object["size"] = tile.size;
+  if (!tile.label.empty()) object["label"] = tile.label;
+  object["parameters"] = names_array(tile.parameters);
+  if (!tile.drill.sql.empty())
+    object["drill"] = {{"title", tile.drill.title}, {"parameters", names_array(tile.drill.parameters)}};
   return object;
 }
 
 json::object dashboard_object(const config::Dashboard& dashboard) {
   json::array tiles;
   for (const auto& tile : dashboard.tiles) tiles.push_back(tile_object(tile));
+  json::array filters;
+  for (const auto& filter : dashboard.filters)
+    filters.push_back(json::object{{"name", filter.name},
+                                   {"title", filter.title},
+                                   {"type", filter.type},
+                                   {"column", filter.column},
+                                   {"options", !filter.sql.empty()}});
+  bool timed = std::any_of(dashboard.tiles.begin(), dashboard.tiles.end(),
+                           [](const auto& tile) { return asks_for_time(tile.parameters); });
   return {{"name", dashboard.name},
           {"title", dashboard.title.empty() ? dashboard.name : dashboard.title},
           {"description", dashboard.description},
+          {"time",
+           {{"asked", timed},
+            {"default", dashboard.time.range.text},
+            {"presets", json::value_from(dashboard.time.presets)},
+            {"zone", dashboard.time.zone},
+            {"compare", dashboard.time.compare}}},
+          {"filters", std::move(filters)},
           {"tiles", std::move(tiles)}};
 }
 
@@ -289,8 +332,9 @@ std::string cut_document(const ingest::CutEvent& cut) {
                    {"tables", std::move(tables)}});
 }
 
-std::string tile_document(size_t tile, const std::string& compact_result, double took_ms) {
-  return fmt::format("{{\"tile\":{},\"took_ms\":{:.1f},\"result\":{}}}", tile, took_ms, compact_result);
+std::string tile_document(size_t tile, const std::string& compact_result, double took_ms, bool before) {
+  return fmt::format("{{\"tile\":{},\"took_ms\":{:.1f},\"{}\":{}}}", tile, took_ms,
+                     before ? "before" : "result", compact_result);
 }
 
 std::string tile_error_document(size_t tile, const Error& error) {

@@ -47,8 +47,11 @@ struct AsOf {
 AsOf as_of(const ingest::PipelineStatus& pipeline);
 
 std::string cut_document(const ingest::CutEvent& cut);
-// {"tile":3,"result":{...}} from ClickHouse's JSONCompact; {"tile":3,"error":{...}}.
-std::string tile_document(size_t tile, const std::string& compact_result, double took_ms);
+// {"tile":3,"result":{...}} from ClickHouse's JSONCompact; "before" instead of "result" for the period
+// before;
+// {"tile":3,"error":{...}}.
+std::string tile_document(size_t tile, const std::string& compact_result, double took_ms,
+                          bool before = false);
 std::string tile_error_document(size_t tile, const Error& error);
 
 }  // namespace tidemark::serve

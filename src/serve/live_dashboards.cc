@@ -2,9 +2,10 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "clickhouse/client.h"
 #include "serve/documents.h"
+#include "serve/live_limits.h"
+#include "serve/range_clock.h"
 #include "serve/tile_query.h"
 
 #include <algorithm>
@@ -15,53 +16,27 @@ namespace tidemark::serve {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// One distinct text; several tiles, on several dashboards, may show it.
-struct LiveDashboards::Query {
-  std::string sql;
-  struct Place {
-    Board* board;
-    size_t tile;
-  };
-  std::vector<Place> places;
-  std::vector<std::string> reads;  // lineage; empty: not known
-  bool dirty = true;
-  std::string last;  // result or error text, to see whether it changed
-  steady_clock::time_point try_again = steady_clock::time_point::max();
-};
+namespace {
 
-struct LiveDashboards::Board {
-  const config::Dashboard* definition;
-  std::vector<std::optional<http::Event>> tiles;  // newest of each
-  std::optional<http::Event> refresh;
-  std::vector<std::shared_ptr<http::EventStream>> viewers;
-};
-
-struct LiveDashboards::Outcome {
-  Query* query;
-  Result<std::string> result;
-  double took_ms;
-};
-
-LiveDashboards::LiveDashboards(Options options) : options_(std::move(options)) {
-  for (const auto& definition : *options_.dashboards) {
-    auto board = std::make_unique<Board>();
-    board->definition = &definition;
-    board->tiles.resize(definition.tiles.size());
-    for (size_t tile = 0; tile < definition.tiles.size(); ++tile) {
-      const std::string& sql =
-          definition.tiles[tile].query.empty() ? definition.tiles[tile].sql : definition.tiles[tile].query;
-      auto same = std::find_if(queries_.begin(), queries_.end(),
-                               [&](const auto& query) { return query->sql == sql; });
-      if (same == queries_.end()) {
-        queries_.push_back(std::make_unique<Query>());
-        same = std::prev(queries_.end());
-        (*same)->sql = sql;
-      }
-      (*same)->places.push_back({board.get(), tile});
-    }
-    boards_.push_back(std::move(board));
-  }
+double milliseconds_since(steady_clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(steady_clock::now() - begin).count();
 }
+
+// No cut is under way, and none has been applied since: what was read is of one moment.
+bool settled(const ingest::PipelineStatus& before, const ingest::PipelineStatus& after) {
+  if (before.sources.size() != after.sources.size()) return false;
+  for (size_t i = 0; i < after.sources.size(); ++i) {
+    const auto& was = before.sources[i];
+    const auto& is = after.sources[i];
+    if (was.last_cut != is.last_cut || was.ladder.fenced != is.ladder.fenced) return false;
+    if (is.ladder.cut > is.ladder.fenced) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+LiveDashboards::LiveDashboards(Options options) : options_(std::move(options)) {}
 
 LiveDashboards::~LiveDashboards() {
   stop();
@@ -94,19 +69,11 @@ void LiveDashboards::on_cut(const ingest::CutEvent& cut) {
   changed_.notify_all();
 }
 
-bool LiveDashboards::watch(const std::string& dashboard, std::shared_ptr<http::EventStream> stream) {
-  std::string status = options_.status_document();
+bool LiveDashboards::watch(const config::Dashboard& dashboard, const ViewParameters& chosen,
+                           std::shared_ptr<http::EventStream> stream, std::string_view after) {
+  const http::Event status("status", "", options_.status_document());
   std::lock_guard lock(mutex_);
-  const auto board = std::find_if(boards_.begin(), boards_.end(), [&](const auto& candidate) {
-    return candidate->definition->name == dashboard;
-  });
-  if (board == boards_.end()) return false;
-  forget_closed();
-  stream->send(http::Event("status", "", status), "status");
-  for (size_t tile = 0; tile < (*board)->tiles.size(); ++tile)
-    if ((*board)->tiles[tile]) stream->send(*(*board)->tiles[tile], fmt::format("tile-{}", tile));
-  if ((*board)->refresh) stream->send(*(*board)->refresh, "refresh");
-  (*board)->viewers.push_back(std::move(stream));
+  if (!views_.join(dashboard, chosen, std::move(stream), after, status)) return false;
   changed_.notify_all();
   return true;
 }
@@ -114,7 +81,7 @@ bool LiveDashboards::watch(const std::string& dashboard, std::shared_ptr<http::E
 void LiveDashboards::watch_events(std::shared_ptr<http::EventStream> stream) {
   std::string status = options_.status_document();
   std::lock_guard lock(mutex_);
-  forget_closed();
+  std::erase_if(event_viewers_, [](const auto& viewer) { return viewer->closed(); });
   stream->send(http::Event("status", "", status), "status");
   event_viewers_.push_back(std::move(stream));
 }
@@ -122,132 +89,138 @@ void LiveDashboards::watch_events(std::shared_ptr<http::EventStream> stream) {
 LiveCounters LiveDashboards::counters() const {
   std::lock_guard lock(mutex_);
   LiveCounters counters = counters_;
-  for (const auto& board : boards_) counters.viewers += board->viewers.size();
+  counters.viewers = views_.viewers();
+  counters.views = views_.views().size();
   return counters;
 }
 
-void LiveDashboards::forget_closed() {
-  const auto closed = [](const auto& viewer) { return viewer->closed(); };
-  for (const auto& board : boards_) std::erase_if(board->viewers, closed);
-  std::erase_if(event_viewers_, closed);
-}
-
-bool LiveDashboards::anybody_watches() const {
-  return std::any_of(boards_.begin(), boards_.end(),
-                     [](const auto& board) { return !board->viewers.empty(); });
-}
-
-void LiveDashboards::mark_touched(const std::set<std::string>& tables) {
-  for (const auto& query : queries_)
-    query->dirty = query->dirty || query->reads.empty() ||
-                   std::any_of(query->reads.begin(), query->reads.end(),
-                               [&](const std::string& table) { return tables.contains(table); });
-}
-
-std::vector<LiveDashboards::Query*> LiveDashboards::wanted() {
-  const auto now = steady_clock::now();
-  std::vector<Query*> result;
-  for (const auto& query : queries_) {
-    if (!query->dirty && query->try_again > now) continue;
-    if (std::any_of(query->places.begin(), query->places.end(),
-                    [](const Query::Place& place) { return !place.board->viewers.empty(); }))
-      result.push_back(query.get());
-  }
-  return result;
+void LiveDashboards::take_cuts() {
+  if (!cut_landed_) return;
+  views_.mark_touched(std::exchange(touched_, {}));
+  cut_landed_ = false;
+  advance_ = true;
 }
 
 void LiveDashboards::refresh_loop() {
   clickhouse::Client client(options_.reader);
   auto next_round = steady_clock::now();
   auto next_full_round = steady_clock::now();
-  bool advance =
-      false;  // a cut landed: viewers are told the new position even when it touched none of their tiles
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    forget_closed();
+    views_.forget_closed();
     const auto now = steady_clock::now();
     if (now >= next_full_round) {
       // Queries that look at the clock ("the last hour") change without a cut.
-      for (const auto& query : queries_) query->dirty = true;
+      views_.mark_all();
       next_full_round = now + std::chrono::seconds(limits::live_refresh_idle_seconds);
     }
-    if (cut_landed_) {
-      mark_touched(std::exchange(touched_, {}));
-      cut_landed_ = false;
-      advance = true;
-    }
-    const std::vector<Query*> round = wanted();
-    const bool idle = round.empty() && !(advance && anybody_watches());
+    take_cuts();
+    const LiveViews::Views due = views_.due(now);
+    const bool idle = due.empty() && !(advance_ && views_.anybody());
     if (idle || now < next_round) {
       // Until something happens; a retry or the end of the pause also counts.
       changed_.wait_until(lock, idle ? now + milliseconds(limits::live_status_interval_ms) : next_round);
       continue;
     }
-    advance = false;
-    for (Query* query : round) {
+    const auto started = steady_clock::now();
+    run_round(client, due, std::exchange(advance_, false), lock);
+    const auto pause = std::chrono::duration_cast<steady_clock::duration>(
+        std::chrono::duration<double, std::milli>(milliseconds_since(started)) *
+        (1.0 / limits::live_refresh_share_max - 1.0));
+    next_round =
+        std::max(started + milliseconds(limits::live_refresh_interval_ms_min), steady_clock::now() + pause);
+  }
+}
+
+void LiveDashboards::run_round(clickhouse::Client& client, const LiveViews::Views& views, bool advance,
+                               std::unique_lock<std::mutex>& lock) {
+  const auto started = steady_clock::now();
+  const uint64_t round = ++counters_.rounds;
+  Clock clock;
+  std::string position;
+  size_t asked = 0;
+  bool one_fence = true;
+  for (int attempt = 1;; ++attempt) {
+    const LiveViews::Queries queries = LiveViews::to_run(views, steady_clock::now());
+    for (const auto& query : queries) {
       query->dirty = false;
       query->try_again = steady_clock::time_point::max();
     }
     lock.unlock();
-
     // Before the queries: what they read is this or newer.
-    const AsOf position = as_of(options_.pipeline_status());
-    const auto started = steady_clock::now();
-    std::vector<Outcome> outcomes;
-    for (Query* query : round) {
-      if (options_.lineage && query->reads.empty()) query->reads = options_.lineage(query->sql);
-      const auto query_started = steady_clock::now();
-      auto result = run_tile_query(client, query->sql);
-      const std::chrono::duration<double, std::milli> took = steady_clock::now() - query_started;
-      outcomes.push_back({query, std::move(result), took.count()});
+    const ingest::PipelineStatus before = options_.pipeline_status();
+    position = as_of(before).json;
+    for (const auto& query : queries) {
+      auto reads = options_.lineage && query->reads.empty() ? options_.lineage(query->sql) : query->reads;
+      const auto begun = steady_clock::now();
+      auto result = run(client, *query, clock);
+      const double took_ms = milliseconds_since(begun);
       lock.lock();
-      const bool stop = stopping_;
+      query->reads = std::move(reads);
+      ++counters_.queries;
+      ++asked;
+      counters_.query_micros += static_cast<uint64_t>(took_ms * 1000);
+      if (!result) ++counters_.query_errors;
+      LiveViews::take(*query, std::move(result), took_ms, round);
+      if (stopping_) return;
       lock.unlock();
-      if (stop) return;
     }
-    const auto ended = steady_clock::now();
-    const std::chrono::duration<double, std::milli> took = ended - started;
-
     lock.lock();
-    ++counters_.rounds;
-    publish(outcomes, fmt::format("{{{},\"round\":{},\"queries\":{},\"took_ms\":{:.1f},\"time_ms\":{}}}",
-                                  position.json, counters_.rounds, outcomes.size(), took.count(),
-                                  system_clock().wall_micros() / 1000));
-    const auto pause = std::chrono::duration_cast<steady_clock::duration>(
-        took * (1.0 / limits::live_refresh_share_max - 1.0));
-    next_round = std::max(started + milliseconds(limits::live_refresh_interval_ms_min), ended + pause);
+    if (queries.empty()) break;
+    bool again = met_a_cut(before, lock, one_fence);
+    if (stopping_) return;
+    if (!again || attempt >= limits::live_round_attempts_max ||
+        milliseconds_since(started) > limits::live_round_again_ms_max)
+      break;
+    take_cuts();
+    advance = true;
+    advance_ = false;
+    if (LiveViews::to_run(views, steady_clock::now()).empty()) {
+      one_fence = true;  // it touched nothing that is shown here
+      break;
+    }
+  }
+  const std::string refresh = fmt::format(
+      "{{{},\"one_fence\":{},\"round\":{},\"queries\":{},\"took_ms\":{:.1f},\"time_ms\":{}}}", position,
+      one_fence, round, asked, milliseconds_since(started), system_clock().wall_micros() / 1000);
+  const auto now = steady_clock::now();
+  for (const auto& view : views_.views()) {
+    const bool ran = std::find(views.begin(), views.end(), view) != views.end();
+    // Of the others those that have nothing to ask are as new as this round.
+    if (ran || (advance && !view->wants_to_run(now)))
+      counters_.tiles_pushed += views_.show(*view, round, refresh);
   }
 }
 
-void LiveDashboards::publish(const std::vector<Outcome>& outcomes, const std::string& refresh) {
-  for (const auto& outcome : outcomes) {
-    Query& query = *outcome.query;
-    ++counters_.queries;
-    counters_.query_micros += static_cast<uint64_t>(outcome.took_ms * 1000);
-    if (!outcome.result) {
-      ++counters_.query_errors;
-      const bool down = outcome.result.error().kind == ErrorKind::dependency_down ||
-                        outcome.result.error().kind == ErrorKind::unknown_outcome;
-      query.try_again = steady_clock::now() + (down ? std::chrono::seconds(1) : std::chrono::seconds(5));
+bool LiveDashboards::met_a_cut(const ingest::PipelineStatus& before, std::unique_lock<std::mutex>& lock,
+                               bool& one_fence) {
+  lock.unlock();
+  const ingest::PipelineStatus after = options_.pipeline_status();
+  lock.lock();
+  one_fence = !cut_landed_ && settled(before, after);
+  if (one_fence) return false;
+  changed_.wait_for(lock, milliseconds(limits::live_cut_wait_ms_max),
+                    [&] { return cut_landed_ || stopping_; });
+  return cut_landed_;
+}
+
+Result<std::string> LiveDashboards::run(clickhouse::Client& client, const LiveQuery& query,
+                                        Clock& clock) const {
+  clickhouse::QueryOptions options;
+  if (!query.parameters.empty()) {
+    Instants instants;
+    if (asks_for_time(query.parameters)) {
+      const ViewParameters& chosen = query.chosen;
+      const std::string key = fmt::format("{}|{}|{}", chosen.range.text, chosen.zone, query.before);
+      auto known = clock.find(key);
+      if (known == clock.end())
+        known = clock.emplace(key, instants_of(client, chosen.range, chosen.zone, query.before)).first;
+      if (!known->second) return fail(known->second.error());
+      instants = *known->second;
     }
-    const std::string text = outcome.result ? *outcome.result : "error: " + outcome.result.error().describe();
-    if (text == query.last) continue;
-    query.last = text;
-    for (const auto& place : query.places) {
-      const http::Event event("tile", "",
-                              outcome.result ? tile_document(place.tile, *outcome.result, outcome.took_ms)
-                                             : tile_error_document(place.tile, outcome.result.error()));
-      place.board->tiles[place.tile] = event;
-      ++counters_.tiles_pushed;
-      for (const auto& viewer : place.board->viewers) viewer->send(event, fmt::format("tile-{}", place.tile));
-    }
+    bind_choice(options, query.parameters, *query.dashboard, query.chosen, instants);
   }
-  const http::Event event("refresh", std::to_string(counters_.rounds), refresh);
-  for (const auto& board : boards_) {
-    if (board->viewers.empty()) continue;  // its tiles are as old as its last refresh says
-    board->refresh = event;
-    for (const auto& viewer : board->viewers) viewer->send(event, "refresh");
-  }
+  return run_tile_query(client, query.sql, 0, std::move(options));
 }
 
 void LiveDashboards::status_loop() {
@@ -255,7 +228,7 @@ void LiveDashboards::status_loop() {
   auto last_sent = steady_clock::now() - resend_after;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (!event_viewers_.empty() || anybody_watches()) {
+    if (!event_viewers_.empty() || views_.anybody()) {
       lock.unlock();
       const std::string status = options_.status_document();
       lock.lock();
@@ -265,10 +238,11 @@ void LiveDashboards::status_loop() {
         last_status_ = comparable;
         last_sent = steady_clock::now();
         const http::Event event("status", "", status);
-        for (const auto& board : boards_)
-          for (const auto& viewer : board->viewers) viewer->send(event, "status");
+        for (const auto& view : views_.views())
+          for (const auto& viewer : view->viewers) viewer->send(event, "status");
         for (const auto& viewer : event_viewers_) viewer->send(event, "status");
       }
+      std::erase_if(event_viewers_, [](const auto& viewer) { return viewer->closed(); });
     }
     changed_.wait_for(lock, milliseconds(limits::live_status_interval_ms), [&] { return stopping_; });
   }

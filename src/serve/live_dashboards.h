@@ -4,18 +4,24 @@
 //   cut ──▶ changed tables ──▶ dirty queries ──▶ (has viewers?) ──▶ run once ──▶ changed? ──▶ push to every
 //   viewer
 //
-// A viewer's stream starts with the newest known results at once, then goes on with
-//   event: tile      {"tile":0,"result":{...}} or {"tile":0,"error":{...}}   only tiles whose result changed
-//   event: refresh   {"as_of_ms":...,"lag_ms":...,...}                        closes a round: show the tiles
-//   above now event: status    as /api/status                                          when something in it
-//   changed, else every 5 s
-// A tile event replaces an unsent one of the same tile, so a slow viewer sees fewer rounds, never a mix of an
-// old tile and a newer refresh of it: the refresh is always sent after the tiles it speaks of.
+// A query is distinct by its text and by the parameters it names: viewers of other ranges or filters share
+// what does not differ (live_views.h). A viewer's stream starts with the newest known results at once, then
+// goes on with
+//   event: tile      {"tile":0,"result":{...}}, {"tile":0,"before":{...}} (the period before) or
+//                    {"tile":0,"error":{...}}                  only tiles whose result changed
+//   event: refresh   {"as_of_ms":...,"lag_ms":...,"one_fence":true,...}    closes a round: show the tiles
+//   above now;
+//                    its id is for Last-Event-ID
+//   event: status    as /api/status, when something in it changed, else every 5 s
+// A round goes out in one piece, and an event replaces an unsent one of the same tile, so a slow viewer sees
+// fewer rounds, never a mix of an old tile and a newer refresh of it.
 //
 // What a round shows is at least as new as its as_of: the position is taken before the first query runs. A
-// cut that lands between two queries of a round starts the next round.
+// cut that is applied while queries run may be in one table and not yet in another. Then the tiles it touched
+// are asked again, a bounded number of times; `one_fence` says whether the round is of one moment.
 //
-// Budget: rounds start at least limits::live_refresh_interval_ms_min apart, and queries run at most
+// Budget: rounds start at least limits::live_refresh_interval_ms_min apart, have at most
+// limits::live_round_queries_max queries, one after the other, and queries run at most
 // limits::live_refresh_share_max of the time. Without viewers nothing runs. Errors stay at their tile, which
 // keeps its last result; they are tried again with the next cut or after a pause.
 //
@@ -27,9 +33,11 @@
 #include "config/dashboard.h"
 #include "http/server.h"
 #include "ingest/pipeline_status.h"
+#include "serve/live_views.h"
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -41,6 +49,7 @@ namespace tidemark::serve {
 
 struct LiveCounters {
   uint64_t viewers = 0;
+  uint64_t views = 0;
   uint64_t rounds = 0;
   uint64_t queries = 0;
   uint64_t query_errors = 0;
@@ -64,34 +73,36 @@ class LiveDashboards {
   void start();
   void stop();
   void on_cut(const ingest::CutEvent& cut);
-  // False: no dashboard of that name.
-  bool watch(const std::string& dashboard, std::shared_ptr<http::EventStream> stream);
+  // `after`: the id of the last refresh the viewer has, or empty. False: too many different views are looked
+  // at. Precondition: the dashboard is one of options.dashboards.
+  bool watch(const config::Dashboard& dashboard, const ViewParameters& chosen,
+             std::shared_ptr<http::EventStream> stream, std::string_view after);
   // /api/events: cuts and status, no tiles.
   void watch_events(std::shared_ptr<http::EventStream> stream);
   LiveCounters counters() const;
 
  private:
-  struct Query;
-  struct Board;
-  struct Outcome;
+  // Ranges as instants, asked once a round.
+  using Clock = std::map<std::string, Result<Instants>>;
 
   void refresh_loop();
   void status_loop();
-  // All of these hold mutex_.
-  void mark_touched(const std::set<std::string>& tables);
-  std::vector<Query*> wanted();
-  void publish(const std::vector<Outcome>& outcomes, const std::string& refresh);
-  void forget_closed();
-  bool anybody_watches() const;
+  void run_round(clickhouse::Client& client, const LiveViews::Views& views, bool advance,
+                 std::unique_lock<std::mutex>& lock);
+  Result<std::string> run(clickhouse::Client& client, const LiveQuery& query, Clock& clock) const;
+  // Waits for a cut that is being applied; true when the queries it touched are worth asking again. Both hold
+  // mutex_.
+  bool met_a_cut(const ingest::PipelineStatus& before, std::unique_lock<std::mutex>& lock, bool& one_fence);
+  void take_cuts();
 
   const Options options_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<std::unique_ptr<Query>> queries_;
-  std::vector<std::unique_ptr<Board>> boards_;
+  LiveViews views_;
   std::vector<std::shared_ptr<http::EventStream>> event_viewers_;
-  std::set<std::string> touched_;  // by cuts since the last round began
+  std::set<std::string> touched_;  // by cuts since they were last taken
   bool cut_landed_ = false;
+  bool advance_ = false;  // viewers are told the new position even when a cut touched none of their tiles
   bool stopping_ = false;
   std::string last_status_;
   LiveCounters counters_;

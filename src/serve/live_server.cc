@@ -6,6 +6,7 @@
 #include "config/project.h"
 #include "http/server.h"
 #include "serve/access.h"
+#include "serve/dashboard_routes.h"
 #include "serve/documents.h"
 #include "serve/intake_metrics.h"
 #include "serve/live_dashboards.h"
@@ -160,23 +161,7 @@ void LiveServer::Implementation::add_routes() {
 
   server_.route("GET", "/api/status",
                 [this](const Request&) { return Response::json(status_document(status_inputs())); });
-  server_.route("GET", "/api/dashboards", [this](const Request&) {
-    return Response::json(dashboards_document(options_.project, options_.dashboards));
-  });
-  server_.route("GET", "/api/dashboards/{name}", [this](const Request& request) {
-    for (const auto& dashboard : options_.dashboards)
-      if (dashboard.name == request.path_parameters.at("name"))
-        return Response::json(dashboard_document(dashboard));
-    return Response::problem(404, "not found", "there is no dashboard of that name",
-                             "GET /api/dashboards lists them");
-  });
-  server_.stream(
-      "/api/dashboards/{name}/live",
-      [this](const Request& request, std::shared_ptr<http::EventStream> stream) -> std::optional<Response> {
-        if (live_.watch(request.path_parameters.at("name"), std::move(stream))) return std::nullopt;
-        return Response::problem(404, "not found", "there is no dashboard of that name",
-                                 "GET /api/dashboards lists them");
-      });
+  add_dashboard_routes(server_, options_.project, options_.dashboards, live_, pool_);
   server_.stream(
       "/api/events",
       [this](const Request&, std::shared_ptr<http::EventStream> stream) -> std::optional<Response> {
@@ -186,7 +171,7 @@ void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/api/endpoints/{name}", [this](const Request& request) {
     for (const auto& endpoint : options_.endpoints)
       if (endpoint.name == request.path_parameters.at("name"))
-        return answer_endpoint(endpoint, request, pool_);
+        return answer_endpoint(endpoint, request, pool_, as_of(options_.pipeline_status()).commit_micros);
     return Response::problem(404, "not found", "there is no endpoint of that name",
                              "/openapi.json lists them");
   });

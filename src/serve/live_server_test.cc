@@ -66,7 +66,29 @@ class LiveServerTest : public testing::Test {
     add_tile(dashboard, "SELECT max(id) AS id, max(amount) AS amount FROM " + database_ + ".orders");
     add_tile(dashboard, "SELECT nothing FROM " + database_ + ".missing");
     add_tile(dashboard, "SELECT generateUUIDv4() AS other");  // differs whenever it is run
-    options.dashboards = {dashboard};
+    config::Dashboard sales;
+    sales.name = "sales";
+    sales.time.range = *config::parse_time_range("2026-11-01..2026-11-07");
+    sales.filters = {{"country", "Country", "String", "country", "SELECT 'DE' UNION ALL SELECT 'AT'", {}},
+                     {"number", "Number", "UInt32", "number", "", {}}};
+    add_tile(sales,
+             "SELECT {from:Date} AS f, {to:Date} AS t, {step:UInt32} AS s, generateUUIDv4() AS u FROM " +
+                 database_ + ".orders");
+    sales.tiles[0].parameters = {{"from", "Date"}, {"to", "Date"}, {"step", "UInt32"}};
+    add_tile(sales,
+             "SELECT {country:Array(String)} AS c, {number:Array(UInt32)} AS n, generateUUIDv4() AS u FROM " +
+                 database_ + ".orders");
+    sales.tiles[1].parameters = {{"country", "Array(String)"}, {"number", "Array(UInt32)"}};
+    add_tile(sales, "SELECT {from:DateTime} AS f, {to:DateTime64(3, 'UTC')} AS t, {zone:String} AS z");
+    sales.tiles[2].parameters = {{"from", "DateTime"}, {"to", "DateTime64(3, 'UTC')"}, {"zone", "String"}};
+    sales.tiles[1].drill = {
+        "Orders",
+        "SELECT id, {country:Array(String)} AS c FROM " + database_ + ".orders WHERE id = {id:UInt64}",
+        {{"country", "Array(String)"}, {"id", "UInt64"}}};
+    config::Dashboard slow;
+    slow.name = "slow";
+    add_tile(slow, "SELECT sleep(0.05), count() FROM " + database_ + ".orders");
+    options.dashboards = {dashboard, sales, slow};
     config::EndpointFile endpoint;
     endpoint.name = "order";
     config::EndpointParameter parameter;
@@ -76,7 +98,16 @@ class LiveServerTest : public testing::Test {
     parameter.minimum = 1;
     endpoint.parameters = {parameter};
     endpoint.sql = "SELECT id, amount FROM " + database_ + ".orders WHERE id = {id:UInt64}";
-    options.endpoints = {endpoint};
+    config::EndpointFile orders;
+    orders.name = "orders";
+    parameter.name = "least";
+    orders.parameters = {parameter};
+    orders.sql = "SELECT id, amount FROM " + database_ + ".orders WHERE id >= {least:UInt64} ORDER BY id";
+    config::EndpointFile endless;
+    endless.name = "long";
+    endless.sql =
+        "SELECT sum(sleepEachRow(0.1)) AS the_long_one FROM numbers(250) SETTINGS max_block_size = 1";
+    options.endpoints = {endpoint, orders, endless};
 
     ingest::SourceStatus source;
     source.source = "shop";
@@ -184,8 +215,149 @@ TEST_F(LiveServerTest, ACutThatTouchesNoTileStillMovesTheAsOf) {
   const auto viewer = watch("/api/dashboards/overview/live");
   viewer->until("event: refresh");
   cut({"bronze.nobody_reads_this"});
-  const std::string& seen = viewer->until("\"cut\":1");
-  EXPECT_NE(seen.find("\"cut\":1"), std::string::npos) << seen;
+  const std::string& seen = viewer->until("\"cut\":1,");
+  EXPECT_NE(seen.find("\"cut\":1,"), std::string::npos) << seen;
+}
+
+// What a tile showed in the first round.
+json::array first_rows(const std::string& seen, int64_t tile, const char* member = "result") {
+  for (const auto& text : events(seen, "tile")) {
+    json::object event = json::parse(text).as_object();
+    if (event.at("tile") == tile && event.contains(member))
+      return event.at(member).at("data").as_array().at(0).as_array();
+  }
+  return {};
+}
+
+TEST_F(LiveServerTest, ARangeAndAZoneAreBoundNotSpliced) {
+  auto seen = [&](const std::string& query) {
+    return watch("/api/dashboards/sales/live" + query)->until("event: refresh");
+  };
+  std::string answer = seen("");
+  EXPECT_EQ(json::serialize(first_rows(answer, 0)).substr(0, 33), R"(["2026-11-01","2026-11-08",21600,)")
+      << answer;
+  EXPECT_EQ(json::serialize(first_rows(answer, 2)),
+            R"(["2026-11-01 00:00:00","2026-11-08 00:00:00.000","UTC"])")
+      << answer;
+  answer = seen("?zone=America%2FNew_York");
+  EXPECT_EQ(json::serialize(first_rows(answer, 0)).substr(0, 26), R"(["2026-11-01","2026-11-08")");
+  // Summer time until the night of the first.
+  EXPECT_EQ(json::serialize(first_rows(answer, 2)),
+            R"(["2026-11-01 04:00:00","2026-11-08 05:00:00.000","America/New_York"])")
+      << answer;
+  answer = seen("?time=2026-11-01T10:00..2026-11-01T12:30");
+  EXPECT_EQ(json::serialize(first_rows(answer, 0)).substr(0, 26), R"(["2026-11-01","2026-11-02")");
+  EXPECT_EQ(json::serialize(first_rows(answer, 2)),
+            R"(["2026-11-01 10:00:00","2026-11-01 12:30:00.000","UTC"])");
+  EXPECT_EQ(json::serialize(first_rows(seen("?time=all"), 2)),
+            R"(["1970-01-02 00:00:00","2299-12-30 00:00:00.000","UTC"])");
+  auto compared = seen("?compare=1");
+  EXPECT_EQ(json::serialize(first_rows(compared, 0, "before")).substr(0, 26), R"(["2026-10-25","2026-11-01")")
+      << compared;
+  auto row = first_rows(seen("?country=DE&country=a%27)%20OR%201%3D1%20--&number=7"), 1);
+  ASSERT_EQ(row.size(), 3);
+  EXPECT_EQ(json::serialize(row[0]), R"(["DE","a') OR 1=1 --"])");
+  EXPECT_EQ(json::serialize(row[1]), "[7]");
+  for (const char* wrong : {"?time=tomorrow", "?zone=Nowhere%2FNever", "?zone=%27", "?country2=x",
+                            "?number=x", "?number=1]", "?compare=yes"}) {
+    answer = http::get(live_->port(), std::string("/api/dashboards/sales/live") + wrong);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << wrong << "\n" << answer.substr(0, 300);
+  }
+}
+
+TEST_F(LiveServerTest, OneExecutionOfAQueryUnderItsParametersForAllViewers) {
+  const auto a = watch("/api/dashboards/sales/live?country=DE");
+  const auto row = first_rows(a->until("event: refresh"), 1);
+  const auto time = first_rows(a->until("event: refresh"), 0);
+  const auto b = watch("/api/dashboards/sales/live?country=DE");
+  EXPECT_EQ(first_rows(b->until("event: refresh"), 1), row);
+  // Another country: the tile that does not name it is not run again.
+  const auto c = watch("/api/dashboards/sales/live?country=AT");
+  const std::string seen = c->until("event: refresh");
+  EXPECT_NE(first_rows(seen, 1), row);
+  EXPECT_EQ(first_rows(seen, 0), time);
+  // A cut that touches them: once each for all three.
+  const auto queries = [&] {
+    const std::string text = body_of(http::get(live_->port(), "/metrics"));
+    const std::string name = "\ntidemark_dashboard_queries_total ";
+    return std::stoul(text.substr(text.find(name) + name.size()));
+  };
+  const auto before = queries();
+  const size_t a_seen = a->until("event: refresh").size(), c_seen = seen.size();
+  cut({"bronze.orders"});
+  for (auto [viewer, from] : {std::pair{a.get(), a_seen}, {b.get(), size_t(0)}, {c.get(), c_seen}})
+    EXPECT_NE(viewer->until("\"cut\":1,").find("\"cut\":1,", from), std::string::npos);
+  EXPECT_EQ(queries(), before + 3);  // one for all, one a country
+}
+
+TEST_F(LiveServerTest, AReconnectedViewerGetsWhatChanged) {
+  const auto stays = watch("/api/dashboards/sales/live");
+  stays->until("event: refresh\nid: ");
+  const std::string first = stays->until("\"took_ms\"");
+  const size_t at = first.rfind("event: refresh\nid: ") + 19;
+  const std::string id = first.substr(at, first.find('\n', at) - at);
+  TestConnection again(live_->port());
+  again.send("GET /api/dashboards/sales/live HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: " + id +
+             "\r\n\r\n");
+  const std::string after = again.until("event: refresh");
+  EXPECT_EQ(after.find("event: tile"), std::string::npos) << after;
+  const auto resumed = watch("/api/dashboards/sales/live?after=" + id);
+  EXPECT_EQ(resumed->until("event: refresh").find("event: tile"), std::string::npos);
+}
+
+TEST_F(LiveServerTest, ARoundSaysWhetherItIsOfOneMoment) {
+  {
+    std::lock_guard lock(mutex_);
+    status_.sources[0].ladder.cut = 0x18;  // under way, and it stays so
+  }
+  const auto mixed = watch("/api/dashboards/sales/live");
+  EXPECT_NE(mixed->until("\"one_fence\":").find("\"one_fence\":"), std::string::npos);
+  EXPECT_NE(mixed->until("\"one_fence\":false").find("\"one_fence\":false"), std::string::npos);
+  {
+    std::lock_guard lock(mutex_);
+    status_.sources[0].ladder = {0x20, 0x20, 0x18, 0x18, 0x18, 0x08};
+  }
+  cut({"bronze.orders"});
+  EXPECT_NE(mixed->until("\"one_fence\":true").find("\"one_fence\":true"), std::string::npos);
+}
+
+TEST_F(LiveServerTest, ViewersTakeABoundedShareOfTheTime) {
+  const auto viewer = watch("/api/dashboards/slow/live");
+  viewer->until("event: refresh");
+  const auto seconds = [&] {
+    const std::string text = body_of(http::get(live_->port(), "/metrics"));
+    const std::string name = "\ntidemark_dashboard_query_seconds_total ";
+    return std::stod(text.substr(text.find(name) + name.size()));
+  };
+  const double before = seconds();
+  const auto begun = std::chrono::steady_clock::now();
+  std::chrono::duration<double> passed{0};
+  while (passed.count() < 2) {
+    cut({"bronze.orders"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // a load, not a wait
+    passed = std::chrono::steady_clock::now() - begun;
+  }
+  const double share = (seconds() - before) / passed.count();
+  EXPECT_GT(share, 0.02);
+  EXPECT_LT(share, 0.45);
+}
+
+TEST_F(LiveServerTest, TilesAreFilesAndHaveRowsBehindThem) {
+  const auto get = [&](const std::string& path) {
+    return http::get(live_->port(), "/api/dashboards/sales/" + path);
+  };
+  EXPECT_NE(get("filters").find(R"("values":[["DE"],["AT"]])"), std::string::npos) << get("filters");
+  EXPECT_NE(get("tiles/1?format=csv&country=DE").find("\"['DE']\",\"[]\""), std::string::npos)
+      << get("tiles/1?format=csv&country=DE");
+  EXPECT_TRUE(body_of(get("tiles/0?format=parquet")).starts_with("PAR1"));
+  EXPECT_NE(get("tiles/0?format=arrow").find("application/vnd.apache.arrow.stream"), std::string::npos);
+  for (const char* wrong : {"tiles/0?format=xml", "tiles/0?time=x", "tiles/1/rows", "tiles/1/rows?row.id=x"})
+    EXPECT_TRUE(get(wrong).starts_with("HTTP/1.1 400 ")) << wrong << "\n" << get(wrong);
+  for (const char* none : {"tiles/3", "tiles/-1", "tiles/x", "tiles/0/rows"})
+    EXPECT_TRUE(get(none).starts_with("HTTP/1.1 404 ")) << none << "\n" << get(none);
+  EXPECT_NE(get("tiles/1/rows?row.id=9007199254740993&country=AT").find(R"([["9007199254740993", ["AT"]]])"),
+            std::string::npos)
+      << get("tiles/1/rows?row.id=9007199254740993&country=AT");
 }
 
 TEST_F(LiveServerTest, EventsAnnounceCuts) {
@@ -232,6 +404,63 @@ TEST_F(LiveServerTest, EndpointsBindTypedParameters) {
     EXPECT_TRUE(get(query).starts_with("HTTP/1.1 400 ")) << query << "\n" << get(query);
   EXPECT_TRUE(get("?id=1.5").starts_with("HTTP/1.1 4")) << get("?id=1.5");
   EXPECT_TRUE(http::get(live_->port(), "/api/endpoints/none").starts_with("HTTP/1.1 404 "));
+}
+
+TEST_F(LiveServerTest, EndpointsHavePagesFormatsAndTags) {
+  run("INSERT INTO " + database_ + ".orders SELECT number + 1, number FROM numbers(10)");
+  const auto get = [&](const std::string& query, const std::string& headers = "") {
+    TestConnection connection(live_->port());
+    connection.send("GET /api/endpoints/orders" + query +
+                    " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + "\r\n");
+    return connection.until_closed();
+  };
+  // Page by page, everything once, until there is no next.
+  std::string seen, query = "?least=1&format=jsonl&limit=4";
+  int pages = 0;
+  for (; pages < 10; ++pages) {
+    const std::string answer = get(query);
+    ASSERT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+    seen += body_of(answer);
+    const size_t link = answer.find("Link: </api/endpoints/orders");
+    if (link == std::string::npos) break;
+    query = answer.substr(link + 28, answer.find('>', link) - link - 28);
+  }
+  EXPECT_EQ(pages, 2);
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), '\n'), 11);
+  for (int id = 1; id <= 10; ++id)
+    EXPECT_NE(seen.find(fmt::format("{{\"id\":\"{}\",", id)), std::string::npos) << seen;
+  for (const char* wrong :
+       {"?least=1&limit=0", "?least=1&limit=x", "?least=1&offset=-1", "?least=1&limit=100001"})
+    EXPECT_TRUE(get(wrong).starts_with("HTTP/1.1 400 ")) << wrong;
+  EXPECT_TRUE(body_of(get("?least=1&format=parquet")).starts_with("PAR1"));
+  EXPECT_TRUE(get("?least=1&format=arrow").starts_with("HTTP/1.1 200 "));
+  const std::string whole = get("?least=1");
+  const size_t at = whole.find("ETag: ") + 6;
+  const std::string tag = whole.substr(at, whole.find("\r\n", at) - at);
+  EXPECT_NE(whole.find("Tidemark-As-Of: 1700000000.123\r\n"), std::string::npos);
+  EXPECT_TRUE(get("?least=1", "If-None-Match: " + tag + "\r\n").starts_with("HTTP/1.1 304 "));
+  run("INSERT INTO " + database_ + ".orders VALUES (11, 0)");
+  EXPECT_TRUE(get("?least=1", "If-None-Match: " + tag + "\r\n").starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(LiveServerTest, WhoHangsUpEndsTheQuery) {
+  const auto running = [&] {
+    auto text = client_->query_text(
+        "SELECT count() FROM system.processes WHERE query LIKE '%the_long_one%' AND query NOT LIKE "
+        "'%processes%'");
+    return text.has_value() ? *text : text.error().describe();
+  };
+  const auto eventually = [&](const std::string& wanted) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (running() != wanted && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return running() == wanted;
+  };
+  {
+    const auto connection = watch("/api/endpoints/long");
+    ASSERT_TRUE(eventually("1\n")) << running();
+  }
+  EXPECT_TRUE(eventually("0\n")) << running();
 }
 
 TEST_F(LiveServerTest, MetricsAreInPrometheusFormat) {

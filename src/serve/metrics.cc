@@ -213,6 +213,8 @@ std::string metrics_document(const StatusInputs& inputs, const CutMetrics& cuts,
   sample(out, "tidemark_warehouse_up", {}, inputs.warehouse_up ? 1 : 0);
   begin(out, "tidemark_dashboard_viewers", "gauge", "Open live dashboards");
   sample(out, "tidemark_dashboard_viewers", {}, live.viewers);
+  begin(out, "tidemark_dashboard_views", "gauge", "Different choices of time and filters that are looked at");
+  sample(out, "tidemark_dashboard_views", {}, live.views);
   begin(out, "tidemark_dashboard_rounds_total", "counter", "Rounds of tile queries");
   sample(out, "tidemark_dashboard_rounds_total", {}, live.rounds);
   begin(out, "tidemark_dashboard_queries_total", "counter", "Tile queries run, once for all viewers");

@@ -1,5 +1,9 @@
 #include "serve/openapi.h"
 
+#include "base/limits.h"
+#include "serve/live_limits.h"
+#include "serve/result_format.h"
+
 #include <boost/json.hpp>
 
 namespace tidemark::serve {
@@ -166,12 +170,84 @@ json::object schema_of(const config::EndpointParameter& parameter) {
   return schema;
 }
 
+// What every endpoint takes beside its own parameters, unless it has one of that name.
+void add_window(json::array& parameters, const config::EndpointFile& endpoint) {
+  auto add = [&](const char* name, const char* what, json::object schema) {
+    if (std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
+                    [&](const auto& parameter) { return parameter.name == name; }))
+      return;
+    parameters.push_back(
+        json::object{{"name", name}, {"in", "query"}, {"description", what}, {"schema", std::move(schema)}});
+  };
+  json::array formats;
+  for (auto name : format_list()) formats.push_back(json::string(name));
+  add("format", "how the rows are written",
+      {{"type", "string"}, {"enum", std::move(formats)}, {"default", "json"}});
+  add("limit", "so many rows; the header Link says where the next ones are",
+      {{"type", "integer"}, {"minimum", 1}, {"maximum", limits::endpoint_result_rows_max}});
+  add("offset", "rows that are passed over",
+      {{"type", "integer"}, {"minimum", 0}, {"maximum", limits::endpoint_offset_max}, {"default", 0}});
+}
+
+json::object in_query(const char* name, const char* what) {
+  return {{"name", name}, {"in", "query"}, {"description", what}, {"schema", {{"type", "string"}}}};
+}
+
+void add_dashboard_paths(json::object& paths) {
+  const json::object any = {{"type", "object"}};
+  const char* dashboard = "the dashboard";
+  auto chosen = [] {
+    return json::array{
+        in_query(
+            "time",
+            "a range: last 7 days, 2026-11-01..2026-11-07, all; filters of the dashboard by their names"),
+        in_query("zone", "whose days: Europe/Berlin")};
+  };
+  paths["/api/dashboards"] =
+      operation("dashboards", "all dashboards with their tiles", "application/json", any);
+  paths["/api/dashboards/{name}"] =
+      with_name(operation("dashboard", "one dashboard", "application/json", any), dashboard);
+  json::object live = with_name(operation("dashboard_live",
+                                          "its results as server-sent events: tile, refresh, status; "
+                                          "Last-Event-ID or `after` goes on behind a refresh",
+                                          "text/event-stream", {{"type", "string"}}),
+                                dashboard);
+  json::array parameters = chosen();
+  parameters.push_back(in_query("compare", "1: the period before, too"));
+  parameters.push_back(in_query("after", "id of the last refresh"));
+  live["get"].as_object()["parameters"] = std::move(parameters);
+  paths["/api/dashboards/{name}/live"] = std::move(live);
+  paths["/api/dashboards/{name}/filters"] = with_name(
+      operation("dashboard_filters", "the values of its filters", "application/json", any), dashboard);
+  for (const auto& [path, identifier, summary] :
+       {std::tuple{"/api/dashboards/{name}/tiles/{tile}", "tile", "the result of one tile (format)"},
+        std::tuple{"/api/dashboards/{name}/tiles/{tile}/rows", "tile_rows",
+                   "the rows behind a row of a tile (row.<column>)"}}) {
+    json::object described = with_name(operation(identifier, summary, "application/json", any), dashboard);
+    described["parameters"].as_array().push_back(json::object{{"name", "tile"},
+                                                              {"in", "path"},
+                                                              {"required", true},
+                                                              {"description", "its number, from 0"},
+                                                              {"schema", {{"type", "integer"}}}});
+    described["get"].as_object()["parameters"] = chosen();
+    paths[path] = std::move(described);
+  }
+}
+
 }  // namespace
 
 std::string openapi_document(const std::string& project, const std::vector<config::EndpointFile>& endpoints) {
   json::object paths;
   const json::object any = {{"type", "object"}};
   paths["/api/models"] = operation("models", "models with what they read", "application/json", any);
+  json::object origin =
+      with_name(operation("model_origin",
+                          "rows of a model by values of its columns (column=value), and the "
+                          "mirrored rows they came from (scope read)",
+                          "application/json", any),
+                "the model");
+  origin["get"].as_object()["security"] = json::array{json::object{{"token", json::array{}}}};
+  paths["/api/models/{name}/origin"] = std::move(origin);
   paths["/api/plan"] = operation("plan", "what the models on disk would change", "application/json", any);
   paths["/api/settings"] =
       operation("settings", "the configuration in force, without secrets", "application/json", any);
@@ -183,14 +259,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
       operation("status", "sources, tables, models and warehouse", "application/json", any);
   paths["/api/project"] = operation(
       "project", "its name, and how many models, segments and experiments it has", "application/json", any);
-  paths["/api/dashboards"] =
-      operation("dashboards", "all dashboards with their tiles", "application/json", any);
-  paths["/api/dashboards/{name}"] =
-      with_name(operation("dashboard", "one dashboard", "application/json", any), "the dashboard");
-  paths["/api/dashboards/{name}/live"] =
-      with_name(operation("dashboard_live", "its results as server-sent events: tile, refresh, status",
-                          "text/event-stream", {{"type", "string"}}),
-                "the dashboard");
+  add_dashboard_paths(paths);
   paths["/api/events"] =
       operation("events", "cuts and the pipeline's state as server-sent events: cut, status",
                 "text/event-stream", {{"type", "string"}});
@@ -211,11 +280,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
                                         {"required", parameter.required},
                                         {"description", parameter.description + " (" + parameter.type + ")"},
                                         {"schema", schema_of(parameter)}});
-    parameters.push_back(json::object{
-        {"name", "format"},
-        {"in", "query"},
-        {"schema",
-         {{"type", "string"}, {"enum", json::array{"json", "jsonl", "csv", "tsv"}}, {"default", "json"}}}});
+    add_window(parameters, endpoint);
     json::object path =
         operation(("endpoint_" + endpoint.name).c_str(),
                   endpoint.description.empty() ? endpoint.name.c_str() : endpoint.description.c_str(),

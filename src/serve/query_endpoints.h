@@ -1,7 +1,15 @@
 // endpoints/*.sql over HTTP: GET /api/endpoints/<name>?<parameter>=<value>. Parameters are bound by
 // ClickHouse
 // ({name:Type}), never spliced; unknown, missing and out-of-bounds ones are refused here with the parameter's
-// name. format=json (default) | jsonl | csv | tsv.
+// name.
+//
+//   format=json (default) | jsonl | csv | tsv | parquet | arrow
+//   limit=, offset=        a part of the rows; "Link: <...>; rel=next" while there may be more (not of
+//   parquet and
+//                          arrow). The rows have an order when the SQL gives them one.
+//
+// An answer has an ETag of its bytes, so who asks with If-None-Match is sent only what differs, and the
+// moment of which it is at least (Tidemark-As-Of, seconds since 1970). A client that hangs up ends its query.
 #pragma once
 
 #include "clickhouse/client_pool.h"
@@ -11,6 +19,6 @@
 namespace tidemark::serve {
 
 http::Response answer_endpoint(const config::EndpointFile& endpoint, const http::Request& request,
-                               clickhouse::ClientPool& pool);
+                               clickhouse::ClientPool& pool, int64_t as_of_micros);
 
 }  // namespace tidemark::serve

@@ -11,8 +11,8 @@ void add_exact_json(std::map<std::string, std::string>& settings) {
   settings["output_format_write_statistics"] = "0";      // they differ on every run
 }
 
-Result<std::string> run_tile_query(clickhouse::Client& client, const std::string& sql, size_t limit) {
-  clickhouse::QueryOptions options;
+Result<std::string> run_tile_query(clickhouse::Client& client, const std::string& sql, size_t limit,
+                                   clickhouse::QueryOptions options) {
   add_exact_json(options.settings);
   options.settings["max_execution_time"] = std::to_string(limits::tile_query_seconds_max);
   options.settings["max_result_rows"] = std::to_string(limits::tile_result_rows_max);

@@ -12,7 +12,9 @@ namespace tidemark::serve {
 
 // ClickHouse's JSONCompact on one line. Integers of 64 bits and more and Decimals come as strings:
 // JavaScript's numbers would round them. `limit`: no more rows than this; 0: too many are an error.
-Result<std::string> run_tile_query(clickhouse::Client& client, const std::string& sql, size_t limit = 0);
+// `options`: what is bound to its parameters.
+Result<std::string> run_tile_query(clickhouse::Client& client, const std::string& sql, size_t limit = 0,
+                                   clickhouse::QueryOptions options = {});
 
 // A status document without its clock, to see whether anything else changed.
 std::string without_time(const std::string& status_document);

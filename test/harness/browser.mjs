@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { root } from './process.mjs';
+import { eventually, root } from './process.mjs';
 
 export async function launch_browser(t) {
   const executable = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => fs.existsSync(file));
@@ -44,6 +44,14 @@ export async function assert_accessible(page, what) {
   const found = serious.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.slice(0, 4).map((node) => `  ${node.html.slice(0, 200)}\n    ${node.failureSummary?.split('\n').slice(1, 2)}`).join('\n')}`);
   assert.equal(serious.length, 0, `${what}\n${found.join('\n')}`);
 }
+
+// All tiles of a dashboard have data. `may_be_empty`: titles of those that need not.
+export const assert_tiles = (page, count, may_be_empty = []) =>
+  eventually(`${count} tiles with data`, async (seen) => {
+    const tiles = await page.getByTestId(/^tile-\d+$/).evaluateAll((all) => all.map((one) => [one.querySelector('h2').textContent, one.dataset.state]));
+    seen(JSON.stringify(tiles));
+    return tiles.length === count && tiles.every(([title, state]) => state === 'ready' || (state === 'empty' && may_be_empty.includes(title)));
+  }, { deadline_ms: 30_000 });
 
 // Nothing is wider than the window.
 export const assert_fits = async (page, what) =>

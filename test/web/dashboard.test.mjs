@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import test from 'node:test';
+import { openapi_mistakes } from '../harness/openapi.mjs';
 import { assert_accessible, assert_fits, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
@@ -35,7 +36,7 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     await eventually('all tiles', async (seen) => {
       const states = await page.getByTestId(/^tile-\d+$/).evaluateAll((tiles) => tiles.map((one) => one.dataset.state));
       seen(states);
-      return states.length === 12 && states.every((state) => !['loading', 'error', 'empty'].includes(state));
+      return states.length === 14 && states.every((state) => !['loading', 'error', 'empty'].includes(state));
     }, { deadline_ms: 15_000 });
     const rows = tile(page, 'Click-through rate by campaign').locator('tbody tr');
     const cells = await rows.evaluateAll((all) => all.map((row) => Object.fromEntries([...row.querySelectorAll('[data-column]')].map((cell) => [cell.dataset.column, cell.dataset.value]))));
@@ -125,6 +126,88 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     assert.ok((await rates.boundingBox()).width < 1000);
   });
 
+  await t.test('a range of time, filters, the period before, and the rows behind a number', async () => {
+    const shows = (what, wanted) => eventually(what, async (seen) => {
+      const shown = await number(page, 'Impressions');
+      seen(`${shown} instead of ${wanted}`);
+      return shown === Number(wanted);
+    }, { deadline_ms: 10_000 });
+    const search = () => new URL(page.url()).searchParams;
+    const today = "(now() AT TIME ZONE 'utc')::date";
+    const of = (where) => postgres.sql(database, `SELECT count(*) FROM impressions JOIN campaign ON campaign.id = campaign_id JOIN advertiser ON advertiser.id = advertiser_id WHERE ${where}`);
+    await page.getByTestId('time').click();
+    await page.getByRole('button', { name: 'Last 7 days' }).click();
+    assert.equal(search().get('time'), 'last 7 days');
+    const week = `impressions.created_at >= ${today} - 6 AND impressions.created_at < ${today} + 1`;
+    await shows('a week', await of(week));
+    // Charts have no other day, and a commit shows under the choice, too.
+    const area = tile(page, 'Impressions and clicks by day');
+    assert.ok(Number(await area.locator('[data-series=impressions]').getAttribute('data-value')) > 0);
+    await postgres.sql(database, 'INSERT INTO impressions (campaign_id) SELECT min(id) FROM campaign');
+    await shows('one more', await of(week));
+    await page.getByTestId('compare').click();
+    const before = await of(`impressions.created_at >= ${today} - 13 AND impressions.created_at < ${today} - 6`);
+    await eventually('the week before', async () => (await tile(page, 'Impressions').getByTestId('delta').count()) === 1, { deadline_ms: 10_000 });
+    assert.equal((await tile(page, 'Impressions').getByTestId('delta').getAttribute('title')).replaceAll(/\D/g, ''), before);
+    // A click on a name chooses it everywhere, and is in the address.
+    const rates = tile(page, 'Click-through rate by campaign');
+    const name = await rates.locator('tbody tr').first().locator('[data-column=campaign_name]').getAttribute('data-value');
+    await rates.getByRole('button', { name, exact: true }).click();
+    assert.deepEqual(search().getAll('campaign'), [name]);
+    const quoted = name.replaceAll("'", "''");
+    await shows('one campaign', await of(`${week} AND campaign.name = '${quoted}'`));
+    await eventually('one row', async () => (await rates.locator('tbody tr').count()) === 1, { deadline_ms: 10_000 });
+    // Behind it are its days, which add up.
+    await rates.getByRole('button', { name: /^Days of a campaign/ }).click();
+    const rows = page.getByTestId('rows');
+    await rows.locator('tbody tr').first().waitFor();
+    const days = await rows.locator('[data-column=impressions]').evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.value)));
+    assert.equal(days.reduce((sum, value) => sum + value, 0), await number(page, 'Impressions'));
+    await assert_accessible(page, 'rows behind a row');
+    await screenshot(page, 'dashboard-rows-1440');
+    await page.keyboard.press('Escape');
+    await rows.waitFor({ state: 'detached' });
+    // The address alone brings back what was chosen, in another window, with the zone of its days.
+    const other = await open_page(browser, `${page.url()}&zone=America%2FNew_York`);
+    await eventually('the same choice', async () => (await other.getByTestId('filter-campaign').textContent()).includes(name), { deadline_ms: 10_000 });
+    await assert_accessible(other, 'a dashboard under a choice');
+    assert.deepEqual(other.problems, []);
+    await other.context().close();
+    // Two advertisers from the menu; then back, then everything.
+    await page.getByRole('button', { name: 'Reset' }).click();
+    await shows('everything', await of('true'));
+    await page.getByTestId('filter-advertiser').click();
+    const boxes = page.getByRole('dialog').getByRole('checkbox');
+    await boxes.nth(1).waitFor();
+    const chosen = [];
+    for (const index of [0, 1]) {
+      chosen.push((await page.getByRole('dialog').locator('label').nth(index).textContent()).trim());
+      await boxes.nth(index).check();
+    }
+    assert.deepEqual(search().getAll('advertiser'), chosen);
+    await page.keyboard.press('Escape');
+    await shows('two advertisers', await of(`advertiser.name IN (${chosen.map((one) => `'${one.replaceAll("'", "''")}'`)})`));
+    await page.goBack();
+    await shows('one of them', await of(`advertiser.name = '${chosen[0].replaceAll("'", "''")}'`));
+    // Files are of what is shown: Parquet by the server, a picture by the browser.
+    const saved = async (title, button) => {
+      const saving = page.waitForEvent('download');
+      await tile(page, title).hover();
+      await tile(page, title).getByRole(button === 'PNG' ? 'button' : 'link', { name: `as ${button}` }).click();
+      return fs.readFileSync(await (await saving).path());
+    };
+    const parquet = await saved('Click-through rate by campaign', 'Parquet');
+    assert.equal(parquet.subarray(0, 4).toString(), 'PAR1');
+    assert.equal((await saved('Impressions and clicks by day', 'PNG')).subarray(1, 4).toString(), 'PNG');
+    assert.equal((await saved('Bids and clicks', 'PNG')).subarray(1, 4).toString(), 'PNG');
+    // What is no choice is said, and can be left.
+    await page.goto(`${address}?time=tomorrow`);
+    await page.getByText("'tomorrow' is not a range of time").waitFor();
+    await page.getByRole('button', { name: "Show the dashboard's own choice" }).click();
+    await shows('everything again', await of('true'));
+    page.problems = page.problems.filter((problem) => !/status of 400|EventSource/.test(problem));
+  });
+
   await t.test('the theme can be switched', async () => {
     const brightness = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const before = await brightness();
@@ -160,6 +243,14 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     assert.equal(new URL(other.url()).search, '?model=analytics.mv_campaign_ctr');
     await eventually('its state', async () => (await node.getAttribute('data-tone')) === 'good', { deadline_ms: 10_000 });
     assert.match(await other.locator('.details').textContent(), /SELECT/);
+    // A number is explained down to the rows of the source.
+    await other.getByLabel('campaign_id', { exact: true }).fill('2');
+    await other.getByRole('button', { name: 'Show its rows' }).click();
+    await other.getByLabel('Token').fill(JSON.parse(project.read('.tidemark/up.json')).token);
+    await other.getByRole('button', { name: 'Use it' }).click();
+    await other.getByTestId('origin').waitFor();
+    assert.equal(await other.getByTestId('origin').getAttribute('data-rows'), '1');
+    assert.equal(await other.locator('[data-table="bronze.impressions"]').getAttribute('data-total'), await postgres.sql(database, 'SELECT count(*) FROM impressions WHERE campaign_id = 2'));
     await assert_accessible(other, 'models');
     await screenshot(other, 'models-light-1440');
     await other.goBack();
@@ -176,8 +267,6 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     await assert_accessible(other, 'plans');
     await screenshot(other, 'plans-light-1440');
     await other.getByRole('button', { name: 'Apply' }).click();
-    await other.getByLabel('Token').fill(JSON.parse(project.read('.tidemark/up.json')).token);
-    await other.getByRole('button', { name: 'Use it' }).click();
     await eventually('it is deployed', async () => (await other.getByTestId('deployment').count()) === 1 && (await other.getByTestId('deployment').getAttribute('data-state')) === 'done', { deadline_ms: 30_000 });
     await eventually('nothing left to do', async () => (await steps()) === 0, { deadline_ms: 30_000 });
     assert.equal(Number(await project.clickhouse('SELECT sum(impressions) FROM analytics.by_click')), await count('impressions'));
@@ -218,6 +307,22 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     assert.ok(JSON.stringify(rows).includes('daily_ctr'));
     const injected = await project.fetch(`/api/endpoints/campaign?campaign_id=${encodeURIComponent('1 OR 1=1')}`);
     assert.equal(injected.status, 400);
+    const pages = await project.fetch('/api/endpoints/campaign?campaign_id=2&limit=1');
+    assert.match(pages.headers.get('link'), /offset=1>; rel="next"/);
+    assert.equal((await project.fetch('/api/endpoints/campaign?campaign_id=2', { headers: { 'if-none-match': (await project.fetch('/api/endpoints/campaign?campaign_id=2')).headers.get('etag') } })).status, 304);
+    const document = await (await project.fetch('/openapi.json')).json();
+    assert.deepEqual(openapi_mistakes(document), []);
+    assert.ok(openapi_mistakes({ ...document, paths: { '/api/{name}': document.paths['/api/status'] } }).length > 0, 'the check can fail');
+    const docs = await open_page(browser, `${address}docs`);
+    await docs.getByRole('button', { name: '/api/endpoints/campaign' }).click();
+    await docs.getByLabel('campaign_id').fill('2');
+    await docs.getByRole('button', { name: 'Try it' }).click();
+    await docs.locator('[data-status="200"]').waitFor();
+    assert.match(await docs.locator('.command').textContent(), /curl 'http:.*campaign_id=2'/);
+    await assert_accessible(docs, 'the API');
+    await screenshot(docs, 'docs-light-1440');
+    assert.deepEqual(docs.problems, []);
+    await docs.context().close();
     const metrics = await (await project.fetch('/metrics')).text();
     assert.match(metrics, /^# TYPE \w+ histogram$/m);
     assert.equal((await project.fetch('/healthz')).status, 200);

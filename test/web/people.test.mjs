@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { assert_accessible, assert_fits, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
+import { assert_accessible, assert_fits, assert_tiles, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
 import { webhook_receiver } from '../harness/webhook_receiver.mjs';
 import { make_world } from '../harness/world.mjs';
@@ -52,6 +52,31 @@ test('segments and people', { timeout: 300_000 }, async (t) => {
     await screenshot(page, 'segments-light-1440');
   });
 
+  await t.test('the dashboard: tiles, a segment chosen by a click, orders behind a customer', async () => {
+    const other = await open_page(browser, `${address}/?time=all`);
+    await assert_tiles(other, 10, ['Latest notifications', 'In and out']);
+    const step = async (name) => Number(await other.locator(`[data-step="${name}"]`).getAttribute('data-value'));
+    const people = async (where) => Number(await project.clickhouse(`SELECT count() FROM cdp.people WHERE ${where}`));
+    assert.equal(await step('everybody'), await people('true'));
+    assert.equal(await step('buyer'), await people("stage = 'buyer'"));
+    const moves = async () => Number(await other.getByTestId(/^tile-\d+$/).filter({ has: other.getByRole('heading', { name: 'Entries and exits', exact: true }) }).getByTestId('value').getAttribute('data-value'));
+    const segments = other.getByTestId(/^tile-\d+$/).filter({ has: other.getByRole('heading', { name: 'Segments', exact: true }) });
+    const segment = (await segments.locator('button.label').first().textContent()).trim();
+    await segments.getByRole('button', { name: segment, exact: true }).click();
+    const wanted = Number(await project.clickhouse(`SELECT count() + count(exited_at) FROM cdp.segment_membership WHERE segment = '${segment}'`));
+    await eventually('moves of one segment', async (seen) => {
+      seen(`${await moves()} instead of ${wanted}`);
+      return (await moves()) === wanted;
+    }, { deadline_ms: 10_000 });
+    await other.getByRole('button', { name: /^Orders of a customer/ }).first().click();
+    await other.getByTestId('rows').locator('[data-column=placed_at]').first().waitFor();
+    await other.keyboard.press('Escape');
+    await assert_accessible(other, 'the dashboard of people');
+    await screenshot(other, 'cdp-light-1440');
+    assert.deepEqual(other.problems, []);
+    await other.context().close();
+  });
+
   await t.test('a segment is built by clicking, its size follows what is typed', async () => {
     await page.getByRole('link', { name: 'New segment' }).click();
     await page.getByLabel('Name').fill('proteus');
@@ -91,6 +116,20 @@ test('segments and people', { timeout: 300_000 }, async (t) => {
     assert.equal(new URL(page.url()).searchParams.get('entity'), moved);
     await assert_accessible(page, 'segment');
     await screenshot(page, 'segment-light-1440');
+    // Changed by clicking: the form has what was saved, and what is saved comes into force.
+    await page.getByRole('link', { name: 'Edit', exact: true }).click();
+    await page.waitForURL(`${address}/segments/proteus/edit`);
+    await eventually('the form is filled', async () => (await page.getByLabel('Property').inputValue()) === 'plan', { deadline_ms: 10_000 });
+    assert.equal(await page.getByLabel('Operator').inputValue(), 'in');
+    assert.equal(await page.getByLabel('Value').inputValue(), 'pro, team');
+    const notified = await page.getByLabel('Tell, when somebody').inputValue();
+    assert.notEqual(notified, '');
+    await page.getByLabel('Value').fill('pro');
+    await page.getByText('Against what is saved').waitFor();
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.waitForURL(`${address}/segments/proteus`);
+    await eventually('only one plan', async () => (await number(members)) === (await of_plan('pro')), { deadline_ms: 15_000 });
+    assert.deepEqual(JSON.parse((await api('/api/segments/proteus')).saved), { entity: 'bronze.customers', where: { all: [{ property: 'plan', in: ['pro'] }] }, notify: notified.split(', ') }, 'edited');
   });
 
   await t.test('people: found by an id, with what they did', async () => {

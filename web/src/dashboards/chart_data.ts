@@ -6,6 +6,7 @@ export interface ChartData {
   kind: 'time' | 'date' | 'number' | 'category';
   x: number[];
   labels: string[]; // category: what x counts
+  rows: number[]; // of each x the first row of the result
   series: { name: string; type: string; values: (number | null)[] }[];
 }
 
@@ -58,7 +59,35 @@ export function chartData(tile: Tile, result: QueryResult): ChartData {
       target.values[at] = toNumber(row[column]);
     }
   });
-  return { kind, x, labels, series: [...series.values()] };
+  const rows = x.map((value) => positions.indexOf(value));
+  return { kind, x, labels, rows, series: [...series.values()] };
+}
+
+// The period before, laid under this one: of each series and x what was there `shift` seconds earlier.
+export function laidUnder(now: ChartData, before: ChartData, shift: number): ChartData['series'] {
+  const timed = now.kind === 'time' || now.kind === 'date';
+  const at = new Map(before.x.map((value, index) => [now.kind === 'category' ? (before.labels[value] ?? '') : value, index]));
+  return now.series.map((series) => {
+    const earlier = before.series.find((one) => one.name === series.name);
+    const values = now.x.map((value) => {
+      const index = at.get(now.kind === 'category' ? (now.labels[value] ?? '') : timed ? value - shift : value);
+      return index === undefined ? null : (earlier?.values[index] ?? null);
+    });
+    return { ...series, values };
+  });
+}
+
+// Seconds from the period before to this one; null: it has no length.
+export function lengthOf(time: string): number | null {
+  const [from, to] = time.split('..');
+  if (from && to) {
+    const [begin, end] = [from, to].map((text) => Date.parse(text.length === 10 ? `${text}T00:00:00Z` : `${text}Z`));
+    return (end! - begin!) / 1000 + (to.length === 10 ? 86_400 : 0);
+  }
+  const match = /^last (?:(\d+) )?(minute|hour|day|week|month|year)s?$/.exec(time);
+  if (!match) return null;
+  const unit = { minute: 60, hour: 3600, day: 86_400, week: 7 * 86_400, month: 30 * 86_400, year: 365 * 86_400 }[match[2]!]!;
+  return Number(match[1] ?? 1) * unit;
 }
 
 // Running sums from the bottom up; null counts as nothing.

@@ -83,6 +83,13 @@ export const pages: Page[] = [
     load: () => import('../pages/Settings.svelte'),
     shown: () => true,
   },
+  {
+    name: 'docs',
+    title: 'API',
+    icon: 'M7 5l-4 5 4 5M13 5l4 5-4 5M11.2 4l-2.4 12',
+    load: () => import('../pages/Docs.svelte'),
+    shown: () => true,
+  },
 ];
 
 const byName = new Map(pages.map((page) => [page.name, page]));

@@ -38,6 +38,15 @@ class Route {
     const text = query.toString();
     this.go(this.path + (text ? `?${text}` : ''), true);
   }
+  // Several values of one name; each choice is a step of the back button.
+  setAll(name: string, values: string[]): void {
+    const query = new URLSearchParams(this.search);
+    query.delete(name);
+    for (const value of values) query.append(name, value);
+    const text = query.toString();
+    history.pushState(null, '', this.path + (text ? `?${text}` : ''));
+    this.#read();
+  }
   go(address: string, replace = false): void {
     if (replace) history.replaceState(null, '', address);
     else history.pushState(null, '', address);

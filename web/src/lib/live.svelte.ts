@@ -20,12 +20,16 @@ class Live {
   lastHeard = $state(Date.now());
   clockSkew = $state(0); // ours minus the server's
   rates = $state.raw<number[]>([]); // rows a second, as pushed
+  refused = $state(''); // why what was chosen is not shown
+  changing = $state(false); // what is shown is of another range or filter than the one that was chosen
   cuts = $state(0); // heard of on pages without tiles: what they show may be another by now
 
   #source: EventSource | null = null;
   #address = '';
   #pending = new Map<number, TileState>();
   #wanted: string | null = '';
+  #choice = '';
+  #round = ''; // id of the last refresh: what came before it is known
 
   // The newest commit that every source has brought to the warehouse.
   get asOf(): number {
@@ -66,7 +70,7 @@ class Live {
       this.dashboards = list.dashboards;
       this.sections = project.sections;
       this.failure = '';
-      this.show(this.#wanted);
+      this.show(this.#wanted, this.#choice);
     } catch (error) {
       this.failure = error instanceof Error ? error.message : String(error);
       // The stream of plain events tells when the server is back: EventSource keeps trying.
@@ -78,31 +82,52 @@ class Live {
     }
   }
 
-  // A dashboard ('': the first), or null for a page that has no tiles.
-  show(name: string | null): void {
+  // A dashboard ('': the first) under a choice of time and filters (a query), or null for a page that has no tiles.
+  show(name: string | null, choice = ''): void {
     this.#wanted = name;
+    this.#choice = choice;
     if (!this.dashboards) return;
     const dashboard = name === null ? null : ((name === '' ? this.dashboards[0] : this.dashboards.find((one) => one.name === name)) ?? null);
-    const address = dashboard ? `/api/dashboards/${encodeURIComponent(dashboard.name)}/live` : '/api/events';
-    const same = this.#source !== null && this.#address === address && this.tiles.length === (dashboard?.tiles.length ?? 0);
+    const address = dashboard ? `/api/dashboards/${encodeURIComponent(dashboard.name)}/live${choice && `?${choice}`}` : '/api/events';
+    const alike = this.current?.name === dashboard?.name && this.tiles.length === (dashboard?.tiles.length ?? 0);
     this.current = dashboard;
-    if (same) return;
+    const again = alike && address === this.#address;
+    if (again && this.#source !== null) return;
     this.#source?.close();
-    if (address === this.#address && this.tiles.length === (dashboard?.tiles.length ?? 0)) {
-      // Again after a pause: what is shown stays until the first round.
-      this.#pending.clear();
-      this.#open(address);
-      return;
-    }
-    this.tiles = dashboard ? dashboard.tiles.map(() => ({})) : [];
-    this.refresh = null;
     this.#pending.clear();
+    // After a pause what is shown stays, and only what changed comes; under another choice it stays until the first round.
+    if (!again) {
+      this.#round = '';
+      this.changing = alike && dashboard !== null && this.refresh !== null;
+      if (!this.changing) {
+        this.tiles = dashboard ? dashboard.tiles.map(() => ({})) : [];
+        this.refresh = null;
+      }
+    }
     this.#open(address);
   }
 
+  // A choice that the dashboard does not have is said; whatever else it was, all is asked for again.
+  async #askWhy(address: string): Promise<void> {
+    const enough = new AbortController();
+    try {
+      const response = await fetch(address, { signal: enough.signal });
+      if (response.status === 400) {
+        this.refused = ((await response.json()) as { detail: string }).detail;
+        this.changing = false;
+        return;
+      }
+      enough.abort();
+    } catch {
+      // not there at all
+    }
+    setTimeout(() => void this.load(), 1000);
+  }
   #open(url: string): void {
+    this.refused = '';
     this.connection = 'connecting';
-    const source = new EventSource(url);
+    const after = this.#round && `${url.includes('?') ? '&' : '?'}after=${encodeURIComponent(this.#round)}`;
+    const source = new EventSource(url + after);
     this.#source = source;
     this.#address = url;
     source.onopen = () => {
@@ -117,27 +142,32 @@ class Live {
       // An answer other than 200 (a dashboard that is gone) ends an EventSource for good.
       if (source.readyState === EventSource.CLOSED) {
         this.#source = null;
-        void this.load();
+        void this.#askWhy(url);
       }
     };
-    const on = (name: string, handle: (data: unknown) => void) =>
+    const on = (name: string, handle: (data: unknown, id: string) => void) =>
       source.addEventListener(name, (event) => {
         this.lastHeard = Date.now();
-        handle(JSON.parse((event as MessageEvent<string>).data));
+        const { data, lastEventId } = event as MessageEvent<string>;
+        handle(JSON.parse(data), lastEventId);
       });
     on('tile', (data) => {
-      const { tile, result, error } = data as { tile: number; result?: QueryResult; error?: TileError };
-      const before = this.#pending.get(tile) ?? this.tiles[tile];
+      const { tile, result, before, error } = data as { tile: number; result?: QueryResult; before?: QueryResult; error?: TileError };
+      const had = this.#pending.get(tile) ?? (this.changing ? undefined : this.tiles[tile]);
       const state: TileState = error ? { error } : {};
-      const kept = result ?? before?.result; // an error keeps the last numbers, marked as such
+      const kept = result ?? had?.result; // an error keeps the last numbers, marked as such
       if (kept) state.result = kept;
+      const earlier = before ?? had?.before;
+      if (earlier) state.before = earlier;
       this.#pending.set(tile, state);
     });
-    on('refresh', (data) => {
-      if (this.#pending.size > 0) {
-        this.tiles = this.tiles.map((state, tile) => this.#pending.get(tile) ?? state);
+    on('refresh', (data, id) => {
+      if (this.#pending.size > 0 || this.changing) {
+        this.tiles = this.tiles.map((state, tile) => this.#pending.get(tile) ?? (this.changing ? {} : state));
         this.#pending.clear();
       }
+      this.changing = false;
+      this.#round = id;
       this.refresh = data as Refresh;
       this.clockSkew = Date.now() - this.refresh.time_ms;
     });

@@ -11,11 +11,13 @@ export interface TileColumn {
   unit: string;
   decimals?: number;
   bar: boolean;
+  shade?: boolean;
+  tones?: { above?: number; below?: number; is?: string; tone: 'good' | 'warn' | 'bad' }[];
 }
 
 export interface Tile {
   title: string;
-  chart: 'number' | 'line' | 'area' | 'bar' | 'table' | 'top';
+  chart: 'number' | 'line' | 'area' | 'bar' | 'table' | 'top' | 'heatmap' | 'funnel' | 'retention' | 'scatter' | 'text';
   description: string;
   query: string;
   x: string;
@@ -33,6 +35,19 @@ export interface Tile {
   columns: TileColumn[];
   sort: string;
   limit: number;
+  text?: string; // Markdown
+  size?: string;
+  label?: string;
+  parameters: string[]; // of the dashboard's time and filters that its query names
+  drill?: { title: string; parameters: string[] };
+}
+
+export interface Filter {
+  name: string;
+  title: string;
+  type: string;
+  column: string; // of results: a click on such a value chooses it
+  options: boolean; // the server knows its values
 }
 
 // How many of each the project has; the navigation shows what is there.
@@ -48,6 +63,9 @@ export interface Dashboard {
   name: string;
   title: string;
   description: string;
+  // asked: tiles are asked for a range of time
+  time: { asked: boolean; default: string; presets: string[]; zone: string; compare: boolean };
+  filters: Filter[];
   tiles: Tile[];
 }
 
@@ -67,6 +85,7 @@ export interface TileError {
 
 export interface TileState {
   result?: QueryResult;
+  before?: QueryResult; // of the period before
   error?: TileError;
 }
 
@@ -126,6 +145,7 @@ export interface Status {
 
 export interface Refresh {
   as_of_ms: number;
+  one_fence: boolean; // all tiles are of one moment
   lag_ms: number;
   round: number;
   queries: number;

@@ -27,6 +27,7 @@ export interface Draft {
   match: 'all' | 'any';
   rows: Row[];
   notify: string;
+  more: Record<string, unknown>; // what a definition says beside, kept as it is
 }
 
 // Operators by what they are called in a definition; `value` is what is typed beside them.
@@ -92,5 +93,62 @@ export function definitionOf(draft: Draft): Record<string, unknown> | null {
     entity: draft.entity.trim(),
     where: { [draft.match]: rows.map(condition) },
     ...(notify.length > 0 ? { notify } : {}),
+    ...draft.more,
+  };
+}
+
+type Json = Record<string, unknown>;
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isLiteral = (value: unknown): value is string | number | boolean => ['string', 'number', 'boolean'].includes(typeof value);
+// What would be read as a number or a truth is quoted when it is text.
+const written = (value: string | number | boolean): string => (typeof value === 'string' && literal(value) !== value ? `"${value}"` : String(value));
+
+// The row that makes this condition again; whatever the form has no fields for stays JSON.
+function rowOf(value: unknown): Row {
+  const text: Row = { kind: 'text', text: JSON.stringify(value) };
+  if (!isObject(value)) return text;
+  const names = Object.keys(value);
+  if (typeof value.event === 'string' && names.every((name) => ['event', 'count', 'within'].includes(name))) {
+    const within = value.within ?? '';
+    const count = value.count ?? { gte: 1 };
+    if (typeof within !== 'string') return text;
+    if (typeof count === 'number') return { kind: 'event', event: value.event, compare: 'eq', count, within };
+    if (!isObject(count) || Object.keys(count).length !== 1) return text;
+    const [compare, times] = Object.entries(count)[0]!;
+    if ((compare !== 'gte' && compare !== 'lte' && compare !== 'eq') || typeof times !== 'number') return text;
+    return { kind: 'event', event: value.event, compare, count: times, within };
+  }
+  const operator = operators.find((one) => names.length === 2 && names.includes(one.name));
+  if (typeof value.property !== 'string' || !operator) return text;
+  const given = value[operator.name];
+  const row = (typed: string): Row => ({ kind: 'property', property: String(value.property), operator: operator.name, value: typed });
+  let made: Row = text;
+  if (operator.value === 'none' && given === true) made = row('');
+  else if (operator.value === 'list' && Array.isArray(given) && given.every(isLiteral)) made = row(given.map(written).join(', '));
+  else if (isLiteral(given)) made = row(textual.has(operator.name) || operator.value === 'span' ? String(given) : written(given));
+  // Nothing is lost on the way: the row says exactly this.
+  const again = made.kind === 'property' ? JSON.stringify(condition(made)) : '';
+  return again === JSON.stringify({ property: value.property, [operator.name]: given }) ? made : text;
+}
+
+// A saved definition in the form; null: it is not JSON.
+export function draftOf(name: string, saved: string): Draft | null {
+  let whole: unknown;
+  try {
+    whole = JSON.parse(saved);
+  } catch {
+    return null;
+  }
+  if (!isObject(whole)) return null;
+  const { segment: _, description, entity, where, notify, ...more } = whole;
+  const match = isObject(where) && Object.keys(where).length === 1 && Array.isArray(where.all) ? 'all' : isObject(where) && Object.keys(where).length === 1 && Array.isArray(where.any) ? 'any' : null;
+  const conditions = match && isObject(where) ? (where[match] as unknown[]) : [where];
+  return {
+    name, more,
+    description: typeof description === 'string' ? description : '',
+    entity: typeof entity === 'string' ? entity : '',
+    match: match ?? 'all',
+    rows: conditions.map(rowOf),
+    notify: Array.isArray(notify) ? notify.join(', ') : typeof notify === 'string' ? notify : '',
   };
 }

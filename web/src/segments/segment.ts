@@ -15,6 +15,7 @@ export interface SegmentEntry {
 }
 export interface SegmentDocument extends SegmentEntry {
   definition: { entity: string; key: string[]; time_zone: string; where: Condition };
+  saved?: string; // of one that was saved here: as it was written
 }
 export interface Member {
   entity: string;
