@@ -6,6 +6,7 @@ import { events_report } from './events.mjs';
 import { webhooks_report } from './webhooks.mjs';
 import { segments_report } from './segments.mjs';
 import { experiments_report } from './experiments.mjs';
+import { viewers_report } from './viewers.mjs';
 import { kafka_report } from './kafka_report.mjs';
 import { busy, busy_rate } from './latency.mjs';
 import { running_report } from './running.mjs';
@@ -27,7 +28,7 @@ function resources(usages) {
     `ClickHouse meanwhile ${median(usages.map((u) => u.warehouse_cpu_s)).toFixed(1)} CPU s (medians of ${usages.length}).`];
 }
 
-export function report({ snapshot, stream, running, latency, models, kafka, events, webhooks, segments, experiments, postgres, warehouse, command, rounds, ours }) {
+export function report({ snapshot, stream, running, latency, models, kafka, events, webhooks, segments, experiments, viewers, postgres, warehouse, command, rounds, ours }) {
   const promises = [];
   const promise = (text, value, met, unit = 'x') => promises.push({ text, value: value === null ? 'not measured' : `${value.toFixed(unit === 'x' ? 2 : 1)}${unit === 'x' ? 'x' : ` ${unit}`}`, met });
   let commit = '';
@@ -134,6 +135,10 @@ export function report({ snapshot, stream, running, latency, models, kafka, even
   if (experiments) {
     out.push(...experiments_report(experiments, { median, row, heading, promise }));
     peaks.push(...experiments.usages);
+  }
+  if (viewers) {
+    out.push(...viewers_report(viewers, { row, heading, promise }));
+    peaks.push(...viewers.usages);
   }
   if (peaks.length) {
     const peak = Math.max(...peaks.map((u) => u.peak_mb));

@@ -1,7 +1,7 @@
 // make bench: Tidemark against its peers and its limits, in one run on one machine. See docs/BENCHMARKS.md.
-//   node bench/run.mjs [--only snapshot,stream,running,latency,models,kafka,events,webhooks,segments,experiments] [--rows N] [--changes N] [--seconds N] [--rounds N]
+//   node bench/run.mjs [--only snapshot,stream,running,latency,models,kafka,events,webhooks,segments,experiments,viewers] [--rows N] [--changes N] [--seconds N] [--rounds N]
 //                      [--running-rows N] [--kpi-rate N] [--impressions N] [--kafka-changes N] [--people N] [--history N]
-//                      [--users N] [--experiment-events N]
+//                      [--users N] [--experiment-events N] [--viewers N]
 //                      [--peers-only] [--write] [--json FILE]
 // Exit status: 0 measured, and every promise met; 1 something failed or a promise is not met; 2 usage.
 import fs from 'node:fs';
@@ -18,9 +18,10 @@ import { events } from './events.mjs';
 import { webhooks } from './webhooks.mjs';
 import { segments } from './segments.mjs';
 import { experiments } from './experiments.mjs';
+import { viewers } from './viewers.mjs';
 import { report, write_into } from './report.mjs';
 
-const parts = { snapshot, stream, running, latency, models, kafka, events, webhooks, segments, experiments };
+const parts = { snapshot, stream, running, latency, models, kafka, events, webhooks, segments, experiments, viewers };
 let options;
 try {
   options = parseArgs({
@@ -39,13 +40,14 @@ try {
       history: { type: 'string', default: '20000000' },
       users: { type: 'string', default: '5000000' },
       'experiment-events': { type: 'string', default: '50000000' },
+      viewers: { type: 'string', default: '1000' },
       'peers-only': { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   }).values;
   for (const name of options.only.split(',')) if (!parts[name]) throw new Error(`--only: ${name} is none of ${Object.keys(parts).join(', ')}`);
-  for (const name of ['rows', 'changes', 'running-rows', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions', 'kafka-changes', 'people', 'history', 'users', 'experiment-events']) {
+  for (const name of ['rows', 'changes', 'running-rows', 'seconds', 'rate', 'rounds', 'kpi-rate', 'impressions', 'kafka-changes', 'people', 'history', 'users', 'experiment-events', 'viewers']) {
     options[name] = Number(options[name]);
     if (!Number.isInteger(options[name]) || options[name] < 1) throw new Error(`--${name} wants a whole number above 0`);
   }
