@@ -24,7 +24,7 @@ test('the finance dashboard', { timeout: 300_000 }, async (t) => {
       const states = await page.getByTestId(/^tile-\d+$/).evaluateAll((tiles) => tiles.map((one) => one.dataset.state));
       seen(states);
       // Nobody need be suspicious.
-      return states.length === 12 && states.filter((state) => state === 'empty').length <= 1 && states.every((state) => ['ready', 'empty'].includes(state));
+      return states.length === 13 && states.filter((state) => state === 'empty').length <= 1 && states.every((state) => ['ready', 'empty'].includes(state));
     }, { deadline_ms: 30_000 });
   });
 
