@@ -9,6 +9,7 @@
 #include "ingest/bronze_shape.h"
 #include "ingest/image_reader.h"
 #include "ingest/row_hash.h"
+#include "ingest/table_records.h"
 #include "postgres/copy_reader.h"
 #include "postgres/replication_setup.h"
 
@@ -220,6 +221,31 @@ Status wait_for_fence(StateStore& state, const SourceRecord& record, postgres::L
   return fail(ErrorKind::cancelled, "stopped");
 }
 
+// A table that is copied again is not there, or as of a later place, until it has joined the others.
+Status wait_for_copies(clickhouse::ClientPool& pool, const SourceRecord& record,
+                       const std::vector<CapturedTable>& tables, const ParityOptions& options,
+                       const std::atomic<bool>& stop) {
+  TableRecords records(pool, apply_policy("verify"), stop);
+  int64_t deadline = system_clock().monotonic_micros() + options.fence_timeout.count() * 1000;
+  while (!stop) {
+    auto known = TRY(records.load(record.source, record.epoch));
+    auto copied = std::find_if(tables.begin(), tables.end(), [&](const CapturedTable& table) {
+      auto found = known.find(table.source.oid);
+      // One that cannot be copied is compared as it is.
+      return found != known.end() && found->second.phase != TablePhase::live && found->second.error.empty();
+    });
+    if (copied == tables.end()) return {};
+    if (system_clock().monotonic_micros() > deadline)
+      return fail(
+          ErrorKind::dependency_down,
+          fmt::format("{} is still being copied again after {} s", copied->display(),
+                      options.fence_timeout.count() / 1000),
+          "tidemark status shows how far it is; --timeout waits longer, names of other tables leave it out");
+    std::this_thread::sleep_for(limits::fence_poll_every);
+  }
+  return fail(ErrorKind::cancelled, "stopped");
+}
+
 // Asks the running project for a run of the source and waits until it is fenced; returns the cut it ended in.
 Result<uint64_t> await_batch_run(clickhouse::ClientPool& pool, StateStore& state, const SourceRecord& record,
                                  const ParityOptions& options, const std::atomic<bool>& stop) {
@@ -313,13 +339,17 @@ Result<ParityReport> verify_tables(const config::PostgresSource& source, clickho
   ParityReport report;
   report.as_of = slot.consistent_point;
   Version bound = make_version(record->epoch, slot.consistent_point, 0);
+  std::vector<CapturedTable> tables;
   for (auto& table_source : sources) {
     bool append_only = false;
     for (const auto& option : source.options)
       if (option.table == table_source.name || option.table == table_source.schema + "." + table_source.name)
         append_only = option.append_only;
     CapturedTable table = capture(std::move(table_source), append_only, false);
-    if (!wanted_table(table, options)) continue;
+    if (wanted_table(table, options)) tables.push_back(std::move(table));
+  }
+  TRY_VOID(wait_for_copies(pool, *record, tables, options, stop));
+  for (CapturedTable& table : tables) {
     TRY_VOID(keep_wider_types(pool, table));
     report.tables.push_back(
         TRY_IN(TableCheck(table, connection, pool, bound, options).run(), table.display()));
