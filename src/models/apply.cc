@@ -107,9 +107,10 @@ Status reset_stores_of(clickhouse::Client& client, const CompiledModels& models,
       current |= model.name == record.model && model.fingerprint == record.fingerprint &&
                  model.generation == record.generation;
     if (current || record.state == "dropped" || !fed(record.tables)) continue;
-    // A retired store would need the same care and nobody reads it.
+    // A retired store would need the same care and nobody reads it. The active one of a model that is about
+    // to be deployed anew leaves its view behind, so that it stays known.
     TRY_VOID(drop_physical(client, record.physical));
-    record.state = "dropped";
+    record.state = record.state == "active" ? "unattended" : "dropped";
     TRY_VOID(state.write(client, record, ""));
   }
   for (const auto& model : models.models) {

@@ -54,8 +54,8 @@ test('mistakes in project files', { timeout: 120_000 }, async (t) => {
     told(result, 78, /ADS_DATABASE_URL/, /sources\/ads\.yaml:3:\d+/);
   });
   await t.test('a setting that is not supported', async (t) => {
-    await file('sources/ads.yaml', () => 'source: ads\nwebhook: { path: /shop }\n')(t);
-    told(await project.run('check'), 78, /sources\/ads\.yaml:2:\d+/, /webhook/, /not yet supported/);
+    await file('sources/ads.yaml', () => 'source: ads\nfiles: { path: /shop }\n')(t);
+    told(await project.run('check'), 78, /sources\/ads\.yaml:2:\d+/, /files/, /not yet supported/);
   });
   await t.test('a setting of the other mode', async (t) => {
     await file('sources/ads.yaml', (text) => text.replace('mode: cdc', 'mode: batch'))(t);
