@@ -166,7 +166,7 @@ class SumsReading {
   // The base's sums, of which only those metrics are read again whose cap or whose counted units are others.
   Result<std::vector<MetricSums>> read_parts() {
     BaseSums& kept = *units_.sums;
-    if (kept.metrics.empty()) {
+    if (kept.metrics.size() != every_.size()) {
       kept.metrics = empty();
       kept.summed.assign(every_.size(), "?");
     }
@@ -181,6 +181,8 @@ class SumsReading {
       }
     }
     std::vector<MetricSums> metrics = kept.metrics;
+    // The definitions of an earlier question are gone.
+    for (size_t index : every_) metrics[index].metric = query_.metrics[index].metric;
     if (units_.changed.empty()) return metrics;
     auto changed = TRY(read_whole(units_.changed, every_));
     auto replaced = TRY(read_whole(units_.replaced, every_));
