@@ -26,6 +26,9 @@ std::vector<std::string> values_of(const std::vector<std::string>& ids) {
   return values;
 }
 
+// Keys of rows that are to be removed from the table in hand. No search finds it (tables()).
+constexpr const char* unseen_table = "tidemark.erased_unseen";
+
 // A table that may have traces.
 struct Table {
   std::string name, quoted, engine, engine_full;
@@ -108,6 +111,7 @@ class Sweep {
   }
 
   Status everywhere() {
+    TRY_VOID(drop_unseen());
     for (const auto& table : TRY(tables())) {
       if (TRY(count(table.quoted, table.match)) == 0) continue;
       TRY_VOID(remove_unseen(table));
@@ -115,7 +119,7 @@ class Sweep {
               TRY(count(table.quoted + (table.engine == "ReplacingMergeTree" ? " FINAL" : ""), table.match)))
         counts_.left[table.name] = left;
     }
-    return {};
+    return drop_unseen();
   }
 
  private:
@@ -219,6 +223,8 @@ class Sweep {
     return found;
   }
 
+  // What to remove is written down first: a mutation asks a subquery of its own table again for each part,
+  // and would see the table without what it has taken from the parts before.
   Status remove_unseen(const Table& table) {
     auto arguments = table.arguments();
     const std::string& key = table.key.front();
@@ -228,17 +234,33 @@ class Sweep {
       std::string deleted = arguments.size() > 1 ? " AND " + arguments[1] + " = 0" : "";
       std::string seen = fmt::format("SELECT {0}, {1} FROM {2} FINAL WHERE ({0}) IN ({3}){4}", key,
                                      arguments[0], table.quoted, keys, deleted);
+      TRY_VOID(write_down(
+          fmt::format("SELECT DISTINCT ({0}) AS gone, {1} AS of FROM {2} WHERE ({0}) IN ({3}) AND ({0}, {1}) "
+                      "NOT IN ({4})",
+                      key, arguments[0], table.quoted, keys, seen)));
       return remove_where(
           table.name, table.quoted,
-          fmt::format("({0}) IN ({1}) AND ({0}, {2}) NOT IN ({3})", key, keys, arguments[0], seen));
+          fmt::format("(({}), {}) IN (SELECT gone, of FROM {})", key, arguments[0], unseen_table));
     }
     bool sums = table.engine == "SummingMergeTree" || table.engine == "AggregatingMergeTree";
-    if (sums && table.has("_rows") && !key.empty())
-      return remove_where(table.name, table.quoted,
-                          fmt::format("{0} AND ({1}) IN (SELECT {1} FROM {2} WHERE {0} GROUP BY {1} HAVING "
-                                      "sum(_rows) = 0)",
-                                      table.match, key, table.quoted));
-    return {};
+    if (!sums || !table.has("_rows") || key.empty()) return {};
+    TRY_VOID(
+        write_down(fmt::format("SELECT ({0}) AS gone FROM {1} WHERE {2} GROUP BY {0} HAVING sum(_rows) = 0",
+                               key, table.quoted, table.match)));
+    return remove_where(table.name, table.quoted,
+                        fmt::format("{} AND ({}) IN (SELECT gone FROM {})", table.match, key, unseen_table));
+  }
+
+  Status drop_unseen() { return pool_.execute(fmt::format("DROP TABLE IF EXISTS {} SYNC", unseen_table)); }
+
+  Status write_down(const std::string& select) {
+    TRY_VOID(drop_unseen());
+    clickhouse::QueryOptions options;
+    options.settings = {{"max_query_size", "100000000"}, {"log_queries", "0"}};
+    options.timeout = limits::erasure_statement_max;
+    return pool_.execute(
+        fmt::format("CREATE TABLE {} ENGINE = MergeTree ORDER BY tuple() AS {}", unseen_table, select),
+        options);
   }
 
   clickhouse::ClientPool& pool_;

@@ -1,5 +1,6 @@
 // Rows that are gone without a cut: the map and what is kept by person follow, whoever else said the same.
 #include "profiles/erased_rows.h"
+#include "profiles/erasure_traces.h"
 #include "profiles/test_profiles.h"
 
 #include <random>
@@ -111,6 +112,39 @@ TEST_F(ForgetTest, WhatIsLeftEqualsTheWhole) {
     proven(fmt::format("seed {} cut {}", seed, cut));
     if (testing::Test::HasFailure()) return;
   }
+}
+
+// A mutation works part by part: what it is to take is known before the first one.
+TEST_F(ForgetTest, TracesInManyPartsGoTogether) {
+  open(usual);
+  run("DROP DATABASE IF EXISTS analytics SYNC");
+  run("CREATE DATABASE analytics");
+  run("CREATE TABLE analytics.sums (person String, n Int64, _rows Int64) ENGINE = SummingMergeTree((n, "
+      "_rows)) "
+      "ORDER BY person SETTINGS max_bytes_to_merge_at_max_space_in_pool = 1");
+  run("CREATE TABLE analytics.rows (key String, person String, _version UInt64, _deleted UInt8) ENGINE = "
+      "ReplacingMergeTree(_version, _deleted) ORDER BY key SETTINGS max_bytes_to_merge_at_max_space_in_pool "
+      "= 1");
+  for (const char* table : {"sums", "rows"}) run(fmt::format("SYSTEM STOP MERGES analytics.{}", table));
+  constexpr int parts = 30;
+  for (int part = 0; part < parts; ++part) {
+    run(fmt::format("INSERT INTO analytics.sums VALUES ('p1', {0}, {0}), ('p2', 1, 1)",
+                    part % 2 == 0 ? 1 : -1));
+    run(fmt::format("INSERT INTO analytics.rows VALUES ('gone', 'p1', {0}, {1}), ('stays', 'p2', {0}, 0)",
+                    part + 1, part % 2));
+  }
+  for (const char* table : {"sums", "rows"}) run(fmt::format("SYSTEM START MERGES analytics.{}", table));
+  TraceCounts counts;
+  Traces traces{.definition = keeper_->definition(),
+                .ids = {"user_id:1"},
+                .people = {"p1"},
+                .row_keys = {},
+                .row_entities = {}};
+  ASSERT_OK(remove_traces(pool_, traces, counts));
+  EXPECT_EQ(ask("SELECT count() FROM analytics.sums WHERE person = 'p1'"), "0");
+  EXPECT_EQ(ask("SELECT count() FROM analytics.rows WHERE key = 'gone'"), "0");
+  EXPECT_EQ(ask("SELECT sum(n) FROM analytics.sums"), fmt::format("{}", parts));
+  EXPECT_EQ(ask("SELECT key FROM analytics.rows FINAL"), "stays");
 }
 
 }  // namespace
