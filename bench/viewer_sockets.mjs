@@ -8,7 +8,7 @@ const [port, viewers, choices] = process.argv.slice(2).map(Number);
 const now = () => performance.timeOrigin + performance.now();
 let bytes = 0;
 // Of tile 0: {"tile":0,...,"data":[["<rows>","<newest>"]]; a round counts when its refresh has come.
-const newest_of = /"tile":0,.*?"data":\[\["?-?\d+"?,"?(-?\d+)"?\]\]/g;
+const newest_of = /"tile":0,.*?"data":\[\["?-?\d+"?, ?"?(-?\d+)"?\]\]/g;
 
 class Viewer {
   seen = []; // [newest, when]

@@ -83,6 +83,10 @@ Status LiveSegments::start(const config::Project& project, notify::DeliveryServi
   auto client = pool_.lease();
   bool known = !refused_here_ && TRY(clickhouse::table_exists(*client, "tidemark", "segment_versions"));
   if (files_.definitions.empty() && project.criteria_tables.empty() && !known) return {};
+  if (!refused_here_) {
+    std::lock_guard lock(copying_);
+    hold_over(TRY(copied_.held()));
+  }
   segments::SegmentFiles all = TRY(load(*client));
   TRY_VOID(bring(*client, std::move(all)));
   std::lock_guard lock(mutex_);
@@ -153,6 +157,7 @@ Status LiveSegments::bring(clickhouse::Client& client, segments::SegmentFiles al
       groups_[segments::watch_model(group)] = group;
     }
   }
+  hold_over(std::nullopt);
   std::vector<segments::Problem> problems;
   TRY_VOID(evaluator()->replace(all.definitions, options, problems));
   if (!problems.empty()) {
@@ -165,6 +170,61 @@ Status LiveSegments::bring(clickhouse::Client& client, segments::SegmentFiles al
   std::lock_guard lock(mutex_);
   current_ = std::move(all);
   return {};
+}
+
+std::set<std::string> LiveSegments::groups_over(const std::set<std::string>& tables) const {
+  std::map<std::string, std::string> groups;
+  {
+    std::lock_guard lock(mutex_);
+    groups = groups_;
+  }
+  std::vector<std::string> names(tables.begin(), tables.end());
+  lineage_.add_kept(names);
+  std::set<std::string> over;
+  if (names.empty()) return over;
+  for (const auto& [model, group] : groups) {
+    auto read = lineage_.reads(model);
+    if (read.empty() ||
+        std::any_of(names.begin(), names.end(), [&](const auto& name) { return read.contains(name); }))
+      over.insert(group);
+  }
+  return over;
+}
+
+// Of the same tables as before: groups may be others.
+void LiveSegments::hold_over(std::optional<std::set<std::string>> tables) {
+  std::lock_guard lock(holding_);
+  if (tables) waiting_ = std::move(*tables);
+  if (auto* made = evaluator()) made->hold(groups_over(waiting_));
+}
+
+Status LiveSegments::before_copy(const std::vector<std::string>& tables) {
+  if (pool_.endpoint().cluster) return {};
+  std::lock_guard lock(copying_);
+  TRY_VOID(copied_.add(tables));
+  hold_over(TRY(copied_.held()));
+  return {};
+}
+
+Status LiveSegments::after_copy(const std::vector<std::string>& tables) {
+  if (pool_.endpoint().cluster) return {};
+  std::lock_guard lock(copying_);
+  std::set<std::string> held = TRY(copied_.held()), left = held;
+  for (const auto& table : tables) left.erase(table);
+  if (left == held) return {};
+  const char* cause = TRY(copied_.copied_before(tables)) ? "event" : "backfill";
+  hold_over(left);
+  auto evaluated = [&]() -> Status {
+    auto* made = evaluator();
+    if (made == nullptr) return {};
+    if (made->left_out()) TRY_VOID(reload());
+    for (const auto& group : groups_over({tables.begin(), tables.end()}))
+      TRY_VOID(made->all_touched(group, cause));
+    return {};
+  }();
+  // It is tried again, and until then nobody is told.
+  if (!evaluated) hold_over(held);
+  return evaluated ? copied_.remove(tables) : evaluated;
 }
 
 // The user's own deployment goes first.

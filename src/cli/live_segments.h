@@ -5,9 +5,16 @@
 // start() comes after models are deployed and before sources run; begin() once they do. Definitions in the
 // warehouse are followed while the project runs: reload() brings memberships to what lies there now, one
 // reload at a time; a cut of a criteria table asks for one. What is wrong with a stored definition concerns
-// that one only. Thread-safe but for start(), begin() and stop().
+// that one only.
+//
+// While a table is copied (ModelHooks::before_copy until after_copy), segments that read it, through models
+// and people, too, are held (Evaluator::hold); which tables those are outlives a kill (HeldTables). Then
+// everybody is evaluated: what changed meanwhile is told as events are, but after the first copy ever.
+//
+// Thread-safe but for start(), begin() and stop().
 #pragma once
 
+#include "cli/held_tables.h"
 #include "config/project.h"
 #include "ingest/parts_gate.h"
 #include "ingest/row_watch.h"
@@ -23,16 +30,28 @@
 
 namespace tidemark::cli {
 
+// Which segments read which tables; all tables are named "bronze.x".
+struct TableLineage {
+  // What a deployed model reads in depth; none: that is not known.
+  std::function<std::set<std::string>(const std::string& model)> reads;
+  // Adds what is kept by person of the tables.
+  std::function<void(std::vector<std::string>& tables)> add_kept;
+};
+
 class LiveSegments {
  public:
-  LiveSegments(clickhouse::ClientPool& pool, ingest::PartsGate& gate, const std::atomic<bool>& stopping)
-      : pool_(pool), gate_(gate), stopping_(stopping) {}
+  LiveSegments(clickhouse::ClientPool& pool, ingest::PartsGate& gate, TableLineage lineage,
+               const std::atomic<bool>& stopping)
+      : pool_(pool), gate_(gate), lineage_(std::move(lineage)), stopping_(stopping), copied_(pool) {}
   ~LiveSegments() { stop(); }
 
   // For LiveModels::watch; may be taken before start().
   models::WatchHooks hooks();
   // For ModelHooks; likewise.
   ingest::RowWatch rows();
+  // For ModelHooks; likewise. `tables`: "bronze.x".
+  Status before_copy(const std::vector<std::string>& tables);
+  Status after_copy(const std::vector<std::string>& tables);
   // Tables were changed in another way than by cuts.
   void doubt();
   // `deliveries`: null when there are no destinations. `shared`: other processes work on the same sources.
@@ -61,13 +80,21 @@ class LiveSegments {
   Result<segments::SegmentFiles> load(clickhouse::Client& client);
   Status bring(clickhouse::Client& client, segments::SegmentFiles all);
   Status deploy_watched();
+  std::set<std::string> groups_over(const std::set<std::string>& tables) const;
+  void hold_over(std::optional<std::set<std::string>> tables);
   Status put_away(const segments::SegmentFiles& all);
   void follow();
 
   clickhouse::ClientPool& pool_;
   ingest::PartsGate& gate_;
+  const TableLineage lineage_;
   const std::atomic<bool>& stopping_;
   std::function<Status()> deploy_;
+
+  std::mutex copying_;  // one table's beginning or end at a time; before all others
+  HeldTables copied_;
+  std::mutex holding_;             // of what the evaluator was told last
+  std::set<std::string> waiting_;  // tables
 
   std::mutex reloading_;  // one reload at a time; of what follows
   const config::Project* project_ = nullptr;

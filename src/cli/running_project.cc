@@ -10,8 +10,8 @@
 #include "cli/live_profiles.h"
 #include "cli/live_segments.h"
 #include "cli/model_desk.h"
+#include "cli/model_hooks.h"
 #include "cli/model_watch.h"
-#include "cli/models_behind.h"
 #include "cli/output.h"
 #include "cli/profile_routes.h"
 #include "cli/project_files.h"
@@ -57,12 +57,6 @@ constexpr size_t warehouse_connections = 12;
 // One that sends and one for its models or its state.
 constexpr size_t connections_a_slot = 2;
 constexpr int64_t tidy_every_us = 600'000'000;
-
-std::vector<std::string> bronze_names(const std::vector<std::string>& tables) {
-  std::vector<std::string> names;
-  for (const auto& table : tables) names.push_back("bronze." + table);
-  return names;
-}
 
 }  // namespace
 
@@ -126,44 +120,6 @@ struct RunningProject::State {
     log::info("warehouse: cluster {} of {} shards{}", endpoint.cluster->name(), endpoint.cluster->shards(),
               endpoint.cluster->replicated() ? ", replicated" : "");
     return {};
-  }
-
-  // All rows of these tables are there.
-  Status loaded(const std::vector<std::string>& tables) {
-    std::vector<std::string> names = bronze_names(tables);
-    dictionaries.reload(*pool->lease(), names);
-    refreshes->on_copy(names);
-    return {};
-  }
-
-  ingest::ModelHooks hooks() {
-    ingest::ModelHooks hooks;
-    hooks.after_parts = [this](uint64_t cut, Version version,
-                               const std::vector<std::string>& tables) -> Status {
-      TRY_VOID(profiles->after_parts(cut, version, tables));
-      if (auto runtime = models.runtime(); runtime->has_keyed_models())
-        TRY_VOID(runtime->after_cut(*pool->lease(), cut, version, tables));
-      if (auto names = bronze_names(tables); dictionaries.any_over(names))
-        dictionaries.reload(*pool->lease(), names);
-      return {};
-    };
-    hooks.after_copy = [this](Version version, const std::vector<std::string>& tables) -> Status {
-      if (segments) segments->doubt();
-      TRY_VOID(profiles->after_copy(tables));
-      TRY_VOID(models.runtime()->after_copy(*pool->lease(), version, tables));
-      return loaded(tables);
-    };
-    hooks.after_load = [this](const std::vector<std::string>& tables) { return loaded(tables); };
-    hooks.parts_gate = &parts_gate;
-    if (segments) hooks.rows = segments->rows();
-    hooks.after_change = [this](const std::string& table) {
-      return models_behind(*pool->lease(), *models.published(), "bronze." + table);
-    };
-    hooks.reset = [this](const std::vector<std::string>& tables) -> Status {
-      if (segments) segments->doubt();
-      return models::reset_stores_of(*pool->lease(), *models.published(), {tables.begin(), tables.end()});
-    };
-    return hooks;
   }
 
   models::DeploymentHooks deployment_hooks() {
@@ -295,7 +251,12 @@ struct RunningProject::State {
                                        erasure_hooks({*pool, pipelines, models, *profiles, experiments,
                                                       segments, dictionaries, refreshes, desk, stopping}),
                                        stopping);
-    segments = std::make_unique<LiveSegments>(*pool, parts_gate, stopping);
+    segments = std::make_unique<LiveSegments>(
+        *pool, parts_gate,
+        TableLineage{
+            .reads = [this](const std::string& model) { return models.lineage()->tables_of_name(model); },
+            .add_kept = [this](std::vector<std::string>& tables) { profiles->add_kept(tables); }},
+        stopping);
     models.watch(experiments.hooks(segments->hooks()));
   }
 
@@ -337,11 +298,13 @@ struct RunningProject::State {
       if (server) server->on_cut(cut);
       if (segments) segments->on_cut(cut.tables);
     };
-    TRY_VOID(pipelines.prepare(project, *pool,
-                               {.tables_with_changes = std::move(with_changes),
-                                .recopy = options.recopy,
-                                .hooks = experiments.with(hooks()),
-                                .on_cut = on_cut}));
+    TRY_VOID(pipelines.prepare(
+        project, *pool,
+        {.tables_with_changes = std::move(with_changes),
+         .recopy = options.recopy,
+         .hooks = experiments.with(
+             model_hooks({*pool, models, *profiles, *segments, dictionaries, *refreshes, parts_gate})),
+         .on_cut = on_cut}));
     erasures->attach(pipelines.doors());
     return profiles->prepare(project, SourcePipelines::shared(project));
   }

@@ -28,6 +28,9 @@ namespace tidemark::ingest {
 struct ModelHooks {
   // All parts of the cut are in, the fence is not written yet. Repeatable: a replayed cut calls it again.
   std::function<Status(uint64_t cut, Version version, const std::vector<std::string>& tables)> after_parts;
+  // These tables are about to be emptied and copied, for the first time or again: what they have says nothing
+  // until after_copy(). Called again for the same ones after a kill.
+  std::function<Status(const std::vector<std::string>& tables)> before_copy;
   // The initial copy of these tables is complete; its rows have cut 0.
   std::function<Status(Version version, const std::vector<std::string>& tables)> after_copy;
   // The first load of these tables is complete; its rows came in cuts, each followed by after_parts.

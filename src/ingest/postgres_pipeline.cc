@@ -203,6 +203,7 @@ Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::
                               uint16_t epoch) {
   life_.set_state("copying");
   log::info("source {}: initial copy of {} tables (epoch {})", options_.source.name, tables_.size(), epoch);
+  if (hooks_.before_copy) TRY_VOID(hooks_.before_copy(table_names()));
   for (auto& table : tables_) {
     CapturedTable now = TRY(TableTender::look(connection, table));
     if (!compare(shape_of(table), now).none()) TRY_VOID(make_bronze_anew(pool_, now));
@@ -365,6 +366,7 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
                             handoff.close();
                             follower.wake();
                           },
+                      .before_copy = hooks_.before_copy,
                       .after_copy = hooks_.after_copy,
                       .reset = hooks_.reset},
                      book_, applied_, pool_, state_store_, clock_);

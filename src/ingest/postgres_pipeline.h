@@ -60,6 +60,7 @@ class PostgresPipeline final : public SourcePipeline {
   Status look_at_tables(postgres::Connection& connection, uint16_t epoch);
   Result<TableRecord> first_record(const CapturedTable& table, uint16_t epoch, bool was_there);
   Status follow_table(CapturedTable& now, TableRecord record, bool is_published);
+  Status begin_bronze_anew(const CapturedTable& table, const std::vector<ShapeChange::Renamed>& renamed = {});
   Result<bool> bronze_is_gone(const CapturedTable& table);
   std::string explain_unknown_form(const CapturedTable& table, TableShape& shape) const;
   Result<std::set<std::pair<std::string, std::string>>> published_tables(postgres::Connection& connection);

@@ -56,7 +56,7 @@ Result<TableRecord> PostgresPipeline::first_record(const CapturedTable& table, u
   if (was_there)
     TRY_VOID(ensure_bronze(pool_, {table}, false));
   else
-    TRY_VOID(make_bronze_anew(pool_, table));
+    TRY_VOID(begin_bronze_anew(table));
   return record;
 }
 
@@ -65,8 +65,7 @@ Status PostgresPipeline::follow_table(CapturedTable& now, TableRecord record, bo
   TablePhase phase = record.phase;
   if (record.phase == TablePhase::copying) {
     // Its rows come with the copy; what models are made over must have the shape at once.
-    if (!compare(record.shape, now).none() || TRY(bronze_is_gone(now)))
-      TRY_VOID(make_bronze_anew(pool_, now));
+    if (!compare(record.shape, now).none() || TRY(bronze_is_gone(now))) TRY_VOID(begin_bronze_anew(now));
     record.shape = shape_of(now);
   } else {
     TRY_VOID(keep_wider_types(pool_, now));
@@ -88,7 +87,7 @@ Status PostgresPipeline::follow_table(CapturedTable& now, TableRecord record, bo
                 change.copy_because);
       record.phase = TablePhase::copying;
       record.shape = shape_of(now);
-      TRY_VOID(make_bronze_anew(pool_, now, change.renamed));
+      TRY_VOID(begin_bronze_anew(now, change.renamed));
     }
     if (!change.words.empty()) {
       log::info("source {}: table {} changed: {}", options_.source.name, now.source.display(), change.words);
@@ -100,6 +99,12 @@ Status PostgresPipeline::follow_table(CapturedTable& now, TableRecord record, bo
   }
   bool news = phase != record.phase || before != record.shape.to_json() || !book_.find(record.oid);
   return news ? book_.save(std::move(record)) : Status();
+}
+
+Status PostgresPipeline::begin_bronze_anew(const CapturedTable& table,
+                                           const std::vector<ShapeChange::Renamed>& renamed) {
+  if (hooks_.before_copy) TRY_VOID(hooks_.before_copy({table.name}));
+  return make_bronze_anew(pool_, table, renamed);
 }
 
 Result<bool> PostgresPipeline::bronze_is_gone(const CapturedTable& table) {

@@ -138,6 +138,7 @@ Status TableTender::copy(const TenderTable& tended, TableRecord record) {
   // Held before the snapshot is taken, so what comes after it stays in the log.
   applied_.hold_lsn = applied_.forgettable_lsn();
   tended.counters->copied = 0;
+  if (hooks_.before_copy) TRY_VOID(hooks_.before_copy({table.name}));
   TRY_VOID(hooks_.at_barrier([&]() -> Status {
     TRY_VOID(make_bronze_anew(pool_, table));
     return hooks_.reset ? hooks_.reset({table.name}) : Status();

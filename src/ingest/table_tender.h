@@ -35,8 +35,10 @@ struct TenderHooks {
   // Runs an action between two cuts, everything before fenced. Waits for such a place.
   std::function<Status(const std::function<Status()>&)> at_barrier;
   std::function<void()> end_life;
-  std::function<Status(Version version, const std::vector<std::string>& tables)> after_copy;  // may be empty
-  std::function<Status(const std::vector<std::string>& tables)> reset;                        // may be empty
+  // As of ModelHooks; may be empty.
+  std::function<Status(const std::vector<std::string>& tables)> before_copy;
+  std::function<Status(Version version, const std::vector<std::string>& tables)> after_copy;
+  std::function<Status(const std::vector<std::string>& tables)> reset;
 };
 
 class TableTender {

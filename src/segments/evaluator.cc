@@ -140,8 +140,16 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
     if (!until) TRY_VOID(store_.save_looked_until(group->name, group->looked_until));
     group->next_due = TRY(store_.next_due(group->name, group->looked_until)).value_or(never_us);
   }
+  std::set<std::string> held;
+  {
+    std::lock_guard lock(mutex_);
+    held = held_;
+  }
+  left_out_ = std::any_of(changed.begin(), changed.end(),
+                          [&](const auto& group) { return held.contains(group->name); });
   auto bring = [&]() -> Status {
     for (auto& group : changed) {
+      if (held.contains(group->name)) continue;
       TRY_VOID(evaluate(*group, nullptr, "edit"));
       TRY_VOID(reached("versions"));
       for (size_t index = 0; index < group->segments.size(); ++index)
@@ -195,9 +203,19 @@ Status Evaluator::drop(SegmentVersion version) {
 
 std::shared_ptr<Evaluator::Group> Evaluator::find(const std::string& name) const {
   std::lock_guard lock(mutex_);
+  if (held_.contains(name)) return nullptr;
   for (const auto& group : groups_)
     if (group->name == name) return group;
   return nullptr;
+}
+
+void Evaluator::hold(std::set<std::string> groups) {
+  Turn turn(*this, true);
+  // Nobody kept the facts of those that were held.
+  ++doubts_;
+  std::lock_guard lock(mutex_);
+  held_ = std::move(groups);
+  woken_.notify_all();
 }
 
 std::vector<std::string> Evaluator::groups() const {

@@ -15,6 +15,10 @@
 // was cut short is done again at the next replace(). A definition that is gone leaves its members with cause
 // `edit`.
 //
+// Held. Groups whose tables are being copied (hold()) are not evaluated, by nobody: what their tables have
+// says nothing, and what is told to others cannot be taken back. Whoever lets them go says all_touched()
+// then.
+//
 // Order. One evaluation at a time; those for cuts go first, the clock's give way between slices. Threads: any
 // may call; run_timers() is the clock's own.
 #pragma once
@@ -31,6 +35,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 
 namespace tidemark::segments {
@@ -69,6 +74,11 @@ class Evaluator {
   // changed.
   Status replace(const std::vector<Definition>& definitions, const CompileOptions& options,
                  std::vector<Problem>& problems);
+
+  // These groups, and no others, are not evaluated from here on; an evaluation under way is waited for.
+  void hold(std::set<std::string> groups);
+  // replace() left out definitions of groups that are held: it is to be called again.
+  bool left_out() const { return left_out_; }
 
   // The name of a group of definitions (group_of) that share queries, timers and touched keys.
   std::vector<std::string> groups() const;
@@ -150,7 +160,9 @@ class Evaluator {
   Status look_at_timers(Group& group);
   std::vector<DueSlice> slices_of(const Group& group, std::vector<Timer> timers, int64_t now) const;
   Status evaluate_due(Group& group, const DueSlice& slice);
+  // Null when it is held, too.
   std::shared_ptr<Group> find(const std::string& group) const;
+  bool is_current(const Group& group) const;
 
   clickhouse::ClientPool& pool_;
   const Clock& clock_;
@@ -161,6 +173,7 @@ class Evaluator {
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable woken_;
   std::vector<std::shared_ptr<Group>> groups_;
+  std::set<std::string> held_;
   bool stopping_ = false;
   int waiting_cuts_ = 0;  // who goes first
   bool busy_ = false;
@@ -171,6 +184,7 @@ class Evaluator {
   std::mutex asking_mutex_;
   std::vector<AskedRows> asking_;  // of cuts under way
   std::atomic<uint64_t> doubts_{0};
+  std::atomic<bool> left_out_{false};
 };
 
 }  // namespace tidemark::segments

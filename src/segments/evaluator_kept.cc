@@ -139,7 +139,8 @@ Result<bool> Evaluator::happened(const std::string& name, uint64_t cut,
                                  const std::string& cause) {
   Turn turn(*this, true);
   auto group = find(name);
-  if (!group || !group->kept || !group->kept->over_events() || tables.empty()) return false;
+  if (!group) return true;  // held, or no more
+  if (!group->kept || !group->kept->over_events() || tables.empty()) return false;
   auto added = cut_rows_.of(cut, tables);
   if (!added) return false;
   KeptGroup& kept = *group->kept;

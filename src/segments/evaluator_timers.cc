@@ -5,6 +5,10 @@
 
 namespace tidemark::segments {
 
+bool Evaluator::is_current(const Group& group) const {
+  return find(group.name).get() == &group;
+}
+
 Status Evaluator::settle() {
   std::vector<std::shared_ptr<Group>> groups;
   {
@@ -55,7 +59,7 @@ Status Evaluator::look_at_timers(Group& group) {
   {
     // Whoever evaluates writes timers behind its own instant before its turn ends, so none is missing here.
     Turn turn(*this, false);
-    if (find(group.name).get() != &group) return {};  // replaced meanwhile, as below
+    if (!is_current(group)) return {};  // replaced or held meanwhile, as below
     from = group.looked_until;
     now = clock_.wall_micros();
     timers = TRY(store_.due(group.name, from, now, limits::entities_by_key_max));
@@ -65,18 +69,18 @@ Status Evaluator::look_at_timers(Group& group) {
        lost = now - from > static_cast<int64_t>(limits::timer_days_kept - 1) * 86'400'000'000;
   if (lost || timers.size() > limits::entities_by_key_max) {
     Turn turn(*this, false);
-    if (find(group.name).get() != &group) return {};
+    if (!is_current(group)) return {};
     auto evaluated = [&] { return evaluate(group, nullptr, "time"); };
     TRY_VOID(hooks_.while_whole ? hooks_.while_whole(evaluated) : evaluated());
   } else {
     for (const DueSlice& slice : slices_of(group, std::move(timers), now)) {
       Turn turn(*this, false);
-      if (find(group.name).get() != &group) return {};
+      if (!is_current(group)) return {};
       TRY_VOID(evaluate_due(group, slice));
     }
   }
   Turn turn(*this, false);
-  if (find(group.name).get() != &group) return {};
+  if (!is_current(group)) return {};
   if (any || lost) TRY_VOID(store_.save_looked_until(group.name, now));
   group.looked_until = std::max(group.looked_until, now);
   group.next_due = TRY(store_.next_due(group.name, group.looked_until)).value_or(never_us);
@@ -91,6 +95,7 @@ void Evaluator::run_timers() {
     std::shared_ptr<Group> ready;
     int64_t wait = limits::timer_sleep_us_max;
     for (const auto& group : groups_) {
+      if (held_.contains(group->name)) continue;
       int64_t due = std::max<int64_t>(group->next_due, group->rests_until);
       if (due <= now)
         ready = group;
@@ -100,7 +105,8 @@ void Evaluator::run_timers() {
     // Nothing is due: time to read ahead.
     std::shared_ptr<Group> cold;
     for (const auto& group : groups_) {
-      if (ready || !group->kept || (group->kept->warm && !group->kept->again)) continue;
+      if (ready || !group->kept || held_.contains(group->name) || (group->kept->warm && !group->kept->again))
+        continue;
       if (group->kept->rests_until <= now)
         cold = group;
       else
