@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
            "tidemark profile show email:ann@example.com", add_profile},
           {"segment", "what segments mean and who is in them", "tidemark segment preview high_fit",
            add_segment},
+          {"alerts", "numbers that are watched: list, history", "tidemark alerts list", add_alerts},
           {"destination", "where notifications go: list, test, resume, replay", "tidemark destination list",
            add_destination},
           {"deadletter", "notifications that were given up: list, retry, drop", "tidemark deadletter list",

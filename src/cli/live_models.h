@@ -10,6 +10,8 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 
 namespace tidemark::cli {
 
@@ -33,6 +35,8 @@ class LiveModels {
   std::shared_ptr<models::Runtime> runtime() const;
   std::shared_ptr<const models::CompiledModels> published() const;
   std::shared_ptr<const models::Lineage> lineage() const;
+  // Mirrored tables that a query reads; empty: not known (models/lineage.h).
+  std::set<std::string> tables_of(const std::string& sql) const { return lineage()->tables_of(sql); }
   // How many of the published are only watched, for segments.
   size_t watched_by_segments() const;
 

@@ -100,6 +100,7 @@ Status LiveSegments::start(const config::Project& project, notify::DeliveryServi
 
 Status LiveSegments::make_evaluator(clickhouse::Client& client) {
   if (evaluator() != nullptr) return {};
+  std::lock_guard numbering(numbering_);
   auto made = std::make_unique<segments::Evaluator>(
       pool_, system_clock(),
       segments::EvaluatorHooks{
@@ -276,6 +277,16 @@ Status LiveSegments::reload() {
   asked_ = true;
   changed_.notify_all();
   return brought;
+}
+
+Status LiveSegments::in_order(const std::function<Status(uint64_t&)>& write) {
+  std::unique_lock numbering(numbering_);
+  if (auto* made = evaluator()) {
+    numbering.unlock();
+    return made->in_order(write);
+  }
+  uint64_t newest = TRY(deliveries_->outbox().newest());
+  return write(newest);
 }
 
 namespace {

@@ -67,6 +67,9 @@ class LiveSegments {
   // Keys were added to a list that is kept by hand, or taken out; none: any may have been.
   Status list_changed(const std::string& list, const std::vector<std::string>& keys);
 
+  // Evaluator::in_order, also while there is none. Precondition: there are destinations.
+  Status in_order(const std::function<Status(uint64_t& seq)>& write);
+
   // Those in force, and those that are refused.
   segments::SegmentFiles definitions() const;
   std::vector<segments::SegmentCounts> counts() const;
@@ -114,6 +117,7 @@ class LiveSegments {
   bool asked_ = false, ending_ = false, begun_ = false;
   std::atomic<bool> missed_{false};
   std::thread clock_, follower_;
+  std::mutex numbering_;  // an evaluator takes over from those who counted without one
 };
 
 }  // namespace tidemark::cli

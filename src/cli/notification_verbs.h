@@ -5,6 +5,7 @@
 
 namespace tidemark::cli {
 
+Run add_alerts(CLI::App& command);
 Run add_destination(CLI::App& command);
 Run add_deadletter(CLI::App& command);
 

@@ -17,7 +17,7 @@ std::string files_beside_models(const std::filesystem::path& root) {
   std::error_code ignored;
   for (const char* file : {"tidemark.yaml", ".env"}) read(root / file);
   for (const char* folder : {"sources", "dashboards", "endpoints", "dictionaries", "audits", "segments",
-                             "destinations", "profiles", "metrics", "experiments"})
+                             "destinations", "profiles", "metrics", "experiments", "alerts"})
     for (std::filesystem::recursive_directory_iterator entry(root / folder, ignored), end; entry != end;
          entry.increment(ignored)) {
       if (ignored) break;

@@ -6,6 +6,7 @@
 #include "experiments/exposure_model.h"
 #include "experiments/watched_units.h"
 #include "models/change_tables.h"
+#include "models/lookups.h"
 #include "models/model_state.h"
 #include "profiles/profile_files.h"
 #include "profiles/profile_models.h"
@@ -108,6 +109,17 @@ Result<std::vector<config::ModelFile>> deployed_with_watched(clickhouse::Client&
   for (const auto& model : deployed.models)
     if (!model.file.watch || model.file.database == experiments::exposures_database)
       files.push_back(model.file);
+  return files;
+}
+
+Result<std::vector<config::ModelFile>> models_on_disk(clickhouse::Client& client,
+                                                      const config::Project& project) {
+  config::LoadedProject loaded = config::load_project(project.root);
+  if (!loaded.ok()) return fail(ErrorKind::config, config::render(loaded.errors));
+  auto mistakes = TRY(models::prepare_lookups(client, loaded.project, models::LookupChanges::missing));
+  if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
+  std::vector<config::ModelFile> files = std::move(loaded.project.models);
+  for (auto& file : TRY(added_models(client, project))) files.push_back(std::move(file));
   return files;
 }
 

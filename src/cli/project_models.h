@@ -50,6 +50,10 @@ Result<std::vector<config::ModelFile>> deployed_with_watched(clickhouse::Client&
                                                              const config::Project& project,
                                                              const models::CompiledModels& deployed);
 
+// Those on disk, and what is added to them. Errors: config, with every mistake.
+Result<std::vector<config::ModelFile>> models_on_disk(clickhouse::Client& client,
+                                                      const config::Project& project);
+
 Result<models::Compilation> compile_project(clickhouse::Client& client, const config::Project& project);
 
 // Mirrored tables ("orders") whose change rows models or segments need, also those of versions of models

@@ -5,6 +5,7 @@
 #include "cli/project_plan.h"
 #include "cli/quarantine.h"
 #include "cli/settings_route.h"
+#include "config/alert.h"
 #include "config/destination.h"
 #include "experiments/experiment_files.h"
 #include "profiles/profile_files.h"
@@ -27,6 +28,7 @@ json::object sections(const config::Project& project, LiveModels& models, LiveSe
   for (const auto& one : profiles::load_profiles(project.root, true).definitions)
     people.push_back(json::string(one.name()));
   auto destinations = config::load_destinations(project.root);
+  auto alerts = config::load_alerts(project);
   auto published = models.published();
   auto shown = std::count_if(published->models.begin(), published->models.end(),
                              [](const auto& model) { return !model.file.watch; });
@@ -34,6 +36,7 @@ json::object sections(const config::Project& project, LiveModels& models, LiveSe
           {"segments", segments.definitions().definitions.size()},
           {"profiles", std::move(people)},
           {"experiments", experiments::load_experiments(project.root, true).experiments.size()},
+          {"alerts", alerts ? alerts->size() : 0},
           {"destinations", destinations ? destinations->size() : 0}};
 }
 

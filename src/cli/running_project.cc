@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cli/erasure_hooks.h"
+#include "cli/live_alerts.h"
 #include "cli/live_erasures.h"
 #include "cli/live_experiments.h"
 #include "cli/live_models.h"
@@ -79,9 +80,9 @@ struct RunningProject::State {
   std::unique_ptr<ModelWatch> watch;  // of what is deployed
   models::DictionaryReloads dictionaries;
   std::unique_ptr<models::RefreshService> refreshes;
-  std::set<std::string> streamed;  // sources; only complete() looks at it, one call at a time
   SourcePipelines pipelines;
   std::unique_ptr<notify::DeliveryService> deliveries;  // when there are destinations
+  std::unique_ptr<alerts::AlertService> alerts;         // when there are alerts
   std::unique_ptr<serve::LiveServer> server;
   int64_t tidied_at = system_clock().monotonic_micros();
   int lock_fd = -1;
@@ -167,14 +168,7 @@ struct RunningProject::State {
 
   Result<std::vector<config::ModelFile>> load_models(const DeployRequest& request) {
     if (request.watched_only) return deployed_with_watched(*pool->lease(), project, *models.published());
-    config::LoadedProject loaded = config::load_project(project.root);
-    if (!loaded.ok()) return fail(ErrorKind::config, config::render(loaded.errors));
-    auto mistakes =
-        TRY(models::prepare_lookups(*pool->lease(), loaded.project, models::LookupChanges::missing));
-    if (!mistakes.empty()) return fail(ErrorKind::config, config::render(mistakes));
-    std::vector<config::ModelFile> files = std::move(loaded.project.models);
-    for (auto& file : TRY(added_models(*pool->lease(), project))) files.push_back(std::move(file));
-    return files;
+    return models_on_disk(*pool->lease(), project);
   }
 
   // Before capture starts nothing else repeats what a server that went away took with it. Each step may be
@@ -230,20 +224,6 @@ struct RunningProject::State {
                 "ask that one: its log says that it leads");
   }
 
-  // A result of half a table is not shown. A source that has streamed is complete, also while Postgres is
-  // away.
-  bool complete(const std::set<std::string>& tables) {
-    if (!pipelines.leads()) return false;
-    for (const auto& source : status().sources) {
-      if (source.follows()) streamed.insert(source.source);
-      for (const auto& table : source.tables)
-        if (tables.contains(table.table) && table.state != "live" &&
-            (table.state == "copying" || !streamed.contains(source.source)))
-          return false;
-    }
-    return true;
-  }
-
   void make_segments() {
     profiles = std::make_unique<LiveProfiles>(*pool, models, stopping);
     erasures =
@@ -270,6 +250,20 @@ struct RunningProject::State {
     return segments->start(project, deliveries.get(), SourcePipelines::shared(project));
   }
 
+  Status prepare_alerts() {
+    alerts = TRY(make_alerts({.project = project,
+                              .pool = *pool,
+                              .reader = reader,
+                              .deliveries = deliveries.get(),
+                              .models = models,
+                              .segments = *segments,
+                              .gate = parts_gate,
+                              .pipeline = [this] { return status(); },
+                              .audits = [this] { return watch->audits(); },
+                              .leads = [this] { return pipelines.leads(); }}));
+    return {};
+  }
+
   void make_refreshes() {
     refreshes = std::make_unique<models::RefreshService>(
         *pool, system_clock(),
@@ -286,7 +280,7 @@ struct RunningProject::State {
                   dictionaries.reload_over(*pool->lease(), model.name);
                   if (watch) watch->on_refresh(model.name);
                 }},
-        [this](const std::set<std::string>& tables) { return complete(tables); });
+        [this](const std::set<std::string>& tables) { return pipelines.complete(tables); });
   }
 
   Status prepare_sources(const RunOptions& options) {
@@ -297,6 +291,7 @@ struct RunningProject::State {
       if (pipelines.leads()) refreshes->on_cut(cut.tables);
       if (server) server->on_cut(cut);
       if (segments) segments->on_cut(cut.tables);
+      if (alerts) alerts->on_cut(cut.tables);
     };
     TRY_VOID(pipelines.prepare(
         project, *pool,
@@ -420,7 +415,7 @@ struct RunningProject::State {
     options.segment_status = [this] { return segments->counts(); };
     options.audit_status = [this] { return watch->audits(); };
     options.lineage = [this](const std::string& sql) {
-      auto tables = models.lineage()->tables_of(sql);
+      auto tables = models.tables_of(sql);
       return std::vector<std::string>(tables.begin(), tables.end());
     };
     std::string token = TRY(random_token());
@@ -432,6 +427,7 @@ struct RunningProject::State {
     options.deployment = [this] { return desk->document(); };
     options.refresh = [this](const std::string& model) { return ask_refresh(model); };
     options.deliveries = deliveries.get();
+    options.alerts = alerts.get();
     options.tokens = project.tokens;
     auto access = std::make_shared<serve::Access>(token, project.tokens);
     options.more_routes = [this, access](http::Server& http) {
@@ -451,6 +447,7 @@ struct RunningProject::State {
     if (std::exchange(stopped, true)) return;
     stopping = true;
     if (erasures) erasures->stop();
+    if (alerts) alerts->stop();
     if (segments) segments->stop();
     if (desk) desk->stop();
     if (watch) watch->stop();
@@ -493,6 +490,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   TRY_VOID(state.with_servers([&] { return state.prepare_deliveries(); }));
   TRY_VOID(state.with_servers([&] { return state.profiles->start(); }));
   TRY_VOID(state.with_servers([&] { return state.start_segments(); }));
+  TRY_VOID(state.with_servers([&] { return state.prepare_alerts(); }));
   TRY_VOID(state.with_servers([&] { return state.erasures->finish_correction(); }));
   state.make_desk();
   TRY_VOID(state.start_page());
@@ -500,6 +498,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   state.watch->start();
   state.segments->begin([&state] { return state.deploy_watched(); });
   if (state.deliveries) state.deliveries->start();
+  if (state.alerts) state.alerts->start();
   state.refreshes->start();
   state.erasures->start();
   state.fill_the_rest();

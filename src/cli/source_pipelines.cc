@@ -166,6 +166,18 @@ ingest::PipelineStatus SourcePipelines::status() const {
   return status;
 }
 
+bool SourcePipelines::complete(const std::set<std::string>& tables) {
+  if (!leads()) return false;
+  for (const auto& source : status().sources) {
+    if (source.follows()) streamed_.insert(source.source);
+    for (const auto& table : source.tables)
+      if (tables.contains(table.table) && table.state != "live" &&
+          (table.state == "copying" || !streamed_.contains(source.source)))
+        return false;
+  }
+  return true;
+}
+
 std::optional<Error> SourcePipelines::gave_up() const {
   for (const auto& pipeline : pipelines_)
     if (auto error = pipeline->gave_up()) return error;

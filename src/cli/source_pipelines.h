@@ -60,6 +60,9 @@ class SourcePipelines {
   Status at_doors(const std::function<Status()>& change);
 
   ingest::PipelineStatus status() const;
+  // A result of half a table is not shown. A source that has streamed is complete, also while Postgres is
+  // away. One call at a time.
+  bool complete(const std::set<std::string>& tables);
   std::optional<Error> gave_up() const;
 
  private:
@@ -70,6 +73,7 @@ class SourcePipelines {
   std::vector<ingest::KafkaSlotsPipeline*> shared_;  // of these
   ingest::EventDoors doors_;                         // likewise
   std::vector<ingest::WebhookDoor> webhooks_;        // likewise
+  std::set<std::string> streamed_;                   // sources; of complete()
 };
 
 }  // namespace tidemark::cli

@@ -5,6 +5,7 @@
 #include "config/yaml_reader.h"
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace tidemark::config {
@@ -12,6 +13,8 @@ namespace tidemark::config {
 // Adds what the file says to `destinations`, and everything that is wrong to the report.
 void load_destination(Reader reader, const std::filesystem::path& file,
                       std::vector<Destination>& destinations);
+// Files of a folder of declarations, relative to the root, sorted.
+std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& root, const std::string& folder);
 // Names used twice.
 void check_destinations(Report& report, const std::vector<Destination>& destinations);
 

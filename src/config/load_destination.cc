@@ -322,20 +322,25 @@ void check_destinations(Report& report, const std::vector<Destination>& destinat
   }
 }
 
+std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& root, const std::string& folder) {
+  std::vector<std::filesystem::path> files;
+  std::error_code failure;
+  for (std::filesystem::directory_iterator entry(root / folder, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    std::string name = entry->path().filename().string(), extension = entry->path().extension().string();
+    if ((extension == ".yaml" || extension == ".yml") && !name.starts_with('.'))
+      files.push_back(std::filesystem::path(folder) / name);
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 Result<std::vector<Destination>> load_destinations(const std::filesystem::path& directory) {
   Report report(directory);
   Environment environment(false);
-  std::vector<std::filesystem::path> files;
-  std::error_code failure;
-  for (std::filesystem::directory_iterator entry(directory / "destinations", failure), end;
-       !failure && entry != end; entry.increment(failure)) {
-    std::string name = entry->path().filename().string(), extension = entry->path().extension().string();
-    if ((extension == ".yaml" || extension == ".yml") && !name.starts_with('.'))
-      files.push_back(std::filesystem::path("destinations") / name);
-  }
-  std::sort(files.begin(), files.end());
   std::vector<Destination> destinations;
-  for (const auto& file : files) load_destination({report, environment}, file, destinations);
+  for (const auto& file : yaml_files(directory, "destinations"))
+    load_destination({report, environment}, file, destinations);
   check_destinations(report, destinations);
   auto errors = report.take_errors();
   if (!errors.empty()) return fail(ErrorKind::config, render(errors));

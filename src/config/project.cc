@@ -1,5 +1,6 @@
 #include "config/project.h"
 
+#include "config/alert_reader.h"
 #include "config/destination_reader.h"
 #include "config/loading.h"
 
@@ -17,7 +18,7 @@ using std::filesystem::path;
 // (segments/segment_files.h, experiments/experiment_files.h).
 const std::vector<std::string> all_folders = {"sources",   "models",   "dictionaries", "dashboards",
                                               "endpoints", "segments", "destinations", "experiments",
-                                              "metrics",   "audits"};
+                                              "metrics",   "audits",   "alerts"};
 const std::vector<std::string> other_folders = {"data", "schema", "docs", "test", "tests", "scripts"};
 
 bool is_hidden_or_backup(const std::string& name) {
@@ -52,6 +53,10 @@ class Loader {
       look_at_other_folders();
       give_tokens_to_events(report_, project_);
       check_project(report_, project_, webhooks);
+      std::vector<Alert> alerts;
+      load_folder("alerts", {".yaml", ".yml"},
+                  [&](Reader reader, const path& file, Project&) { load_alert(reader, file, alerts); });
+      check_alerts(report_, project_, webhooks, destinations, alerts);
     }
     return {std::move(project_), report_.take_errors(), report_.take_warnings()};
   }

@@ -267,6 +267,11 @@ Status Evaluator::all_touched(const std::string& name, const std::string& cause)
   return done;
 }
 
+Status Evaluator::in_order(const std::function<Status(uint64_t&)>& write) {
+  Turn turn(*this, true);
+  return write(seq_);
+}
+
 Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::string>& entities,
                                        const DueSlice* due, int64_t as_of, Found& found) {
   std::optional<size_t> alone = due != nullptr ? due->segment : std::nullopt;

@@ -102,6 +102,10 @@ class Evaluator {
   // Any may have.
   Status all_touched(const std::string& group, const std::string& cause);
 
+  // For others who write into the outbox: while nothing is evaluated, with the newest seq there is, which
+  // `write` counts up for each row.
+  Status in_order(const std::function<Status(uint64_t& seq)>& write);
+
   // Looks at the timers that are due by now.
   Status settle();
 

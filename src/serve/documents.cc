@@ -267,6 +267,7 @@ std::string status_document(const StatusInputs& inputs) {
       {"audits", std::move(audits)},
       {"segments", std::move(segments)},
       {"destinations", json::parse(inputs.destinations)},
+      {"alerts", json::parse(inputs.alerts)},
       {"commit_to_queryable_ms", {{"p50", in_milliseconds(p50)}, {"p99", in_milliseconds(p99)}}},
       {"warehouse",
        {{"mode", inputs.warehouse_mode}, {"version", inputs.warehouse_version}, {"up", inputs.warehouse_up}}},

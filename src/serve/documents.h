@@ -24,6 +24,7 @@ struct StatusInputs {
   uint64_t viewers = 0;
   std::vector<segments::SegmentCounts> segments;
   std::string destinations = "[]";  // JSON
+  std::string alerts = "[]";        // JSON
 };
 
 std::string status_document(const StatusInputs& inputs);

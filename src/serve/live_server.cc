@@ -6,6 +6,7 @@
 #include "config/project.h"
 #include "http/server.h"
 #include "serve/access.h"
+#include "serve/alert_routes.h"
 #include "serve/dashboard_routes.h"
 #include "serve/documents.h"
 #include "serve/intake_metrics.h"
@@ -22,6 +23,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+
+#include "alerts/alert_service.h"
 
 namespace tidemark::serve {
 
@@ -113,6 +116,7 @@ StatusInputs LiveServer::Implementation::status_inputs() const {
   inputs.viewers = live_.counters().viewers;
   if (options_.deliveries != nullptr)
     inputs.destinations = destinations_document(options_.deliveries->facts());
+  if (options_.alerts != nullptr) inputs.alerts = alerts_in_status(options_.alerts->facts());
   std::lock_guard lock(mutex_);
   inputs.warehouse_up = warehouse_up_;
   inputs.warehouse_version = warehouse_version_;
@@ -201,6 +205,7 @@ void LiveServer::Implementation::add_routes() {
   });
 
   add_sql_route(server_, pool_, [this](const Request& request) { return access_.refuse(request, "read"); });
+  add_alert_routes(server_, options_.alerts);
   add_notification_routes(server_, options_.deliveries,
                           [this](const Request& request) { return access_.refuse(request, "notify:write"); });
 
@@ -212,6 +217,7 @@ void LiveServer::Implementation::add_routes() {
     text += intake_metrics(inputs.pipeline.sources);
     if (options_.model_status) text += refresh_metrics(options_.model_status());
     if (options_.segment_status) text += segment_metrics(options_.segment_status());
+    if (options_.alerts != nullptr) text += alert_metrics(options_.alerts->facts());
     if (options_.deliveries != nullptr) text += notification_metrics(options_.deliveries->facts());
     return Response::text(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
   });

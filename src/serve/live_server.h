@@ -29,6 +29,9 @@
 namespace tidemark::notify {
 class DeliveryService;
 }
+namespace tidemark::alerts {
+class AlertService;
+}
 namespace tidemark::http {
 class Server;
 }
@@ -90,6 +93,7 @@ struct ServeOptions {
   std::function<Result<uint64_t>(const std::string& model)> refresh;
   // Null: the project has no destinations.
   notify::DeliveryService* deliveries = nullptr;
+  alerts::AlertService* alerts = nullptr;  // null: the project has none
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;

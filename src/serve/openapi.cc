@@ -268,6 +268,12 @@ std::string openapi_document(const std::string& project, const std::vector<confi
       operation("ready", "200 when every source streams and the warehouse answers, else 503 with reasons",
                 "application/json", any);
   paths["/metrics"] = operation("metrics", "Prometheus text format", "text/plain", {{"type", "string"}});
+  paths["/api/alerts"] =
+      operation("alerts", "alerts: condition, state, value, the newest values", "application/json", any);
+  paths["/api/alerts/{name}/history"] =
+      with_name(operation("alert_history", "what became of one: when it fired, and what was told",
+                          "application/json", any),
+                "the alert");
   add_notification_paths(paths);
   add_segment_paths(paths);
   add_profile_paths(paths);

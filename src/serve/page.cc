@@ -59,7 +59,7 @@ void add_page_routes(http::Server& server) {
   const auto index = [](const http::Request& request) { return page_file(request, "index.html"); };
   server.route("GET", "/", index);
   for (const char* page : {"overview", "dashboards", "models", "segments", "people", "experiments", "sql",
-                           "plans", "quarantine", "settings", "docs"}) {
+                           "alerts", "plans", "quarantine", "settings", "docs"}) {
     server.route("GET", fmt::format("/{}", page), index);
     server.route("GET", fmt::format("/{}/{{rest...}}", page), index);
   }

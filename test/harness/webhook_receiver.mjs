@@ -21,8 +21,8 @@ export async function webhook_receiver(t, secret) {
     const pieces = [];
     request.on('data', (piece) => pieces.push(piece));
     request.on('end', () => {
-      if (receiver.failing()) return void response.writeHead(503).end();
       const body = Buffer.concat(pieces).toString();
+      if (receiver.failing(body)) return void response.writeHead(503).end();
       new Webhook(secret).verify(body, request.headers);
       const id = request.headers['webhook-id'];
       if (!ids.has(id)) receiver.taken.push({ ...JSON.parse(body), received_at: Date.now() });

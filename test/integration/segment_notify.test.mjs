@@ -18,9 +18,9 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   const receiver = await webhook_receiver(t, secret);
   const { taken } = receiver;
 
-  await sql("CREATE TABLE customers (id int PRIMARY KEY, plan text, name text); INSERT INTO customers SELECT g, 'free', 'customer ' || g FROM generate_series(1, 30) g");
+  await sql("CREATE TABLE tickets (id int PRIMARY KEY, state text); CREATE TABLE customers (id int PRIMARY KEY, plan text, name text); INSERT INTO customers SELECT g, 'free', 'customer ' || g FROM generate_series(1, 30) g");
   project.environment = { SHOP_DATABASE_URL: world.url, HOOK_SECRET: secret };
-  project.write('sources/shop.yaml', 'source: shop\npostgres:\n  url: ${env:SHOP_DATABASE_URL}\n  mode: cdc\n  tables: [customers]\n');
+  project.write('sources/shop.yaml', 'source: shop\npostgres:\n  url: ${env:SHOP_DATABASE_URL}\n  mode: cdc\n  tables: [customers, tickets]\n');
   project.write('sources/app.yaml', 'source: app\nevents:\n  write_keys: a-write-key\n');
   project.write('destinations/crm.yaml', `destination: crm\nwebhook:\n  url: ${receiver.url}\n  secrets:\n    - \${env:HOOK_SECRET}\n  allow_private: true\n`);
   const segment = (name, where, more = '') => project.write(`segments/${name}.yaml`, `segment: ${name}\nentity: bronze.customers\nkey: [id]\nnotify: [crm]\nproperties: [name]\n${more}where: ${where}\n`);
@@ -28,6 +28,8 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   segment('active', '{ event: order, count: { gte: 2 }, within: 1h }');
   segment('short', '{ event: ping, within: 2s }');
   segment('team', '{ property: plan, eq: team }', 'minimum_dwell: 1s\n');
+  project.write('alerts/open_tickets.yaml', "alert: open_tickets\ndescription: tickets pile up\nowner: support\nseverity: critical\nquery: SELECT count() FROM bronze.tickets__current WHERE state = 'open'\nwhen: { above: 2, recover: 1 }\nfor: 3s\nrepeat: 2s\nnotify: [crm]\n");
+  project.write('alerts/behind.yaml', 'alert: behind\nsource: shop\nwhen: { lag_above: 1h }\nnotify: [crm]\n');
   const checked = await project.run('check');
   assert.equal(checked.code, 0, checked.stderr);
   const number = (lsn) => lsn.split('/').reduce((sum, half) => sum * 2 ** 32 + parseInt(half, 16), 0);
@@ -83,10 +85,41 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
     await eventually('in, and out by the clock', () => taken.filter(({ data }) => data.segment === 'short' && data.ids.id === '3').map(({ type, data }) => `${type} ${data.cause}`).join() === 'segment.entered event,segment.exited time');
   });
 
+  const alerts = async () => (await (await project.fetch('/api/alerts')).json()).alerts;
+  const open_tickets = async () => (await alerts()).find(({ alert }) => alert === 'open_tickets');
+  const of_alert = (type) => taken.filter((one) => one.data.alert === 'open_tickets' && (!type || one.type === type));
+  await t.test('an alert waits, fires, is told again, and keeps its state over a kill', async () => {
+    await eventually('it is looked at', async () => (await open_tickets()).value === 0);
+    assert.deepEqual([(await open_tickets()).state, of_alert().length], ['ok', 0]);
+    await sql("INSERT INTO tickets SELECT g, 'open' FROM generate_series(1, 3) g");
+    await eventually('it waits', async (seen) => {
+      const { state, value } = await open_tickets();
+      seen(`${state} ${value}`);
+      return state === 'pending' && value === 3;
+    }, { every_ms: 20 });
+    const { since_ms } = await open_tickets();
+    project.up_child.kill('SIGKILL');
+    await project.up_child.ended;
+    await project.up();
+    await eventually('it fires', () => of_alert('alert.firing').length === 1);
+    const [firing] = of_alert();
+    assert.ok(Date.parse(firing.timestamp) - since_ms >= 3000, 'not before it waited');
+    assert.deepEqual([firing.data.value, firing.data.severity, firing.data.state, firing.data.limit], [3, 'critical', 'firing', 2]);
+    await eventually('it is told again', () => of_alert('alert.repeated').length >= 1);
+    // Between the limit and where it is over.
+    await sql("UPDATE tickets SET state = 'closed' WHERE id = 1");
+    await eventually('the new value', async () => (await open_tickets()).value === 2);
+    assert.equal((await open_tickets()).state, 'firing');
+    const listed = await project.json('alerts', 'list');
+    assert.deepEqual(listed.data.alerts.map(({ alert, state }) => `${alert} ${state}`).sort(), ['behind ok', 'open_tickets firing']);
+    assert.match(await (await project.fetch('/metrics')).text(), /tidemark_alert_firing\{alert="open_tickets",severity="critical"\} 1\n/);
+    assert.equal((await project.status()).alerts.find(({ alert }) => alert === 'open_tickets').state, 'firing');
+  });
+
   await t.test('kills everywhere, and a receiver that fails', async () => {
     const next = random_numbers(seed);
     const integer = (least, most) => least + Math.floor(next() * (most - least + 1));
-    receiver.failing = () => next() < 0.05;
+    receiver.failing = (body) => !body.includes('open_tickets') && next() < 0.05;
     let working = true;
     const events = (async () => {
       for (let number = 0; number < 120; ++number)
@@ -118,13 +151,21 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
     assert.deepEqual(told('pro'), expected);
     // In order, and none left out: each names the one before.
     const last = new Map();
-    for (const { data } of taken) {
+    for (const { data } of taken.filter((one) => one.type.startsWith('segment.'))) {
       const key = `${data.segment} ${data.ids.id}`;
       assert.equal(data.prev_seq, last.get(key) ?? data.prev_seq, `${key} is told in order`);
       last.set(key, data.seq);
     }
     const verified = await project.assert_verified();
     assert.equal(verified.segments.length, 4);
+    assert.equal(of_alert('alert.firing').length, 1, 'fired once, over all kills');
+    await sql("UPDATE tickets SET state = 'closed'");
+    await eventually('it is resolved', () => of_alert('alert.resolved').length === 1, { deadline_ms: 30_000 });
+    const seqs = of_alert().map(({ data }) => data.seq);
+    assert.deepEqual(seqs, [...new Set(seqs)].sort((a, b) => a - b), 'in order, each once');
+    const past = await project.json('alerts', 'history', 'open_tickets');
+    assert.deepEqual([...new Set(past.data.changes.filter(({ type }) => type).map(({ type }) => type))], ['alert.resolved', 'alert.repeated', 'alert.firing']);
+    assert.equal(past.data.changes.filter(({ type }) => type).length, seqs.length, 'what was written was told, and nothing else');
     t.diagnostic(`${messages} events, ${taken.length} notifications, seed ${seed}`);
   });
 });

@@ -236,6 +236,18 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     assert.equal(await other.getByTestId('findings').getAttribute('data-count'), '0');
     await assert_accessible(other, 'overview');
     await screenshot(other, 'overview-light-1440');
+    await other.getByRole('navigation').getByRole('link', { name: 'Alerts' }).click();
+    await heading('Alerts');
+    await eventually('both are in order', async () => (await other.getByTestId(/^alert-/).evaluateAll((rows) => rows.map((row) => row.dataset.state).join())) === 'ok,ok', { deadline_ms: 15_000 });
+    await eventually('what it was', async () => (await other.getByTestId('alert-traffic_stopped').locator('[data-field=value]').getAttribute('data-value')) !== null, { deadline_ms: 15_000 });
+    await assert_accessible(other, 'alerts');
+    await screenshot(other, 'alerts-light-1440');
+    await other.getByRole('link', { name: 'click_fraud' }).click();
+    await heading('click_fraud');
+    await other.getByText('It has always been in order').waitFor();
+    await assert_accessible(other, 'one alert');
+    await other.getByRole('navigation').getByRole('link', { name: 'Overview' }).click();
+    await heading('Overview');
     await other.getByRole('navigation').getByRole('link', { name: 'Models' }).click();
     await heading('Models');
     const node = other.getByTestId('node-analytics.mv_campaign_ctr');

@@ -56,6 +56,13 @@ export const pages: Page[] = [
     shown: (sections) => sections.experiments > 0,
   },
   {
+    name: 'alerts',
+    title: 'Alerts',
+    icon: 'M10 2.5a5 5 0 0 1 5 5c0 4 1.5 5 2 6H3c.5-1 2-2 2-6a5 5 0 0 1 5-5zM8 16.5a2 2 0 0 0 4 0',
+    load: () => import('../pages/Alerts.svelte'),
+    shown: (sections) => sections.alerts > 0,
+  },
+  {
     name: 'sql',
     title: 'SQL',
     icon: 'M3 4.5h14v11H3zM6 8l2.5 2L6 12M10.5 12.5H14',

@@ -2,9 +2,9 @@
 export type StateTone = 'good' | 'busy' | 'warn' | 'bad' | 'idle';
 
 const tones: Record<string, StateTone> = {
-  streaming: 'good', idle: 'good', live: 'good', delivering: 'good',
+  streaming: 'good', idle: 'good', live: 'good', delivering: 'good', ok: 'good',
   loading: 'busy', copying: 'busy', starting: 'busy', building: 'busy',
-  waiting: 'warn', stale: 'warn', slowed: 'warn', away: 'warn', full: 'warn',
-  failed: 'bad', disabled: 'bad', warehouse: 'bad',
+  pending: 'warn', waiting: 'warn', stale: 'warn', slowed: 'warn', away: 'warn', full: 'warn',
+  firing: 'bad', failed: 'bad', disabled: 'bad', warehouse: 'bad',
 };
 export const toneOf = (state: string): StateTone => tones[state] ?? 'idle';

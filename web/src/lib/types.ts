@@ -56,6 +56,7 @@ export interface Sections {
   segments: number;
   profiles: string[]; // tables of people: cdp.profiles
   experiments: number;
+  alerts: number;
   destinations: number;
 }
 
@@ -138,6 +139,7 @@ export interface Status {
   models: ModelStatus[];
   destinations: { destination: string; kind: string; where?: string; state: string; pending: number; dead: number; reason?: string; delivered: number; latency_ms: { p50: number; p99: number } }[];
   segments: { segment: string; entity: string; members: number; entered: number; exited: number }[];
+  alerts?: { alert: string; severity: string; state: 'ok' | 'pending' | 'firing'; since_ms: number; condition: string; error: string }[];
   commit_to_queryable_ms: { p50: number; p99: number };
   warehouse: { mode: string; version: string; up: boolean };
   viewers: number;
