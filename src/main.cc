@@ -35,6 +35,8 @@ int main(int argc, char** argv) {
            add_destination},
           {"deadletter", "notifications that were given up: list, retry, drop", "tidemark deadletter list",
            add_deadletter},
+          {"link", "a signed, read-only link to a dashboard",
+           "tidemark link dashboards/overview --expires 7d --filter campaign=7", add_link},
           {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
           {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",
            add_generate},

@@ -1,4 +1,4 @@
-// Verbs about notifications; verb.h says what a verb is.
+// Verbs about what goes to others: notifications, alerts, links; verb.h says what a verb is.
 #pragma once
 
 #include "cli/verb.h"
@@ -8,5 +8,6 @@ namespace tidemark::cli {
 Run add_alerts(CLI::App& command);
 Run add_destination(CLI::App& command);
 Run add_deadletter(CLI::App& command);
+Run add_link(CLI::App& command);
 
 }  // namespace tidemark::cli

@@ -400,6 +400,7 @@ struct RunningProject::State {
   Status start_page() {
     serve::ServeOptions options;
     options.project = project.name;
+    options.directory = project.root;
     options.http = project.http;
     options.dashboards = project.dashboards;
     options.endpoints = project.endpoints;

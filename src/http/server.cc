@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "http/http_limits.h"
 #include "http/router.h"
+#include "http/security_policy.h"
 #include "http/status_text.h"
 #include "http/stream_queue.h"
 #include "http/url.h"
@@ -28,12 +29,8 @@ namespace {
 
 constexpr auto use_result = asio::as_tuple(asio::use_awaitable);
 
-// Sent with every response that does not say otherwise. The page has no inline script or style and asks
-// nobody else for anything.
+// Sent with every response that does not say otherwise, beside security_policy.h.
 constexpr std::pair<std::string_view, std::string_view> security_headers[] = {
-    {"Content-Security-Policy",
-     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"},
     {"X-Content-Type-Options", "nosniff"},
     {"Referrer-Policy", "no-referrer"},
     {"Cross-Origin-Opener-Policy", "same-origin"},
@@ -67,6 +64,8 @@ std::string head_of(const Response& response, size_t content_length, bool keep_a
     if (value.find_first_of("\r\n") != std::string::npos) continue;
     head.append(name).append(": ").append(value).append("\r\n");
   }
+  if (!has("Content-Security-Policy"))
+    head.append("Content-Security-Policy: ").append(content_security_policy("'self'")).append("\r\n");
   for (const auto& [name, value] : security_headers)
     if (!has(name)) head.append(name).append(": ").append(value).append("\r\n");
   head += "Date: " + date_header() + "\r\n";

@@ -5,6 +5,7 @@
 #include "serve/live_limits.h"
 #include "serve/range_clock.h"
 #include "serve/result_format.h"
+#include "serve/shared_routes.h"
 #include "serve/tile_query.h"
 
 #include <boost/json.hpp>
@@ -173,6 +174,7 @@ class DashboardRoutes {
 }  // namespace
 
 void add_dashboard_routes(http::Server& server, const std::string& project,
+                          const std::filesystem::path& project_directory,
                           const std::vector<config::Dashboard>& dashboards, LiveDashboards& live,
                           clickhouse::ClientPool& pool) {
   auto routes = std::make_shared<const DashboardRoutes>(dashboards, live, pool);
@@ -193,6 +195,14 @@ void add_dashboard_routes(http::Server& server, const std::string& project,
                [routes](const Request& request) { return routes->result(request); });
   server.route("GET", "/api/dashboards/{name}/tiles/{tile}/rows",
                [routes](const Request& request) { return routes->rows(request); });
+  if (project_directory.empty()) return;
+  add_shared_routes(server, project_directory, dashboards,
+                    {.filters = [routes](const Request& request) { return routes->filters(request); },
+                     .tile = [routes](const Request& request) { return routes->result(request); },
+                     .live =
+                         [routes](const Request& request, std::shared_ptr<http::EventStream> stream) {
+                           return routes->watch(request, std::move(stream));
+                         }});
 }
 
 }  // namespace tidemark::serve

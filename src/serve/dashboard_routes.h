@@ -15,13 +15,16 @@
 #include "http/server.h"
 #include "serve/live_dashboards.h"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 namespace tidemark::serve {
 
-// Everything given outlives the server.
+// Everything given outlives the server. `project_directory`: whose key signs links (shared_routes.h); empty:
+// there are none.
 void add_dashboard_routes(http::Server& server, const std::string& project,
+                          const std::filesystem::path& project_directory,
                           const std::vector<config::Dashboard>& dashboards, LiveDashboards& live,
                           clickhouse::ClientPool& pool);
 

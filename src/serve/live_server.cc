@@ -155,6 +155,8 @@ void LiveServer::Implementation::add_routes() {
       // The page's own files show nothing. What changes something asks for its own scope; senders of events
       // have write keys.
       bool looks = request.method == "GET" || request.method == "HEAD";
+      // A link is asked for its own signature.
+      if (pattern.starts_with("/api/shared/")) return std::nullopt;
       bool shows = pattern.starts_with("/api/") || pattern == "/metrics" || pattern == "/openapi.json";
       return looks && shows ? access_.refuse_reading(request) : std::nullopt;
     });
@@ -165,7 +167,7 @@ void LiveServer::Implementation::add_routes() {
 
   server_.route("GET", "/api/status",
                 [this](const Request&) { return Response::json(status_document(status_inputs())); });
-  add_dashboard_routes(server_, options_.project, options_.dashboards, live_, pool_);
+  add_dashboard_routes(server_, options_.project, options_.directory, options_.dashboards, live_, pool_);
   server_.stream(
       "/api/events",
       [this](const Request&, std::shared_ptr<http::EventStream> stream) -> std::optional<Response> {

@@ -19,6 +19,7 @@
 #include "segments/segment_counts.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -74,6 +75,7 @@ struct ModelStatus {
 
 struct ServeOptions {
   std::string project;
+  std::filesystem::path directory;  // of the project; empty: no links are signed
   config::Http http;
   std::vector<config::Dashboard> dashboards;
   std::vector<config::EndpointFile> endpoints;

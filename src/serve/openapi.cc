@@ -232,6 +232,32 @@ void add_dashboard_paths(json::object& paths) {
     described["get"].as_object()["parameters"] = chosen();
     paths[path] = std::move(described);
   }
+  // Signed links: the token in the address is all that is asked for.
+  const char* link = "of a signed link";
+  auto shared = [&](const char* path, const char* identifier, const char* summary, const char* type) {
+    json::object described = operation(identifier, summary, type, any);
+    json::array parameters{json::object{{"name", "token"},
+                                        {"in", "path"},
+                                        {"required", true},
+                                        {"description", link},
+                                        {"schema", {{"type", "string"}}}}};
+    if (std::string_view(path).ends_with("{tile}"))
+      parameters.push_back(json::object{{"name", "tile"},
+                                        {"in", "path"},
+                                        {"required", true},
+                                        {"description", "its number, from 0"},
+                                        {"schema", {{"type", "integer"}}}});
+    described["parameters"] = std::move(parameters);
+    paths[path] = std::move(described);
+  };
+  shared("/api/shared/{token}", "shared", "the dashboard of a signed link, and what the link fixes",
+         "application/json");
+  shared("/api/shared/{token}/filters", "shared_filters", "values of the filters that are open",
+         "application/json");
+  shared("/api/shared/{token}/tiles/{tile}", "shared_tile", "the result of one tile (format)",
+         "application/json");
+  shared("/api/shared/{token}/live", "shared_live", "its results as server-sent events: tile, refresh",
+         "text/event-stream");
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 // browser comes in by a cookie that only reads.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import fs from 'node:fs';
+import path from 'node:path';
 import { event_project, post } from '../harness/events.mjs';
+import { eventually } from '../harness/process.mjs';
 
 const viewer = 'viewer-token-0123456789';
 const sender = 'sender-token-0123456789';
@@ -11,12 +14,16 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
   const project = await event_project(t, 'reading', {});
   project.write('tidemark.yaml', project.read('tidemark.yaml').replace('http: { ', 'http: { reading: token, ')
     + `tokens:\n  - { name: viewer, value: ${viewer}, scopes: [read] }\n  - { name: sender, value: ${sender}, scopes: ["events:write"] }\n`);
+  const digits = 'SELECT count() AS n FROM (SELECT toString(arrayJoin(range(10))) AS digit)';
+  const dashboard = (name, sql) => project.write(`dashboards/${name}.yaml`, `dashboard: ${name}\nfilters: [{ filter: digit }]\ntiles:\n  - { title: Digits, chart: number, y: n, sql: "${sql}" }\n`);
+  dashboard('digits', `${digits} WHERE empty({digit:Array(String)}) OR has({digit:Array(String)}, digit)`);
+  dashboard('everything', digits);
   await project.up();
   const ask = async (path, headers = {}, method = 'GET') => (await project.fetch(path, { headers, method, redirect: 'manual', signal: AbortSignal.timeout(5000) })).status;
   const bearer = (token) => ({ Authorization: `Bearer ${token}` });
 
   const document = await project.fetch('/openapi.json', { headers: bearer(viewer) });
-  const paths = Object.entries((await document.json()).paths).filter(([path, { get }]) => get && path.startsWith('/api/')).map(([path]) => path.replaceAll(/\{\w+\}/g, 'x'));
+  const paths = Object.entries((await document.json()).paths).filter(([path, { get }]) => get && path.startsWith('/api/') && !path.startsWith('/api/shared/')).map(([path]) => path.replaceAll(/\{\w+\}/g, 'x'));
   assert.ok(paths.length > 10, paths.join());
   for (const path of ['/metrics', '/openapi.json', ...paths]) {
     assert.equal(await ask(path), 401, path);
@@ -39,4 +46,53 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
   assert.equal(sent.status, 200, sent.text);
   const status = await project.run('status');
   assert.equal(status.code, 0, status.stderr);
+
+  await t.test('a signed link shows one dashboard, with its filters, for its time', async () => {
+    const link = async (...args) => new URL((await project.json('link', ...args)).data.link).pathname.split('/')[2];
+    const token = await link('dashboards/digits', '--expires', '1h', '--filter', 'digit=3', '--filter', 'digit=4', '--embed', 'https://intranet.example.com');
+    const value = async (path, headers = {}) => (await (await project.fetch(path, { headers })).json()).data[0].n;
+    assert.equal(await value('/api/dashboards/digits/tiles/0', bearer(viewer)), '10');
+    assert.equal(await value(`/api/shared/${token}/tiles/0`), '2');
+    const shown = await project.fetch(`/api/shared/${token}`);
+    const text = await shown.text();
+    assert.doesNotMatch(text, /SELECT|arrayJoin/);
+    assert.deepEqual([JSON.parse(text).fixed, JSON.parse(text).dashboard.filters, JSON.parse(text).dashboard.name], [{ digit: ['3', '4'] }, [], 'digits']);
+    // What it is not for.
+    for (const path of ['/api/dashboards/digits', '/api/status', '/api/dashboards', '/api/events']) assert.equal(await ask(path, bearer(token)), 401, path);
+    assert.equal(await ask(`/api/shared/${token}/tiles/0/rows`), 404);
+    assert.equal(await ask(`/api/shared/${token}/tiles/0?name=everything`), 400);
+    // Widened.
+    for (const path of ['tiles/0?digit=5', 'live?digit=3', '?digit=', 'filters?digit=1']) assert.equal(await ask(`/api/shared/${token}/${path}`.replace('/?', '?')), 403, path);
+    // Forged: what is signed is what counts, to the letter.
+    const [payload, signature] = token.split('.');
+    const other = JSON.parse(Buffer.from(payload, 'base64url'));
+    const encoded = (object) => Buffer.from(JSON.stringify(object)).toString('base64url');
+    const forged = [encoded({ ...other, filters: {} }), encoded({ ...other, dashboard: 'everything', filters: {} }), encoded({ ...other, expires: other.expires + 1 })].map((changed) => `${changed}.${signature}`);
+    const last = signature.at(-1) === 'A' ? 'B' : 'A';
+    forged.push(payload, `${payload}.`, `${payload}.${signature.slice(0, -1)}${last}`, `${payload}A.${signature}`, `${signature}.${payload}`, 'x', '.x', `${payload}.${(await link('digits')).split('.')[1]}`);
+    for (const one of forged) for (const rest of ['', '/tiles/0', '/live', '/filters']) assert.equal(await ask(`/api/shared/${one}${rest}`), 403, `${one}${rest}`);
+    // In a frame of whom it names, and nowhere else.
+    const framed = async (path) => /frame-ancestors ([^;]*)/.exec((await project.fetch(path)).headers.get('content-security-policy'))[1];
+    assert.equal(await framed(`/shared/${token}`), "'self' https://intranet.example.com");
+    for (const path of ['/', `/shared/${forged[0]}`, `/shared/${await link('digits')}`]) assert.equal(await framed(path), "'self'", path);
+    // The stream says nothing of the project.
+    const stream = (await project.fetch(`/api/shared/${token}/live`)).body.getReader();
+    let heard = '';
+    while (!/event: refresh/.test(heard)) heard += Buffer.from((await stream.read()).value).toString();
+    await stream.cancel();
+    assert.match(heard, /event: tile\ndata: \{"tile":0.*\[\["2"\]\]/);
+    assert.doesNotMatch(heard, /event: status/);
+    // A tile that does not name the filter would show everything.
+    for (const [args, said] of [[['everything', '--filter', 'digit=3'], /does not name the filter digit/], [['digits', '--filter', 'digits=3'], /no filter digits \(did you mean `digit`\?\)/], [['digit'], /no dashboard digit/], [['digits', '--expires', '2y'], /no time/], [['digits', '--embed', "https://a.example; script-src *"], /no origin/]]) {
+      const refused = await project.run('link', ...args);
+      assert.equal(refused.code, 2, args.join(' '));
+      assert.match(refused.stderr, said);
+    }
+    const short = await link('digits', '--expires', '2s');
+    assert.equal(await value(`/api/shared/${short}/tiles/0`), '10');
+    await eventually('its time is over', async () => (await ask(`/api/shared/${short}`)) === 410, { deadline_ms: 10_000 });
+    assert.equal(fs.statSync(path.join(project.directory, '.tidemark/link.key')).mode & 0o777, 0o600);
+    fs.rmSync(path.join(project.directory, '.tidemark/link.key'));
+    assert.equal(await ask(`/api/shared/${token}`), 403, 'who deletes the key takes links back');
+  });
 });

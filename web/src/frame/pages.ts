@@ -101,4 +101,7 @@ export const pages: Page[] = [
 
 const byName = new Map(pages.map((page) => [page.name, page]));
 // The root is the first dashboard. Null: no such page.
-export const pageOf = (path: string): Page | null => byName.get(path.split('/')[1] || 'dashboards') ?? null;
+export const pageOf = (path: string): Page | null => {
+  const name = path.split('/')[1];
+  return byName.get(!name || name === 'shared' ? 'dashboards' : name) ?? null;
+};

@@ -1,6 +1,7 @@
 // The tab's one event stream: of the dashboard that is shown, or of cuts and status on pages without tiles. Nothing is
 // polled. Tile events are held until the refresh that closes their round, so that all tiles of the page change together.
-import { get } from './api';
+import { Refused, get } from './api';
+import { dashboardAddress, shared } from './shared';
 import type { Dashboard, QueryResult, Refresh, Sections, Status, TileError, TileState } from './types';
 
 export type Connection = 'connecting' | 'open' | 'reconnecting';
@@ -22,6 +23,7 @@ class Live {
   rates = $state.raw<number[]>([]); // rows a second, as pushed
   refused = $state(''); // why what was chosen is not shown
   changing = $state(false); // what is shown is of another range or filter than the one that was chosen
+  fixed = $state.raw<[string, string[]][]>([]); // filters that a signed link sets
   cuts = $state(0); // heard of on pages without tiles: what they show may be another by now
 
   #source: EventSource | null = null;
@@ -61,6 +63,7 @@ class Live {
   }
 
   async load(): Promise<void> {
+    if (shared) return this.#loadShared();
     try {
       const [list, project] = await Promise.all([
         get<{ project: string; dashboards: Dashboard[] }>('/api/dashboards'),
@@ -82,13 +85,29 @@ class Live {
     }
   }
 
+  async #loadShared(): Promise<void> {
+    try {
+      const link = await get<{ dashboard: Dashboard; fixed: Record<string, string[]> }>(dashboardAddress(''));
+      this.project = link.dashboard.title;
+      this.dashboards = [link.dashboard];
+      this.fixed = Object.entries(link.fixed);
+      this.failure = '';
+      this.show('', this.#choice);
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+      // What was refused stays so; a server that is away comes back.
+      if (error instanceof Refused && error.problem.status >= 400 && error.problem.status < 500) this.project = '';
+      else setTimeout(() => void this.load(), 2000);
+    }
+  }
+
   // A dashboard ('': the first) under a choice of time and filters (a query), or null for a page that has no tiles.
   show(name: string | null, choice = ''): void {
     this.#wanted = name;
     this.#choice = choice;
     if (!this.dashboards) return;
     const dashboard = name === null ? null : ((name === '' ? this.dashboards[0] : this.dashboards.find((one) => one.name === name)) ?? null);
-    const address = dashboard ? `/api/dashboards/${encodeURIComponent(dashboard.name)}/live${choice && `?${choice}`}` : '/api/events';
+    const address = dashboard ? `${dashboardAddress(dashboard.name)}/live${choice && `?${choice}`}` : '/api/events';
     const alike = this.current?.name === dashboard?.name && this.tiles.length === (dashboard?.tiles.length ?? 0);
     this.current = dashboard;
     const again = alike && address === this.#address;
