@@ -162,9 +162,12 @@ Status LiveSegments::bring(clickhouse::Client& client, segments::SegmentFiles al
   std::vector<segments::Problem> problems;
   TRY_VOID(evaluator()->replace(all.definitions, options, problems));
   if (!problems.empty()) {
+    // Each is found once for every way to ask.
     std::vector<config::Diagnostic> diagnostics;
+    std::set<std::string> told;
     for (const auto& problem : problems)
-      diagnostics.push_back({.where = problem.where, .message = problem.message, .remedy = problem.remedy});
+      if (told.insert(problem.where.describe() + problem.message).second)
+        diagnostics.push_back({.where = problem.where, .message = problem.message, .remedy = problem.remedy});
     return fail(ErrorKind::config, config::render(diagnostics));
   }
   TRY_VOID(put_away(all));

@@ -69,7 +69,25 @@ Result<TableShape> Catalog::table(const std::string& name) {
       if (one == table + "__history") shape.changes = clickhouse::quote_table(database, table + "__history");
     }
   }
+  if (shape.exists && shape.key.empty()) shape.key = plain_columns(TRY(key_of_model(name)), shape);
   return tables_.emplace(name, std::move(shape)).first->second;
+}
+
+// A keyed model is a view over a store that has its key.
+Result<std::string> Catalog::key_of_model(const std::string& name) {
+  if (!TRY(clickhouse::table_exists(client_, "tidemark", "models"))) return "";
+  clickhouse::QueryOptions options;
+  options.parameters = {{"model", name}};
+  Block found =
+      TRY(client_.query("SELECT sorting_key FROM system.tables WHERE engine LIKE '%ReplacingMergeTree' AND "
+                        "concat('`', database, "
+                        "'`.`', name, '`') IN (SELECT arrayJoin(physical) FROM (SELECT physical, kind, state "
+                        "FROM tidemark.models "
+                        "WHERE model = {model:String} ORDER BY version DESC LIMIT 1 BY model, fingerprint, "
+                        "generation) WHERE state = "
+                        "'active' AND kind = 'keyed') LIMIT 1",
+                        options));
+  return found.rows() == 0 ? std::string() : std::string(found.columns[0].text(0));
 }
 
 Result<std::vector<std::string>> Catalog::names() {

@@ -16,7 +16,7 @@ struct TableShape {
   bool exists = false;
   std::vector<std::string> columns;          // in table order; without those that ingest adds
   std::map<std::string, std::string> types;  // by column, as ClickHouse prints them
-  std::vector<std::string> key;              // sorting key when it is made of plain columns
+  std::vector<std::string> key;              // of plain columns: the sorting key, or that of a keyed model
   std::string changes;                       // quoted: the change rows, when they are kept; else empty
 
   const std::string* type(const std::string& column) const {
@@ -36,6 +36,8 @@ class Catalog {
   clickhouse::Client& client() { return client_; }
 
  private:
+  Result<std::string> key_of_model(const std::string& name);
+
   clickhouse::Client& client_;
   std::map<std::string, TableShape> tables_;
 };

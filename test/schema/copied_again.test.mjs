@@ -37,7 +37,7 @@ test('segments over a table that is copied again', { timeout: 180_000 }, async (
   // One over the table, one over a model of it, one that another table's rows touch.
   project.write('models/analytics/by_plan.sql', '-- kind: keyed\n-- key: plan\nSELECT plan, count() AS customers FROM bronze.customers GROUP BY plan\n');
   project.write('segments/pro.yaml', 'segment: pro\nentity: bronze.customers\nnotify: [hook]\nwhere: { property: plan, eq: pro }\n');
-  project.write('segments/popular.yaml', 'segment: popular\nentity: analytics.by_plan\nkey: [plan]\nnotify: [hook]\nwhere: { property: customers, gte: 3 }\n');
+  project.write('segments/popular.yaml', 'segment: popular\nentity: analytics.by_plan\nnotify: [hook]\nwhere: { property: customers, gte: 3 }\n');
   project.write('segments/buyers.yaml', 'segment: buyers\nentity: bronze.customers\nnotify: [hook]\nwhere: { related: bronze.orders, on: { customer: id }, count: { gte: 1 } }\n');
   const checked = await project.run('check');
   assert.equal(checked.code, 0, checked.stderr);
