@@ -15,6 +15,8 @@ constexpr int64_t check_seconds_max = 5;
 constexpr double checking_share_max = 0.1;
 // Cuts may come ten times a second; one alert is looked at so often at most.
 constexpr int64_t cut_pause_ms = 1'000;
+// Viewers of dashboards wait for a cut with their eyes: alerts look a moment later.
+constexpr int64_t after_cut_ms = 300;
 // An alert whose query fails, or whose change could not be written, is tried again after this.
 constexpr int64_t again_after_ms = 2'000;
 // Writing a change: rows of a few hundred bytes. What takes longer is looked up and done again.

@@ -148,18 +148,21 @@ void AlertService::take_cuts() {
                         return tables.contains(table);
                       }));
   }
+  int64_t now_ms = clock_.wall_micros() / 1000;
   std::lock_guard lock(mutex_);
   for (size_t index = 0; index < watched_.size(); ++index)
-    if (touched[index]) watched_[index].touched = true;
+    if (touched[index] && watched_[index].touched_ms == 0) watched_[index].touched_ms = now_ms;
 }
 
 AlertService::Watched* AlertService::next_due(int64_t now_ms, int64_t& wake_ms) {
   Watched* found = nullptr;
   int64_t found_at = std::numeric_limits<int64_t>::max();
   for (auto& watched : watched_) {
-    int64_t at =
-        std::max(watched.touched ? watched.facts.checked_at_ms + limits::cut_pause_ms : watched.due_ms,
-                 watched.not_before_ms);
+    int64_t at = watched.due_ms;
+    if (watched.touched_ms > 0)
+      at = std::min(at, std::max(watched.facts.checked_at_ms + limits::cut_pause_ms,
+                                 watched.touched_ms + limits::after_cut_ms));
+    at = std::max(at, watched.not_before_ms);
     // A clock that was set back would keep it waiting for what is gone.
     if (watched.facts.checked_at_ms > now_ms) at = now_ms;
     if (at < found_at) {
@@ -353,7 +356,7 @@ void AlertService::check(Watched& watched) {
   std::string waits = alert.subject == Subject::query ? not_whole() : "";
   {
     std::lock_guard lock(mutex_);
-    watched.touched = false;
+    watched.touched_ms = 0;
     watched.facts.waits = waits;
     watched.not_before_ms = 0;
     watched.due_ms = now_ms + (waits.empty() ? alert.every_seconds * 1000 : limits::cut_pause_ms);

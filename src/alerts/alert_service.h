@@ -79,7 +79,7 @@ class AlertService {
     AlertFacts facts;
     int64_t due_ms = 0;  // by the clock
     int64_t not_before_ms = 0;
-    bool touched = false;
+    int64_t touched_ms = 0;  // by a cut it has not seen; 0: by none
     std::deque<AlertSample> samples;
   };
 

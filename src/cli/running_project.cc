@@ -430,7 +430,8 @@ struct RunningProject::State {
     options.deliveries = deliveries.get();
     options.alerts = alerts.get();
     options.tokens = project.tokens;
-    auto access = std::make_shared<serve::Access>(token, project.tokens);
+    options.token_limits = TRY(config::load_token_limits(project.root));
+    auto access = std::make_shared<serve::Access>(token, project.tokens, options.token_limits);
     options.more_routes = [this, access](http::Server& http) {
       if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
       ingest::add_webhook_routes(http, pipelines.webhooks());

@@ -1,5 +1,8 @@
 #include "config/loading.h"
+#include "config/token_limits.h"
 
+#include <algorithm>
+#include <ctime>
 #include <fmt/format.h>
 
 namespace tidemark::config {
@@ -10,6 +13,41 @@ constexpr size_t token_bytes_min = 16;
 constexpr size_t token_bytes_max = 512;
 // Each request is compared with all of them.
 constexpr size_t tokens_max = 100;
+
+constexpr int64_t requests_per_minute_max = 1'000'000;
+constexpr int64_t in_flight_max = 10'000;
+
+// The end of a day in UTC, in seconds since 1970; nothing when it is none.
+std::optional<int64_t> end_of_day(const std::string& text) {
+  std::tm parts{};
+  const char* end = strptime(text.c_str(), "%Y-%m-%d", &parts);
+  if (text.size() != 10 || end == nullptr || *end != '\0') return std::nullopt;
+  std::tm asked = parts;
+  std::time_t begin = timegm(&parts);
+  // The 31st of February is another day.
+  if (parts.tm_mday != asked.tm_mday || parts.tm_mon != asked.tm_mon) return std::nullopt;
+  return static_cast<int64_t>(begin) + 86'400;
+}
+
+TokenLimits read_limits(MappingReader& mapping, const std::vector<std::string>& scopes) {
+  TokenLimits limits;
+  if (auto day = mapping.optional_text("expires")) {
+    auto end = end_of_day(*day);
+    if (end)
+      limits.expires_s = *end;
+    else
+      mapping.error("expires", fmt::format("`expires` is a day, not `{}`", *day),
+                    "Write the last day it is good for, in UTC: 2027-01-31");
+  }
+  limits.requests_per_minute = mapping.integer("requests_per_minute", 1, requests_per_minute_max).value_or(0);
+  limits.in_flight = mapping.integer("in_flight", 1, in_flight_max).value_or(0);
+  bool sends = std::find(scopes.begin(), scopes.end(), "events:write") != scopes.end();
+  for (const char* key : {"expires", "requests_per_minute", "in_flight"})
+    if (sends && mapping.has(key))
+      mapping.error(key, fmt::format("`{}` is not for senders of events", key),
+                    "Give the scope events:write to a token of its own; what senders may is in the source.");
+  return limits;
+}
 
 const std::vector<std::string> scopes = {"read", "segments:write", "notify:write", "events:write", "admin"};
 
@@ -38,6 +76,7 @@ void read_tokens(Reader reader, const YamlNode& node, Project& project) {
       if (std::find(scopes.begin(), scopes.end(), scope) == scopes.end())
         mapping.error("scopes", fmt::format("there is no scope `{}`{}", scope, did_you_mean(scope, scopes)),
                       "Use read, segments:write, notify:write, events:write or admin.");
+    read_limits(mapping, token.scopes);
     for (const AccessToken& other : project.tokens) {
       if (other.name == token.name)
         reader.report.error(item.where, fmt::format("two tokens are called `{}`", token.name),
@@ -53,6 +92,27 @@ void read_tokens(Reader reader, const YamlNode& node, Project& project) {
   }
   if (project.tokens.size() > tokens_max)
     reader.report.error(node.where, fmt::format("more than {} tokens", tokens_max));
+}
+
+Result<std::map<std::string, TokenLimits>> load_token_limits(const std::filesystem::path& project_directory) {
+  Report report(project_directory);
+  Environment environment(true);
+  std::map<std::string, TokenLimits> found;
+  const std::filesystem::path file = "tidemark.yaml";
+  auto text = report.read(file);
+  auto node = text ? parse_yaml(report, file, *text) : std::nullopt;
+  const YamlNode* tokens = node ? node->find("tokens") : nullptr;
+  if (tokens != nullptr)
+    for (const YamlNode& item : tokens->items) {
+      MappingReader mapping({report, environment}, item, "a token");
+      std::string name = mapping.required_text("name");
+      TokenLimits limits = read_limits(mapping, mapping.texts("scopes"));
+      if (limits.expires_s > 0 || limits.requests_per_minute > 0 || limits.in_flight > 0)
+        found[name] = limits;
+    }
+  auto errors = report.take_errors();
+  if (!errors.empty()) return fail(ErrorKind::config, render(errors));
+  return found;
 }
 
 void give_tokens_to_events(Report& report, Project& project) {

@@ -37,6 +37,11 @@ constexpr std::pair<std::string_view, std::string_view> security_headers[] = {
     {"Cross-Origin-Resource-Policy", "same-origin"},
 };
 
+void add(std::vector<std::pair<std::string, std::string>>& headers,
+         const std::vector<std::pair<std::string, std::string>>& more) {
+  headers.insert(headers.end(), more.begin(), more.end());
+}
+
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& character : result)
@@ -366,6 +371,7 @@ asio::awaitable<bool> Server::Implementation::answer(ConnectionPointer connectio
     error_code ignored;
     connection->stream.socket().cancel(ignored);
     count(route.pattern, response.status);
+    add(response.headers, request.answer_headers);
     co_return co_await send(connection, response, head_only, keep_alive && !stopping_);
   }
 
@@ -387,6 +393,7 @@ asio::awaitable<bool> Server::Implementation::answer(ConnectionPointer connectio
   count(route.pattern, refusal ? refusal->status : 200);
   if (refusal) {
     queue->close();
+    add(refusal->headers, request.answer_headers);
     co_return co_await send(connection, *refusal, head_only, keep_alive);
   }
   co_await run_stream(connection, queue);

@@ -39,6 +39,9 @@ struct Request {
   std::string remote;  // address of the peer, without the port
   // True as soon as the client has hung up while a Handler works for it; null: not watched.
   std::shared_ptr<const std::atomic<bool>> gone;
+  // Of the guard: what ends with the request, and headers of its answer unless that is an event stream.
+  std::shared_ptr<void> held;
+  std::vector<std::pair<std::string, std::string>> answer_headers;
 
   // The first value of that name.
   std::optional<std::string> query_value(std::string_view name) const;
@@ -137,8 +140,8 @@ class Server {
   // Bodies that wait for their answer are bounded together; beyond that the answer is 429.
   void route_deferred(std::string method, std::string pattern, DeferredHandler handler);
   // Asked before the handler of every route, on the socket thread; a response refuses the request. `pattern`:
-  // of the route. Set before start().
-  using Guard = std::function<std::optional<Response>(const Request&, const std::string& pattern)>;
+  // of the route. It may set `held` and `answer_headers`. Set before start().
+  using Guard = std::function<std::optional<Response>(Request&, const std::string& pattern)>;
   void guard(Guard guard);
 
   Status start();

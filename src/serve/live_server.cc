@@ -88,7 +88,7 @@ class LiveServer::Implementation {
   Response ready() const;
 
   const ServeOptions options_;
-  const Access access_{options_.control_token, options_.tokens};
+  const Access access_{options_.control_token, options_.tokens, options_.token_limits};
   http::Server server_;
   clickhouse::ClientPool pool_;
   CutMetrics cuts_;
@@ -150,16 +150,16 @@ Response LiveServer::Implementation::ready() const {
 }
 
 void LiveServer::Implementation::add_routes() {
-  if (options_.http.reading_needs_token)
-    server_.guard([this](const Request& request, const std::string& pattern) -> std::optional<Response> {
-      // The page's own files show nothing. What changes something asks for its own scope; senders of events
-      // have write keys.
-      bool looks = request.method == "GET" || request.method == "HEAD";
-      // A link is asked for its own signature.
-      if (pattern.starts_with("/api/shared/")) return std::nullopt;
-      bool shows = pattern.starts_with("/api/") || pattern == "/metrics" || pattern == "/openapi.json";
-      return looks && shows ? access_.refuse_reading(request) : std::nullopt;
-    });
+  server_.guard([this](Request& request, const std::string& pattern) -> std::optional<Response> {
+    // The page's own files show nothing. What changes something asks for its own scope; senders of events
+    // have write keys; a link is asked for its own signature.
+    bool asks = pattern.starts_with("/api/") || pattern == "/metrics" || pattern == "/openapi.json";
+    bool shared = pattern.starts_with("/api/shared/");
+    bool looks = request.method == "GET" || request.method == "HEAD";
+    if (options_.http.reading_needs_token && asks && looks && !shared)
+      if (auto refused = access_.refuse_reading(request)) return refused;
+    return asks && !shared ? access_.admit(request) : std::nullopt;
+  });
   server_.route("GET", "/enter", [this](const Request& request) {
     return access_.let_browser_in(request, request.query_value("token").value_or(""));
   });

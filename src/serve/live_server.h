@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "clickhouse/client.h"
 #include "config/project.h"
+#include "config/token_limits.h"
 #include "ingest/pipeline_status.h"
 #include "segments/segment_counts.h"
 
@@ -87,7 +88,8 @@ struct ServeOptions {
   std::function<std::vector<AuditStatus>()> audit_status;  // of models and mirrored tables; may be empty
   // Requests that change something must bring it as "Authorization: Bearer <token>". Empty: they are refused.
   std::string control_token;
-  std::vector<config::AccessToken> tokens;  // others that may do what their scopes say
+  std::vector<config::AccessToken> tokens;                  // others that may do what their scopes say
+  std::map<std::string, config::TokenLimits> token_limits;  // by name
   // Begins a deployment of models; both speak JSON (cli/model_desk.h). May be empty.
   std::function<Result<std::string>(const std::string& request)> deploy;
   std::function<std::string()> deployment;  // how it gets on

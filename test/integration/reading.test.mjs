@@ -13,7 +13,8 @@ const sender = 'sender-token-0123456789';
 test('a project that shows itself to those with a token', { timeout: 120_000 }, async (t) => {
   const project = await event_project(t, 'reading', {});
   project.write('tidemark.yaml', project.read('tidemark.yaml').replace('http: { ', 'http: { reading: token, ')
-    + `tokens:\n  - { name: viewer, value: ${viewer}, scopes: [read] }\n  - { name: sender, value: ${sender}, scopes: ["events:write"] }\n`);
+    + `tokens:\n  - { name: viewer, value: ${viewer}, scopes: [read] }\n  - { name: sender, value: ${sender}, scopes: ["events:write"] }\n`
+    + '  - { name: old, value: old-token-0123456789, scopes: [read], expires: 2020-02-29 }\n  - { name: slow, value: slow-token-0123456789, scopes: [read], requests_per_minute: 3 }\n  - { name: narrow, value: narrow-token-0123456789, scopes: [read], in_flight: 1 }\n');
   const digits = 'SELECT count() AS n FROM (SELECT toString(arrayJoin(range(10))) AS digit)';
   const dashboard = (name, sql) => project.write(`dashboards/${name}.yaml`, `dashboard: ${name}\nfilters: [{ filter: digit }]\ntiles:\n  - { title: Digits, chart: number, y: n, sql: "${sql}" }\n`);
   dashboard('digits', `${digits} WHERE empty({digit:Array(String)}) OR has({digit:Array(String)}, digit)`);
@@ -46,6 +47,37 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
   assert.equal(sent.status, 200, sent.text);
   const status = await project.run('status');
   assert.equal(status.code, 0, status.stderr);
+
+  await t.test('tokens end, and have limits', async () => {
+    const answer = (name, path = '/api/status') => project.fetch(path, { headers: bearer(`${name}-token-0123456789`) });
+    const old = await answer('old');
+    assert.deepEqual([old.status, (await old.json()).detail], [401, 'the time of the token old is over']);
+    for (const left of [2, 1, 0]) {
+      const taken = await answer('slow');
+      assert.equal(taken.status, 200);
+      assert.equal(taken.headers.get('ratelimit-policy'), '"minute";q=3;w=60');
+      assert.match(taken.headers.get('ratelimit'), new RegExp(`^"minute";r=${left};t=\\d+$`));
+    }
+    const refused = await answer('slow');
+    assert.equal(refused.status, 429);
+    assert.equal(refused.headers.get('content-type'), 'application/problem+json');
+    const seconds = Number(refused.headers.get('retry-after'));
+    assert.ok(seconds >= 1 && seconds <= 20, `${seconds} s`);
+    assert.equal((await answer('viewer')).headers.get('ratelimit'), null);
+    // An event stream is under way until it is left.
+    const stream = await answer('narrow', '/api/events');
+    assert.equal(stream.status, 200);
+    const second = await answer('narrow');
+    assert.deepEqual([second.status, second.headers.get('retry-after')], [429, '1']);
+    await stream.body.cancel();
+    await eventually('there is room again', async () => (await answer('narrow')).status === 200, { deadline_ms: 10_000 });
+    const settings = project.read('tidemark.yaml');
+    project.write('tidemark.yaml', settings.replace('scopes: ["events:write"]', 'scopes: ["events:write"], expires: 2027-02-30, in_flight: 0'));
+    const checked = await project.run('check');
+    project.write('tidemark.yaml', settings);
+    assert.equal(checked.code, 78);
+    for (const said of [/`expires` is a day, not `2027-02-30`/, /`expires` is not for senders of events/, /`in_flight` must be between 1 and 10000/]) assert.match(checked.stderr, said);
+  });
 
   await t.test('a signed link shows one dashboard, with its filters, for its time', async () => {
     const link = async (...args) => new URL((await project.json('link', ...args)).data.link).pathname.split('/')[2];

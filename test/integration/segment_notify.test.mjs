@@ -18,7 +18,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   const receiver = await webhook_receiver(t, secret);
   const { taken } = receiver;
 
-  await sql("CREATE TABLE tickets (id int PRIMARY KEY, state text); CREATE TABLE customers (id int PRIMARY KEY, plan text, name text); INSERT INTO customers SELECT g, 'free', 'customer ' || g FROM generate_series(1, 30) g");
+  await sql("CREATE TABLE tickets (id int PRIMARY KEY, state text, at timestamptz NOT NULL DEFAULT now()); CREATE TABLE customers (id int PRIMARY KEY, plan text, name text); INSERT INTO customers SELECT g, 'free', 'customer ' || g FROM generate_series(1, 30) g");
   project.environment = { SHOP_DATABASE_URL: world.url, HOOK_SECRET: secret };
   project.write('sources/shop.yaml', 'source: shop\npostgres:\n  url: ${env:SHOP_DATABASE_URL}\n  mode: cdc\n  tables: [customers, tickets]\n');
   project.write('sources/app.yaml', 'source: app\nevents:\n  write_keys: a-write-key\n');
@@ -30,6 +30,16 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
   segment('team', '{ property: plan, eq: team }', 'minimum_dwell: 1s\n');
   project.write('alerts/open_tickets.yaml', "alert: open_tickets\ndescription: tickets pile up\nowner: support\nseverity: critical\nquery: SELECT count() FROM bronze.tickets__current WHERE state = 'open'\nwhen: { above: 2, recover: 1 }\nfor: 3s\nrepeat: 2s\nnotify: [crm]\n");
   project.write('alerts/behind.yaml', 'alert: behind\nsource: shop\nwhen: { lag_above: 1h }\nnotify: [crm]\n');
+  // One of each kind.
+  project.write('endpoints/tickets.sql', '-- param state String required "State"\nSELECT count() AS tickets FROM bronze.tickets__current WHERE state = {state:String}\n');
+  const other = (name, text) => project.write(`alerts/${name}.yaml`, `alert: ${name}\n${text}\n`);
+  other('of_endpoint', 'endpoint: tickets\nvalue: tickets\nparameters: { state: open }\nwhen: { above: 1000 }');
+  other('of_model', "model: bronze.tickets__current\nvalue: count()\ntime: at\nwhere: state = 'open'\nperiod: 1h\nwhen: { above: 1000 }");
+  other('falls', "query: SELECT count() FROM bronze.tickets__current WHERE at >= {from:DateTime64(3)} AND at < {to:DateTime}\nperiod: 1h\nwhen: { falls: 50% }");
+  other('model_silent', 'model: bronze.tickets\ntime: at\nno_value: ok\nwhen: { no_data: 10m }');
+  other('query_silent', 'query: SELECT max(at) FROM bronze.tickets HAVING count() > 0\nno_value: ok\nwhen: { no_data: 10m }');
+  other('audits', 'audit: all');
+  other('wrong', 'query: SELECT nothing FROM bronze.tickets\nwhen: { above: 1 }');
   const checked = await project.run('check');
   assert.equal(checked.code, 0, checked.stderr);
   const number = (lsn) => lsn.split('/').reduce((sum, half) => sum * 2 ** 32 + parseInt(half, 16), 0);
@@ -111,7 +121,13 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
     await eventually('the new value', async () => (await open_tickets()).value === 2);
     assert.equal((await open_tickets()).state, 'firing');
     const listed = await project.json('alerts', 'list');
-    assert.deepEqual(listed.data.alerts.map(({ alert, state }) => `${alert} ${state}`).sort(), ['behind ok', 'open_tickets firing']);
+    assert.deepEqual(listed.data.alerts.map(({ alert, state }) => `${alert} ${state}`).sort(), ['audits ok', 'behind ok', 'falls ok', 'model_silent ok', 'of_endpoint ok', 'of_model ok', 'open_tickets firing', 'query_silent ok', 'wrong ok']);
+    await eventually('every kind has its value', async (seen) => {
+      const found = Object.fromEntries((await alerts()).map(({ alert, value, error }) => [alert, error ? 'error' : value]));
+      seen(JSON.stringify(found));
+      const { model_silent, query_silent, behind, ...rest } = found;
+      return [model_silent, query_silent].every((age) => age >= 0 && age < 300) && typeof behind === 'number' && JSON.stringify(rest, Object.keys(rest).sort()) === JSON.stringify({ audits: null, falls: null, of_endpoint: 2, of_model: 2, open_tickets: 2, wrong: 'error' });
+    });
     assert.match(await (await project.fetch('/metrics')).text(), /tidemark_alert_firing\{alert="open_tickets",severity="critical"\} 1\n/);
     assert.equal((await project.status()).alerts.find(({ alert }) => alert === 'open_tickets').state, 'firing');
   });

@@ -314,6 +314,24 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     await first.context().close();
   });
 
+  await t.test('a signed link shows the dashboard alone, with new numbers by push', async () => {
+    const { link } = (await project.json('link', 'dashboards/overview', '--expires', '1h')).data;
+    const other = await open_page(browser, link);
+    const shown = async (wanted) => eventually(`${wanted} impressions`, async () => (await number(other, 'Impressions')) === wanted, { deadline_ms: 15_000 });
+    await shown(await count('impressions'));
+    await postgres.sql(database, 'INSERT INTO impressions (campaign_id) SELECT min(id) FROM campaign');
+    await shown(await count('impressions'));
+    await eventually('freshness', async () => (await other.getByTestId('freshness').getAttribute('data-level')) === 'good', { deadline_ms: 10_000 });
+    assert.equal(await other.getByRole('navigation').count(), 0);
+    assert.deepEqual(other.requests.filter((asked) => asked.startsWith('/api/') && !asked.startsWith('/api/shared/')), []);
+    await assert_fits(other, 'a shared dashboard');
+    await assert_accessible(other, 'a shared dashboard');
+    assert.deepEqual(other.problems, []);
+    await other.goto(`${link}x`);
+    await other.getByText('This link shows nothing').waitFor();
+    await other.context().close();
+  });
+
   await t.test('endpoints, metrics, health', async () => {
     const rows = await (await project.fetch('/api/endpoints/campaign?campaign_id=2')).json();
     assert.ok(JSON.stringify(rows).includes('daily_ctr'));
