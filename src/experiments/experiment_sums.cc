@@ -1,9 +1,7 @@
 #include "experiments/experiment_sums.h"
 
-#include "base/clock.h"
 #include "clickhouse/schema.h"
 #include "experiments/experiments_limits.h"
-#include "experiments/exposure_model.h"
 #include "experiments/unit_table.h"
 
 #include <fmt/format.h>
@@ -11,9 +9,6 @@
 
 namespace tidemark::experiments {
 namespace {
-
-constexpr int64_t day_us = 86'400'000'000;
-constexpr int64_t recent_days = 7;
 
 std::string with_if(const char* function, const std::string& argument, const std::string& condition) {
   return condition.empty() ? fmt::format("{}({})", function, argument)
@@ -23,8 +18,8 @@ std::string with_if(const char* function, const std::string& argument, const std
 // The columns of a metric's sums in a query, and back.
 class SumColumns {
  public:
-  SumColumns(const UnitValues& values, size_t index, std::optional<double> cap)
-      : variables_(variables_of(values.shape)), counted_(values.counted), index_(index) {
+  SumColumns(const UnitValues& values, size_t index, std::optional<double> cap, std::string counted)
+      : variables_(variables_of(values.shape)), counted_(std::move(counted)), index_(index) {
     for (size_t place = 0; place < variables_.size(); ++place) {
       bool capped = cap && (variables_[place] == value || variables_[place] == value_before);
       columns_.push_back(capped ? fmt::format("least({}, {:.17g})", values.columns[place], *cap)
@@ -69,17 +64,17 @@ class SumColumns {
   size_t index_;
 };
 
-void add(MetricSums& sums, const MetricSums& more, int sign) {
-  for (size_t arm = 0; arm < sums.arms.size(); ++arm) {
-    ArmSums& left = sums.arms[arm];
-    const ArmSums& right = more.arms[arm];
-    left.units += sign * right.units;
-    for (int one = 0; one < variables; ++one) {
-      left.sum[one] += sign * right.sum[one];
-      for (int other = 0; other < variables; ++other)
-        left.products[one][other] += sign * right.products[one][other];
-    }
+void add(ArmSums& sums, const ArmSums& more, int sign) {
+  sums.units += sign * more.units;
+  for (int one = 0; one < variables; ++one) {
+    sums.sum[one] += sign * more.sum[one];
+    for (int other = 0; other < variables; ++other)
+      sums.products[one][other] += sign * more.products[one][other];
   }
+}
+
+void add(MetricSums& sums, const MetricSums& more, int sign) {
+  for (size_t arm = 0; arm < sums.arms.size(); ++arm) add(sums.arms[arm], more.arms[arm], sign);
 }
 
 class SumsReading {
@@ -96,8 +91,7 @@ class SumsReading {
   }
 
   Status read_caps() {
-    std::vector<std::string> outputs;
-    std::vector<size_t> asked;
+    std::vector<AskedCap> asked;
     for (size_t index = 0; index < query_.metrics.size(); ++index) {
       const UnitValues& values = query_.metrics[index];
       const auto& cap = values.metric->cap;
@@ -106,23 +100,15 @@ class SumsReading {
         caps_[index] = cap->value;
         continue;
       }
-      std::string condition = values.counted;
-      if (cap->ignore_zeros) condition += (condition.empty() ? "" : " AND ") + values.columns[0] + " != 0";
-      outputs.push_back(
-          condition.empty()
-              ? fmt::format("quantileExact({})({})", cap->percentile, values.columns[0])
-              : fmt::format("quantileExactIf({})({}, {})", cap->percentile, values.columns[0], condition));
-      asked.push_back(index);
+      std::string condition = values.counted.empty() ? "1" : values.counted;
+      if (cap->ignore_zeros) condition += " AND " + values.columns[0] + " != 0";
+      asked.push_back({index, cap->percentile, values.columns[0], std::move(condition)});
     }
-    if (asked.empty()) return {};
-    Block found =
-        TRY(client_.query(fmt::format("SELECT {} FROM {} WHERE arm != 0", fmt::join(outputs, ", "), table_),
-                          unit_query_options()));
-    for (size_t place = 0; place < asked.size(); ++place) {
-      double cap = found.columns[place].get<double>(0);
-      if (cap == cap) caps_[asked[place]] = cap;  // NaN of no units
+    if (units_.sums != nullptr) {
+      units_.sums->cap_floors.resize(query_.metrics.size());
+      TRY_VOID(read_caps_above_floors(asked));
     }
-    return {};
+    return asked.empty() ? Status() : read_caps_of_all(asked);
   }
 
   Result<std::vector<MetricSums>> read_all() {
@@ -152,37 +138,109 @@ class SumsReading {
   }
 
  private:
+  struct AskedCap {
+    size_t index = 0;  // of the metric
+    double percentile = 0;
+    std::string value, condition;
+  };
+
+  Status read_caps_of_all(const std::vector<AskedCap>& asked) {
+    std::vector<std::string> outputs;
+    for (const AskedCap& cap : asked)
+      outputs.push_back(fmt::format("quantilesExactIf({}, {})({}, {})", cap.percentile,
+                                    std::max(0.0, 1 - limits::cap_floor_share * (1 - cap.percentile)),
+                                    cap.value, cap.condition));
+    Block found =
+        TRY(client_.query(fmt::format("SELECT {} FROM {} WHERE arm != 0", fmt::join(outputs, ", "), table_),
+                          unit_query_options()));
+    for (size_t place = 0; place < asked.size(); ++place) {
+      const Column& levels = found.columns[place];
+      size_t first = levels.array_begin(0);
+      double cap = levels.element().get<double>(first), floor = levels.element().get<double>(first + 1);
+      if (cap != cap) continue;  // NaN of no units
+      caps_[asked[place].index] = cap;
+      if (units_.sums != nullptr) units_.sums->cap_floors[asked[place].index] = floor;
+    }
+    return {};
+  }
+
+  // The same value out of those above a floor, counted from the top. `asked`: afterwards those for which too
+  // few are above it, or none is known.
+  Status read_caps_above_floors(std::vector<AskedCap>& asked) {
+    std::vector<AskedCap> tried, left;
+    std::vector<std::string> inner, outer;
+    for (AskedCap& cap : asked) {
+      const auto& floor = units_.sums->cap_floors[cap.index];
+      if (!floor) {
+        left.push_back(std::move(cap));
+        continue;
+      }
+      size_t place = tried.size();
+      inner.push_back(
+          fmt::format("countIf({0}) AS tm_n{1}, arrayReverseSort(groupArrayIf({2}, {0} AND {2} > "
+                      "{3:.17g})) AS tm_top{1}",
+                      cap.condition, place, cap.value, *floor));
+      outer.push_back(
+          fmt::format("toInt64(tm_n{0} - toUInt64({1} * tm_n{0})) AS tm_rank{0}, "
+                      "toInt64(length(tm_top{0})), tm_top{0}[tm_rank{0}]",
+                      place, cap.percentile));
+      tried.push_back(std::move(cap));
+    }
+    if (!tried.empty()) {
+      Block found = TRY(client_.query(fmt::format("SELECT {} FROM (SELECT {} FROM {} WHERE arm != 0)",
+                                                  fmt::join(outer, ", "), fmt::join(inner, ", "), table_),
+                                      unit_query_options()));
+      for (size_t place = 0; place < tried.size(); ++place) {
+        int64_t rank = found.columns[place * 3].get<int64_t>(0);
+        if (rank > 0 && rank <= found.columns[place * 3 + 1].get<int64_t>(0))
+          caps_[tried[place].index] = found.columns[place * 3 + 2].get<double>(0);
+        else
+          left.push_back(std::move(tried[place]));
+      }
+    }
+    asked = std::move(left);
+    return {};
+  }
+
   Result<std::vector<MetricSums>> read_whole(const std::string& table, const std::vector<size_t>& asked) {
     auto levels = TRY(read_levels(table, asked, "''", false));
     return levels.empty() ? empty() : std::move(levels.front().metrics);
   }
 
-  // What of a metric's sums is not in its units' values.
-  std::string summed(size_t index) const {
-    return fmt::format("{} {}", caps_[index] ? fmt::format("{:.17g}", *caps_[index]) : "",
-                       query_.metrics[index].counted);
+  // A cap or a condition where there was none is nothing that moved.
+  bool moved(size_t index) const {
+    const BaseSums& kept = *units_.sums;
+    return kept.counted[index] && kept.counted[index]->empty() == query_.metrics[index].counted.empty() &&
+           kept.metrics[index].cap.has_value() == caps_[index].has_value();
   }
 
-  // The base's sums, of which only those metrics are read again whose cap or whose counted units are others.
+  bool same(size_t index) const {
+    return moved(index) && *units_.sums->counted[index] == query_.metrics[index].counted &&
+           units_.sums->metrics[index].cap == caps_[index];
+  }
+
+  // The base's sums, of which only units are read again that count otherwise than before.
   Result<std::vector<MetricSums>> read_parts() {
     BaseSums& kept = *units_.sums;
     if (kept.metrics.size() != every_.size()) {
       kept.metrics = empty();
-      kept.summed.assign(every_.size(), "?");
+      kept.counted.assign(every_.size(), std::nullopt);
     }
-    std::vector<size_t> other;
+    std::vector<size_t> anew, other;
     for (size_t index : every_)
-      if (kept.summed[index] != summed(index)) other.push_back(index);
-    if (!other.empty()) {
-      auto read = TRY(read_whole(units_.base, other));
-      for (size_t index : other) {
-        kept.metrics[index] = std::move(read[index]);
-        kept.summed[index] = summed(index);
-      }
+      if (!same(index)) (moved(index) ? other : anew).push_back(index);
+    if (!other.empty()) TRY_VOID(move_base(other));
+    if (!anew.empty()) {
+      auto read = TRY(read_whole(units_.base, anew));
+      for (size_t index : anew) kept.metrics[index] = std::move(read[index]);
+    }
+    for (size_t index : every_) {
+      kept.counted[index] = query_.metrics[index].counted;
+      kept.metrics[index].cap = caps_[index];
+      // The definitions of an earlier question are gone.
+      kept.metrics[index].metric = query_.metrics[index].metric;
     }
     std::vector<MetricSums> metrics = kept.metrics;
-    // The definitions of an earlier question are gone.
-    for (size_t index : every_) metrics[index].metric = query_.metrics[index].metric;
     if (units_.changed.empty()) return metrics;
     auto changed = TRY(read_whole(units_.changed, every_));
     auto replaced = TRY(read_whole(units_.replaced, every_));
@@ -191,6 +249,41 @@ class SumsReading {
       add(metrics[index], replaced[index], -1);
     }
     return metrics;
+  }
+
+  // From what they were to what they are: the sums of units that count otherwise, by both.
+  Status move_base(const std::vector<size_t>& moved) {
+    BaseSums& kept = *units_.sums;
+    std::vector<std::string> outputs{"arm"}, otherwise;
+    std::vector<SumColumns> columns;
+    for (size_t place = 0; place < moved.size(); ++place) {
+      const UnitValues& values = query_.metrics[moved[place]];
+      const std::string& counted = *kept.counted[moved[place]];
+      std::optional<double> cap = kept.metrics[moved[place]].cap, cap_now = caps_[moved[place]];
+      columns.emplace_back(values, 2 * place, cap, counted);
+      columns.emplace_back(values, 2 * place + 1, cap_now, values.counted);
+      if (counted != values.counted)
+        otherwise.push_back(fmt::format("({}) != ({})", counted, values.counted));
+      if (cap == cap_now) continue;
+      auto variables = variables_of(values.shape);
+      for (size_t column = 0; column < variables.size(); ++column)
+        if (variables[column] == value || variables[column] == value_before)
+          otherwise.push_back(fmt::format("{} > {:.17g}", values.columns[column], std::min(*cap, *cap_now)));
+    }
+    for (const SumColumns& one : columns) one.add_to(outputs);
+    Block found = TRY(
+        client_.query(fmt::format("SELECT {}\nFROM {}\nWHERE arm != 0 AND ({})\nGROUP BY arm",
+                                  fmt::join(outputs, ",\n    "), units_.base, fmt::join(otherwise, " OR ")),
+                      unit_query_options()));
+    for (size_t row = 0; row < found.rows(); ++row) {
+      size_t arm = found.columns[0].get<uint8_t>(row) - 1u, column = 1;
+      for (size_t place = 0; place < moved.size(); ++place) {
+        ArmSums& sums = kept.metrics[moved[place]].arms[arm];
+        add(sums, columns[2 * place].read(found, row, column), -1);
+        add(sums, columns[2 * place + 1].read(found, row, column), 1);
+      }
+    }
+    return {};
   }
 
   std::vector<MetricSums> empty() const {
@@ -209,7 +302,7 @@ class SumsReading {
     std::vector<std::string> outputs{level + " AS tm_level", "arm", "toInt64(count()) AS tm_units"};
     std::vector<SumColumns> columns;
     for (size_t index : asked) {
-      columns.emplace_back(query_.metrics[index], index, caps_[index]);
+      columns.emplace_back(query_.metrics[index], index, caps_[index], query_.metrics[index].counted);
       columns.back().add_to(outputs);
     }
     Block found = TRY(client_.query(
@@ -235,7 +328,7 @@ class SumsReading {
 
   // The value at its level and at the two around it that its interval needs for this arm's number of units.
   Status read_quantiles(const UnitValues& values, size_t index, MetricSums& sums) {
-    SumColumns columns(values, index, std::nullopt);
+    SumColumns columns(values, index, std::nullopt, values.counted);
     std::vector<std::string> outputs;
     std::string counted = columns.counted().empty() ? "" : " AND " + columns.counted();
     double level = values.metric->level;
@@ -274,89 +367,6 @@ class SumsReading {
 
 }  // namespace
 
-std::string exposures_of(const Experiment& experiment, const SumsOptions& options) {
-  return options.exposures.empty() ? readable_table(exposures_table(experiment)) : options.exposures;
-}
-
-int64_t Counters::total() const {
-  int64_t all = 0;
-  for (int64_t arm : units) all += arm;
-  return all;
-}
-
-namespace {
-
-// `units`: known, several, first_us of every unit that was seen.
-struct Counting {
-  const Experiment* experiment = nullptr;
-  std::string units;
-};
-
-void add_counts(const Experiment& experiment, const Block& found, size_t row, Counters& counters,
-                int64_t& recent) {
-  size_t arm = found.columns[1].get<uint8_t>(row);
-  bool several = found.columns[2].get<uint8_t>(row) != 0;
-  int64_t units_seen = found.columns[3].get<int64_t>(row);
-  int64_t first = found.columns[4].get<int64_t>(row), last = found.columns[5].get<int64_t>(row);
-  counters.seen += units_seen;
-  if (several) counters.multiple += units_seen;
-  if (counters.first_us == 0 || first < counters.first_us) counters.first_us = first;
-  counters.last_us = std::max(counters.last_us, last);
-  bool counts = !several || experiment.multiple_exposure == MultipleExposure::first_seen;
-  if (arm == 0) {
-    if (counts) counters.unknown += units_seen;
-  } else if (counts) {
-    counters.units[arm - 1] += units_seen;
-    recent += found.columns[6].get<int64_t>(row);
-  }
-}
-
-// All in one statement.
-Result<std::vector<Counters>> count_units(clickhouse::Client& client, const std::vector<Counting>& asked,
-                                          int64_t at_us) {
-  std::vector<std::string> parts;
-  std::vector<Counters> counters(asked.size());
-  std::vector<int64_t> recent(asked.size());
-  for (size_t index = 0; index < asked.size(); ++index) {
-    counters[index].units.resize(asked[index].experiment->variants.size());
-    parts.push_back(fmt::format(
-        "SELECT toUInt32({}) AS tm_asked, known, several, toInt64(count()) AS units, min(first_us) AS first, "
-        "max(first_us) AS last, toInt64(countIf(first_us > {})) AS recent\nFROM {}\nGROUP BY known, several",
-        index, at_us - recent_days * day_us, asked[index].units));
-  }
-  if (parts.empty()) return counters;
-  Block found = TRY(client.query(fmt::format("{}", fmt::join(parts, "\nUNION ALL\n")), unit_query_options()));
-  for (size_t row = 0; row < found.rows(); ++row) {
-    size_t index = found.columns[0].get<uint32_t>(row);
-    add_counts(*asked[index].experiment, found, row, counters[index], recent[index]);
-  }
-  for (size_t index = 0; index < asked.size(); ++index) {
-    double days = static_cast<double>(at_us - counters[index].first_us) / day_us;
-    if (counters[index].seen > 0 && days > 0)
-      counters[index].units_a_day = static_cast<double>(recent[index]) / std::min<double>(days, recent_days);
-  }
-  return counters;
-}
-
-}  // namespace
-
-Result<std::vector<Counters>> read_counters(clickhouse::Client& client,
-                                            const std::vector<CountersAsked>& asked, int64_t at_us) {
-  std::vector<Counting> countings;
-  for (const CountersAsked& one : asked) {
-    Experiment plain = *one.experiment;
-    plain.dimensions.clear();
-    std::string exposures = exposures_of(plain, {.exposures = one.exposures});
-    countings.push_back({one.experiment, "(" + exposed_sql(plain, exposures, {.at_us = at_us}) + ")"});
-  }
-  return count_units(client, countings, at_us);
-}
-
-Result<Counters> counters_of_units(clickhouse::Client& client, const Experiment& experiment,
-                                   const UnitParts& units, int64_t at_us) {
-  return TRY(count_units(client, {{&experiment, units.all}}, at_us)).front();
-}
-
 Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experiment& experiment,
                                      const UnitQuery& query, const UnitParts& units,
                                      const SumsOptions& options) {
@@ -373,7 +383,8 @@ Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experimen
 Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
                                  const std::vector<const Metric*>& metrics, const SumsOptions& options) {
   UnitTable table(client, experiment);
-  UnitQuery query = TRY(table.fill(metrics, exposures_of(experiment, options), {.at_us = options.at_us}));
+  UnitQuery query =
+      TRY(table.fill(metrics, exposures_of(experiment, options.exposures), {.at_us = options.at_us}));
   return sums_of_units(client, experiment, query, {.all = table.name()}, options);
 }
 

@@ -12,6 +12,7 @@
 #include "clickhouse/client.h"
 #include "experiments/definition.h"
 #include "experiments/stats_quantile.h"
+#include "experiments/unit_counters.h"
 #include "experiments/unit_query.h"
 
 #include <optional>
@@ -19,17 +20,6 @@
 #include <vector>
 
 namespace tidemark::experiments {
-
-struct Counters {
-  std::vector<int64_t> units;         // by arm, by the experiment's policy
-  int64_t multiple = 0;               // units that saw more than one variant
-  int64_t unknown = 0;                // units whose variant the definition does not have
-  int64_t seen = 0;                   // all units
-  int64_t first_us = 0, last_us = 0;  // of first exposures; 0: none
-  double units_a_day = 0;             // new ones in the last seven days, or as long as there are any
-
-  int64_t total() const;
-};
 
 struct MetricSums {
   const Metric* metric = nullptr;
@@ -65,10 +55,16 @@ struct SumsOptions {
 
 // Units in two parts: most of them in a table that stays as it is, whose sums are kept from question to
 // question, and those that have changed since. All units are the base without `replaced`, and `changed`.
+//
+// What the base's sums depend on beside it moves little from one question to the next: a percentile that caps
+// values, and the moment up to which units are counted. So only units between the two are read again.
 struct BaseSums {
-  // Of each metric what was summed up: the cap, and which units count. Another one: it is summed up anew.
-  std::vector<std::string> summed;
+  // By metric. `counted`: which units count; nullopt: nothing is summed up yet.
+  std::vector<std::optional<std::string>> counted;
   std::vector<MetricSums> metrics;
+  // By metric: a value that few are above, among them its cap.
+  std::vector<std::optional<double>> cap_floors;
+  BaseCounts counts;
 };
 struct UnitParts {
   std::string all;       // table or "(SELECT ...)"
@@ -78,16 +74,6 @@ struct UnitParts {
   BaseSums* sums = nullptr;
 };
 
-// Of several experiments, in one statement.
-struct CountersAsked {
-  const Experiment* experiment = nullptr;
-  std::string exposures;  // as SumsOptions::exposures
-};
-Result<std::vector<Counters>> read_counters(clickhouse::Client& client,
-                                            const std::vector<CountersAsked>& asked, int64_t at_us);
-// Of a table of units.
-Result<Counters> counters_of_units(clickhouse::Client& client, const Experiment& experiment,
-                                   const UnitParts& units, int64_t at_us);
 Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& experiment,
                                  const std::vector<const Metric*>& metrics, const SumsOptions& options);
 
@@ -95,8 +81,5 @@ Result<ExperimentSums> read_sums(clickhouse::Client& client, const Experiment& e
 Result<ExperimentSums> sums_of_units(clickhouse::Client& client, const Experiment& experiment,
                                      const UnitQuery& query, const UnitParts& units,
                                      const SumsOptions& options);
-
-// What is read when options.exposures is empty.
-std::string exposures_of(const Experiment& experiment, const SumsOptions& options);
 
 }  // namespace tidemark::experiments

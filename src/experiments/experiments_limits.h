@@ -34,6 +34,10 @@ inline constexpr int64_t asked_together_us = 60'000'000;
 // Rows of a log for each row of the exposures' model, up to which the log is read instead.
 inline constexpr uint64_t rows_an_exposure = 2;
 
+// A cap is looked for among the values above a floor that an earlier question left: this many times as many
+// as are above the cap. More is a lower floor for what moves meanwhile, and more to sort.
+inline constexpr double cap_floor_share = 2;
+
 // Exposures of fewer units are grouped sooner than what is kept of them is brought up to date.
 inline constexpr uint64_t counters_kept_least = 200'000;
 

@@ -77,7 +77,7 @@ Status KeptExperiments::bring_to_fence(clickhouse::Client& client, KeptUnits& un
     answer.no_fence = "only a process that applies all cuts knows where one ends";
     return {};
   }
-  std::string exposures = exposures_of(experiment, options);
+  std::string exposures = exposures_of(experiment, options.exposures);
   for (int attempt = 0; attempt < limits::fence_attempts; ++attempt) {
     bool held = false;
     std::optional<KeptUnits::Brought> rest;
@@ -119,8 +119,8 @@ Result<KeptExperiments::Answer> KeptExperiments::sums(clickhouse::Client& client
     int64_t before_us = entry->units.at_us();
     if (before_us > options.at_us && before_us - options.at_us < limits::asked_together_us)
       options.at_us = before_us;
-    auto brought = TRY(
-        entry->units.bring(client, experiment, metrics, exposures_of(experiment, options), options.at_us));
+    auto brought = TRY(entry->units.bring(client, experiment, metrics,
+                                          exposures_of(experiment, options.exposures), options.at_us));
     if (brought) {
       Answer answer{.kept = true};
       TRY_VOID(bring_to_fence(client, entry->units, experiment, metrics, options, *brought, answer));
@@ -197,8 +197,9 @@ Result<std::optional<Counters>> KeptExperiments::counters(clickhouse::Client& cl
   std::unique_lock asking(entry->asking, std::try_to_lock);
   if (!asking || entry->units.size() < limits::counters_kept_least) return std::optional<Counters>();
   int64_t at_us = std::max(options.at_us, entry->units.at_us());
-  auto brought = TRY(entry->units.bring(client, experiment, metrics, exposures_of(experiment, options), at_us,
-                                        limits::touched_units_least));
+  auto brought =
+      TRY(entry->units.bring(client, experiment, metrics, exposures_of(experiment, options.exposures), at_us,
+                             limits::touched_units_least));
   if (!brought) return std::optional<Counters>();
   return std::optional(TRY(counters_of_units(client, experiment, brought->units, at_us)));
 }

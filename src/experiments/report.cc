@@ -47,7 +47,7 @@ Result<json::array> series(clickhouse::Client& client, const Experiment& experim
     points_us.push_back(first +
                         (last.at_us - first) / static_cast<int64_t>(points) * static_cast<int64_t>(point));
   UnitSeries units(client, experiment, metrics);
-  if (!points_us.empty()) TRY_VOID(units.fill(exposures_of(experiment, {.exposures = relation}), points_us));
+  if (!points_us.empty()) TRY_VOID(units.fill(exposures_of(experiment, relation), points_us));
   for (size_t point = 0; point < points_us.size(); ++point) {
     auto then = TRY(units.at(point));
     ExperimentSums sums =
