@@ -21,6 +21,8 @@ int main(int argc, char** argv) {
           {"demo", "see it live: private Postgres, traffic, page", "tidemark demo", add_demo},
           {"status", "what runs and how far it is behind", "tidemark status --json", add_status},
           {"verify", "prove every table and model against its source", "tidemark verify", add_verify},
+          {"resync", "bring tables back from their source, while everything goes on",
+           "tidemark resync orders", add_resync},
           {"explain", "what a model became, why it is right, where a row came from",
            "tidemark explain model analytics.mv_campaign_ctr --row campaign_id=7", add_explain},
           {"audit", "ask every audit now", "tidemark audit analytics.mv_campaign_ctr", add_audit},

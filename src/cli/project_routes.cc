@@ -4,6 +4,7 @@
 #include "cli/people_routes.h"
 #include "cli/project_plan.h"
 #include "cli/quarantine.h"
+#include "cli/resync_routes.h"
 #include "cli/settings_route.h"
 #include "config/alert.h"
 #include "config/destination.h"
@@ -43,7 +44,7 @@ json::object sections(const config::Project& project, LiveModels& models, LiveSe
 }  // namespace
 
 void add_project_routes(http::Server& server, const config::Project& project, clickhouse::ClientPool& pool,
-                        LiveModels& models, LiveSegments& segments,
+                        LiveModels& models, LiveSegments& segments, SourcePipelines& pipelines,
                         std::shared_ptr<const serve::Access> access) {
   server.route("GET", "/api/project", [&project, &models, &segments](const Request&) {
     return Response::json(json::serialize(
@@ -54,6 +55,7 @@ void add_project_routes(http::Server& server, const config::Project& project, cl
     if (!rows) return Response::problem(rows.error());
     return Response::json(json::serialize(json::object{{"quarantined", std::move(*rows)}}));
   });
+  add_resync_routes(server, pipelines, access);
   add_model_routes(server, models, pool, std::move(access));
   add_people_routes(server, pool, project);
   add_plan_route(server, pool.endpoint(), project);

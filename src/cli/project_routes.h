@@ -5,6 +5,7 @@
 
 #include "cli/live_models.h"
 #include "cli/live_segments.h"
+#include "cli/source_pipelines.h"
 #include "clickhouse/client_pool.h"
 #include "config/project.h"
 #include "http/server.h"
@@ -14,7 +15,7 @@ namespace tidemark::cli {
 
 // All must outlive the server.
 void add_project_routes(http::Server& server, const config::Project& project, clickhouse::ClientPool& pool,
-                        LiveModels& models, LiveSegments& segments,
+                        LiveModels& models, LiveSegments& segments, SourcePipelines& pipelines,
                         std::shared_ptr<const serve::Access> access);
 
 }  // namespace tidemark::cli

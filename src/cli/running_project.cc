@@ -438,7 +438,7 @@ struct RunningProject::State {
       experiments.add_routes(http, project, endpoint, pipelines, stopping);
       add_segment_routes(http, *segments, *pool, project, access);
       add_profile_routes(http, *erasures, access);
-      add_project_routes(http, project, *pool, models, *segments, access);
+      add_project_routes(http, project, *pool, models, *segments, pipelines, access);
     };
     server = std::make_unique<serve::LiveServer>(std::move(options));
     TRY_VOID(server->start());

@@ -18,6 +18,7 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
   shared_.clear();
   doors_.clear();
   webhooks_.clear();
+  streams_.clear();
   pipelines_.clear();
   ingest::ModelHooks hooks = options.hooks;
   hooks.barrier = &barrier_;
@@ -33,9 +34,13 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
     if (source.mode == config::PostgresSource::Mode::batch)
       TRY_VOID(add(source.name, std::make_unique<ingest::BatchPipeline>(std::move(postgres), pool, hooks,
                                                                         system_clock(), options.on_cut)));
-    else
-      TRY_VOID(add(source.name, std::make_unique<ingest::PostgresPipeline>(std::move(postgres), pool, hooks,
-                                                                           system_clock(), options.on_cut)));
+    else {
+      auto pipeline = std::make_unique<ingest::PostgresPipeline>(std::move(postgres), pool, hooks,
+                                                                 system_clock(), options.on_cut);
+      auto* stream = pipeline.get();
+      TRY_VOID(add(source.name, std::move(pipeline)));
+      streams_.push_back(stream);
+    }
   }
   for (const auto& source : project.kafka_sources) {
     ingest::KafkaPipelineOptions kafka{.source = source,
@@ -158,6 +163,22 @@ Status SourcePipelines::prepare_change_rows(const std::set<std::string>& tables)
 
 void SourcePipelines::begin_change_rows(const std::set<std::string>& tables) {
   for (auto& pipeline : pipelines_) pipeline->begin_change_rows(tables);
+}
+
+Result<uint64_t> SourcePipelines::resync(const std::string& table) {
+  for (auto* stream : streams_) {
+    auto asked = stream->resync(table);
+    if (asked || asked.error().kind != ErrorKind::config) return asked;
+  }
+  return fail(
+      ErrorKind::config, fmt::format("no source that is streamed has a table {}", table),
+      "tidemark status lists them; tables over Kafka, events and batches are not brought back by parity");
+}
+
+std::optional<ingest::ParityRecord> SourcePipelines::parity(const std::string& table) const {
+  for (const auto* stream : streams_)
+    if (auto record = stream->parity(table)) return record;
+  return std::nullopt;
 }
 
 ingest::PipelineStatus SourcePipelines::status() const {

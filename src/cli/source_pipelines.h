@@ -9,11 +9,16 @@
 #include "ingest/applier.h"
 #include "ingest/event_routes.h"
 #include "ingest/kafka_slots_pipeline.h"
+#include "ingest/parity_book.h"
 #include "ingest/source_pipeline.h"
 #include "ingest/webhook_routes.h"
 
 #include <functional>
 #include <memory>
+
+namespace tidemark::ingest {
+class PostgresPipeline;
+}
 
 namespace tidemark::cli {
 
@@ -52,6 +57,12 @@ class SourcePipelines {
   // All slots of all shared sources are ours.
   bool owns_all() const;
 
+  // Asks for a table of a source that is streamed to be brought back by parity; returns the number of the
+  // request. Errors: config when there is no such table; unsupported when it cannot be.
+  Result<uint64_t> resync(const std::string& table);
+  // How far that is: null when nobody ever asked.
+  std::optional<ingest::ParityRecord> parity(const std::string& table) const;
+
   // The ways in of sources that are sent to; of the last prepare().
   const ingest::EventDoors& doors() const { return doors_; }
   // Those that other systems call.
@@ -71,6 +82,7 @@ class SourcePipelines {
   ingest::CutBarrier barrier_;
   std::vector<std::unique_ptr<ingest::SourcePipeline>> pipelines_;
   std::vector<ingest::KafkaSlotsPipeline*> shared_;  // of these
+  std::vector<ingest::PostgresPipeline*> streams_;   // likewise
   ingest::EventDoors doors_;                         // likewise
   std::vector<ingest::WebhookDoor> webhooks_;        // likewise
   std::set<std::string> streamed_;                   // sources; of complete()

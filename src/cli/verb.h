@@ -72,6 +72,7 @@ Run add_up(CLI::App& command);
 Run add_demo(CLI::App& command);
 Run add_status(CLI::App& command);
 Run add_verify(CLI::App& command);
+Run add_resync(CLI::App& command);
 Run add_audit(CLI::App& command);
 Run add_explain(CLI::App& command);
 Run add_refresh(CLI::App& command);

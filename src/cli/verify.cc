@@ -3,6 +3,7 @@
 #include "cli/project_parity.h"
 #include "cli/refresh_request.h"
 #include "cli/running_instance.h"
+#include "cli/table_repair.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 
@@ -13,6 +14,24 @@ namespace {
 
 constexpr size_t verify_connections = 2;
 
+// Tables that differ are brought back, models that differ all the same are filled anew; then everything is
+// compared again.
+Result<ProjectParity> repair(const Invocation& invocation, const config::Project& project,
+                             clickhouse::ClientPool& pool, const ProjectParityOptions& options,
+                             ProjectParity parity) {
+  std::vector<std::string> tables;
+  for (const auto& table : parity.tables) {
+    if (table.equal()) continue;
+    tables.push_back(table.table);
+    for (const auto& example : table.examples) print_err(fmt::format("{} {}\n", table.table, example));
+  }
+  if (tables.empty()) return parity;
+  auto repaired = TRY(bring_back_tables(invocation, tables));
+  auto models = TRY(refill_models(invocation, project, pool, repaired, options));
+  print_err(repair_text(repaired, models));
+  return verify_project(project, pool, options);
+}
+
 }  // namespace
 
 Run add_verify(CLI::App& command) {
@@ -21,11 +40,14 @@ Run add_verify(CLI::App& command) {
   command.add_option("names", *only, "tables and models; default: all");
   command.add_option("--timeout", *timeout_s, "seconds to wait until the stream reaches the snapshot (60)")
       ->check(CLI::Range(1, 86'400));
-  return [only, timeout_s](const Invocation& invocation) -> Result<ExitCode> {
+  auto repairs = std::make_shared<bool>(false);
+  command.add_flag("--repair", *repairs,
+                   "bring rows that differ back from the source, then compare again; the project must run");
+  return [only, timeout_s, repairs](const Invocation& invocation) -> Result<ExitCode> {
     config::Project project = TRY(invocation.load_project());
     auto running = running_instance(project.root);
     // Fails here, with the remedy, when nothing would move the stream to the snapshot.
-    if (!running && !project.sources.empty()) return fail(std::move(running.error()));
+    if (!running && (*repairs || !project.sources.empty())) return fail(std::move(running.error()));
     auto warehouse = TRY(WarehouseAccess::open(
         project, running ? WarehouseAccess::Start::never : WarehouseAccess::Start::allowed));
     clickhouse::ClientPool pool(warehouse.endpoint(clickhouse::Account::tidemark), verify_connections);
@@ -40,6 +62,7 @@ Run add_verify(CLI::App& command) {
         return {};
       };
     auto parity = TRY(verify_project(project, pool, options));
+    if (*repairs && !parity.ok()) parity = TRY(repair(invocation, project, pool, options, std::move(parity)));
     print_out(invocation.json ? parity.to_json() : parity.to_text());
     return parity.ok() ? ExitCode::ok : ExitCode::verify_failed;
   };

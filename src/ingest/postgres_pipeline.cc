@@ -22,7 +22,8 @@ PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPo
       on_cut_(std::move(on_cut)),
       life_(options_.source.name, clock),
       state_store_(pool, apply_policy("state"), life_.stopping()),
-      book_(pool, apply_policy("state"), life_.stopping(), options_.source.name) {
+      book_(pool, apply_policy("state"), life_.stopping(), options_.source.name),
+      parity_(pool, apply_policy("state"), life_.stopping(), options_.source.name) {
   if (hooks_.barrier == nullptr) hooks_.barrier = &own_barrier_;
 }
 
@@ -81,6 +82,8 @@ Status PostgresPipeline::prepare() {
     return fail(std::move(ready.error()).in(where));
   TRY_VOID(state_store_.prepare());
   TRY_VOID(book_.prepare());
+  TRY_VOID(parity_.prepare());
+  TRY_VOID(parity_.load());
   auto record = TRY(state_store_.source(options_.source.name));
   if (record && record->copied && !options_.recopy) {
     TRY_VOID(book_.load(record->epoch));
@@ -109,14 +112,10 @@ Status PostgresPipeline::live() {
   auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
   auto identity = TRY(postgres::read_identity(connection));
   auto record = TRY(state_store_.source(options_.source.name));
-  if (record && record->copied && !options_.recopy &&
-      (record->system_id != identity.system_id || record->timeline != identity.timeline))
+  if (record && record->copied && !options_.recopy && record->system_id != identity.system_id)
     return fail(
         ErrorKind::unsupported,
-        record->system_id != identity.system_id
-            ? "this is not the Postgres server the warehouse was filled from (its system identifier differs)"
-            : fmt::format("the Postgres server was failed over or restored (timeline {} instead of {})",
-                          identity.timeline, record->timeline),
+        "this is not the Postgres server the warehouse was filled from (its system identifier differs)",
         "check the URL; to take this server from now on: tidemark up --recopy");
   if (!record || !record->copied || options_.recopy) {
     TRY_VOID(copy(connection, identity, static_cast<uint16_t>(record ? record->epoch + 1 : 1)));
@@ -129,7 +128,15 @@ Status PostgresPipeline::live() {
   }
   fingerprint_ = TRY(postgres::shape_fingerprint(connection, oids()));
   TRY_VOID(book_.load(record->epoch));
+  TRY_VOID(finish_parity_cuts());
   TRY_VOID(look_at_tables(connection, record->epoch));
+  auto fenced = TRY(state_store_.fenced(options_.source.name, record->epoch));
+  std::string lost;
+  if (fenced) lost = TRY(what_is_lost(connection, identity, *record, *fenced));
+  if (!lost.empty()) {
+    TRY_VOID(repair_source(connection, identity, *record, *fenced, lost));
+    return {};  // the next life is of the new epoch
+  }
   {
     std::lock_guard lock(mutex_);
     for (auto& table : tables_) table.has_changes |= pending_change_rows_.contains(table.name);
@@ -265,29 +272,6 @@ Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::
   return {};
 }
 
-// What the slot still has must reach back to the last fence.
-Status PostgresPipeline::check_slot(postgres::Connection& connection, const CutRecord& fenced) {
-  auto slot = TRY(postgres::read_slot(connection, options_.source.slot));
-  const char* recopy = "changes are lost for good; copy the source again with: tidemark up --recopy";
-  if (!slot)
-    return fail(ErrorKind::unsupported, fmt::format("replication slot {} is gone", options_.source.slot),
-                recopy);
-  if (slot->wal_status == "lost")
-    return fail(ErrorKind::unsupported,
-                fmt::format("replication slot {} was invalidated: its log is removed", options_.source.slot),
-                recopy);
-  if (slot->confirmed_flush > fenced.end_lsn)
-    return fail(
-        ErrorKind::unsupported,
-        fmt::format(
-            "replication slot {} is at {} and the warehouse ends at {}: somebody else read from it, or the "
-            "warehouse is older than the slot",
-            options_.source.slot, postgres::format_lsn(slot->confirmed_flush),
-            postgres::format_lsn(fenced.end_lsn)),
-        recopy);
-  return {};
-}
-
 Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
   auto fenced = TRY(state_store_.fenced(options_.source.name, epoch));
   if (!fenced)
@@ -295,10 +279,6 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
                 "start again with: tidemark up --recopy");
   auto planned = TRY(state_store_.planned(options_.source.name, epoch));
   if (planned && planned->cut <= fenced->cut) planned.reset();
-  {
-    auto connection = TRY(postgres::Connection::open(connection_options(options_.source)));
-    TRY_VOID(check_slot(connection, *fenced));
-  }
   Lanes lanes = lanes_at(*fenced);
   applied_.late_lsn = lanes.late_lsn;
   applied_.hold_lsn = lanes.hold_lsn;
@@ -368,7 +348,22 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
                           },
                       .before_copy = hooks_.before_copy,
                       .after_copy = hooks_.after_copy,
-                      .reset = hooks_.reset},
+                      .reset = hooks_.reset,
+                      .parity_wanted =
+                          [this](const CapturedTable& table) {
+                            auto known = parity_.find(table.name);
+                            return known && known->wanted() && !table.log;
+                          },
+                      .bring_back =
+                          [this, epoch, &tender, &handoff, &follower](const CapturedTable& table) {
+                            auto end_life = [&] {
+                              begins_anew_ = true;
+                              handoff.close();
+                              follower.wake();
+                            };
+                            return bring_back(
+                                table, {.epoch = epoch, .end_life = end_life, .stop = tender.stopped()});
+                          }},
                      book_, applied_, pool_, state_store_, clock_);
   std::thread tender_thread;
   if (!only_replay) tender_thread = std::thread([&] { tender.run(); });
@@ -406,6 +401,7 @@ SourceStatus PostgresPipeline::status() const {
   if (status.state == "streaming")
     for (size_t index = 0; index < tables_.size(); ++index)
       book_.describe(tables_[index].source.oid, status.tables[index]);
+  for (auto& table : status.tables) parity_.describe(table.table.substr(7), table);
   return status;
 }
 

@@ -6,12 +6,14 @@
 // Tables change, come and fail while others flow: each life of the stream begins with a look at them
 // (look_at_tables), and a tender (table_tender.h) works beside it.
 //
-// A slot that was lost, or a server that is not the one the warehouse was filled from, is never papered over:
-// the pipeline stops and says so; `tidemark up --recopy` starts a new epoch. Thread-safe.
+// A log that does not reach back to the warehouse any more (the slot is lost, the server was failed over or
+// restored) begins a new epoch, in which the tables are brought back by parity (postgres_parity.cc). A server
+// that is not the one the warehouse was filled from is refused; `tidemark up --recopy` takes it. Thread-safe.
 #pragma once
 
 #include "config/postgres_source.h"
 #include "ingest/initial_copy.h"
+#include "ingest/parity_book.h"
 #include "ingest/source_life.h"
 #include "ingest/source_pipeline.h"
 #include "ingest/stream_reader.h"
@@ -19,6 +21,8 @@
 #include "postgres/preflight.h"
 
 namespace tidemark::ingest {
+
+class ShadowTable;
 
 struct PipelineOptions {
   config::PostgresSource source;
@@ -52,6 +56,11 @@ class PostgresPipeline final : public SourcePipeline {
   Status prepare_change_rows(const std::set<std::string>& tables) override;
   void begin_change_rows(const std::set<std::string>& tables) override;
 
+  // Asks for a table, by a name of it, to be brought back by parity; returns the number of the request.
+  // Errors: config when it is none of ours; unsupported for a log.
+  Result<uint64_t> resync(const std::string& table);
+  std::optional<ParityRecord> parity(const std::string& table) const;
+
  private:
   Status read_tables(postgres::Connection& connection);
   Status live();
@@ -75,7 +84,22 @@ class PostgresPipeline final : public SourcePipeline {
   Status between_cuts(const std::function<Status()>& action, const std::atomic<bool>& stop);
   void set_aside(const CapturedTable& table, const Error& error);
   std::vector<TenderTable> tended_tables() const;
-  Status check_slot(postgres::Connection& connection, const CutRecord& fenced);
+  struct ParityTurn {
+    uint16_t epoch = 0;
+    std::function<void()> end_life;
+    const std::atomic<bool>& stop;
+  };
+  Status bring_back(const CapturedTable& captured, const ParityTurn& turn);
+  Status bring_back_now(const CapturedTable& captured, const ParityTurn& turn);
+  Status send_differences(ShadowTable& shadow, uint16_t epoch, Version bound,
+                          const std::function<postgres::Lsn()>& place,
+                          const std::function<Status(const std::function<Status()>&)>& between);
+  Status send_parity_cut(ShadowTable& shadow);
+  Status finish_parity_cuts();
+  Result<std::string> what_is_lost(postgres::Connection& connection, const postgres::ServerIdentity& identity,
+                                   const SourceRecord& record, const CutRecord& fenced);
+  Status repair_source(postgres::Connection& connection, const postgres::ServerIdentity& identity,
+                       const SourceRecord& before, const CutRecord& fenced, const std::string& lost);
   // `only_replay`: ends behind the cut that was planned.
   Status stream(uint16_t epoch, bool only_replay);
   std::vector<std::string> table_names() const;
@@ -89,6 +113,7 @@ class PostgresPipeline final : public SourcePipeline {
   std::atomic<bool> stop_now_{false};
   StateStore state_store_;
   TableBook book_;
+  ParityBook parity_;
   CutBarrier own_barrier_;  // when the project has none
 
   std::vector<CapturedTable> tables_;

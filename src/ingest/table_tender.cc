@@ -95,20 +95,24 @@ Status TableTender::tend() {
       ended_ = true;
       return {};
     }
-    Patience& patience = patience_[record->oid];
-    if (record->phase != TablePhase::copying || now < patience.next_try) continue;
+    if (record->phase != TablePhase::copying || now < patience_[record->oid].next_try) continue;
     Status copied = copy(table, *record);
     if (copied || stop_) return {};
     applied_.hold_lsn = UINT64_MAX;
-    patience.backoff_us =
-        std::clamp<int64_t>(patience.backoff_us * 2, limits::table_backoff_min.count() * 1000,
-                            limits::source_backoff_max.count() * 1000);
-    patience.next_try = clock_.monotonic_micros() + patience.backoff_us;
+    be_patient(record->oid);
     Error& error = copied.error();
     log::warn("source {}: table {} cannot be copied: {}", start_.source, table.table.source.display(),
               error.describe());
     record->error = error.message;
     return book_.save(std::move(*record));
+  }
+  for (const auto& table : start_.tables) {
+    auto record = book_.find(table.table.source.oid);
+    bool wanted = record && record->phase == TablePhase::live && hooks_.parity_wanted(table.table);
+    if (!wanted || now < patience_[record->oid].next_try) continue;
+    Status done = hooks_.bring_back(table.table);
+    if (!done) be_patient(record->oid);
+    return done;
   }
   if (now - looked_ < limits::shape_look_every_us) return {};
   looked_ = now;
@@ -120,6 +124,13 @@ Status TableTender::tend() {
   }));
   ended_ = true;
   return {};
+}
+
+void TableTender::be_patient(uint32_t oid) {
+  Patience& patience = patience_[oid];
+  patience.backoff_us = std::clamp<int64_t>(patience.backoff_us * 2, limits::table_backoff_min.count() * 1000,
+                                            limits::source_backoff_max.count() * 1000);
+  patience.next_try = clock_.monotonic_micros() + patience.backoff_us;
 }
 
 Result<bool> TableTender::catalog_changed() {

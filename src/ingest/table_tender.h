@@ -9,6 +9,8 @@
 // lanes; the fence says how far it is). Derived data is emptied before the copy, fed by it and by its
 // changes, and what works on touched keys is made anew when the table has caught up (after_copy).
 //
+// A table that somebody asked to be brought back by parity is, when nothing else is to do.
+//
 // A copy that fails is tried again, with growing pauses, and harms nobody; what was copied of it is made
 // anew. Threads: run() is one; it ends with the life of the stream.
 #pragma once
@@ -39,6 +41,8 @@ struct TenderHooks {
   std::function<Status(const std::vector<std::string>& tables)> before_copy;
   std::function<Status(Version version, const std::vector<std::string>& tables)> after_copy;
   std::function<Status(const std::vector<std::string>& tables)> reset;
+  std::function<bool(const CapturedTable&)> parity_wanted;
+  std::function<Status(const CapturedTable&)> bring_back;
 };
 
 class TableTender {
@@ -60,6 +64,7 @@ class TableTender {
   Status tend();
   Status finish_join(const TenderTable& table, TableRecord record);
   Status copy(const TenderTable& table, TableRecord record);
+  void be_patient(uint32_t oid);
   Result<bool> catalog_changed();
 
   TenderStart start_;
