@@ -52,8 +52,16 @@ json::array sources(const config::Project& project) {
   }
   if (auto webhooks = config::load_webhook_sources(project.root))
     for (const auto& one : *webhooks) {
-      json::object entry = source(one.events.name, "webhook", {one.events.table});
-      entry["path"] = one.path();
+      json::object entry = source(one.events.name, one.called ? "webhook" : "pull", {one.events.table});
+      if (one.called) entry["path"] = one.path();
+      for (const auto& table : one.events.tables)
+        entry["tables"].as_array().push_back(json::string(table.table));
+      if (one.pull) {
+        entry["pull"] = json::object{{"from", config::name(one.pull->from)},
+                                     {"url", one.pull->url},
+                                     {"every_s", one.pull->every_s},
+                                     {"streams", json::value_from(one.pull->streams)}};
+      }
       list.push_back(std::move(entry));
     }
   for (const auto& one : project.insert_tables) {

@@ -8,6 +8,7 @@
 #include "ingest/insert_pipeline.h"
 #include "ingest/kafka_pipeline.h"
 #include "ingest/postgres_pipeline.h"
+#include "ingest/pull_pipeline.h"
 
 #include <thread>
 
@@ -58,21 +59,34 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
     shared_.push_back(pipeline.get());
     TRY_VOID(add(source.name, std::move(pipeline)));
   }
-  auto add_events = [&](const config::EventSource& source,
-                        bool keyed) -> Result<std::shared_ptr<ingest::EventDoor>> {
-    auto pipeline = std::make_unique<ingest::EventPipeline>(
-        ingest::EventPipelineOptions{.source = source,
-                                     .tables_with_changes = options.tables_with_changes,
-                                     .recopy = options.recopy,
-                                     .keyed = keyed},
-        pool, hooks, system_clock(), options.on_cut);
+  auto options_of = [&](const config::EventSource& source, bool keyed) {
+    return ingest::EventPipelineOptions{.source = source,
+                                        .tables_with_changes = options.tables_with_changes,
+                                        .recopy = options.recopy,
+                                        .keyed = keyed};
+  };
+  // Both kinds have a door.
+  auto add_events = [&](const std::string& name,
+                        auto pipeline) -> Result<std::shared_ptr<ingest::EventDoor>> {
     auto* events = pipeline.get();
-    TRY_VOID(add(source.name, std::move(pipeline)));
+    TRY_VOID(add(name, std::move(pipeline)));
     return events->door();
   };
-  for (const auto& source : project.event_sources) doors_.push_back(TRY(add_events(source, false)));
-  for (const auto& source : TRY(config::load_webhook_sources(project.root)))
-    webhooks_.push_back({source, TRY(add_events(source.events, true))});
+  auto make_events = [&](const config::EventSource& source, bool keyed) {
+    return std::make_unique<ingest::EventPipeline>(options_of(source, keyed), pool, hooks, system_clock(),
+                                                   options.on_cut);
+  };
+  for (const auto& source : project.event_sources)
+    doors_.push_back(TRY(add_events(source.name, make_events(source, false))));
+  for (const auto& source : TRY(config::load_webhook_sources(project.root))) {
+    auto door = source.pull
+                    ? add_events(source.events.name, std::make_unique<ingest::PullPipeline>(
+                                                         *source.pull, options_of(source.events, true), pool,
+                                                         hooks, system_clock(), options.on_cut))
+                    : add_events(source.events.name, make_events(source.events, true));
+    TRY_VOID(door);
+    if (source.called) webhooks_.push_back({source, *door});
+  }
   for (const auto& table : project.insert_tables)
     TRY_VOID(add(
         table.full_name(),

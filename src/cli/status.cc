@@ -5,6 +5,7 @@
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "http/client.h"
+#include "ingest/pull_connector.h"
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
@@ -82,6 +83,39 @@ std::string intake_line(const json::object& intake) {
   return text + "\n";
 }
 
+std::string time_of(const json::object& object, const char* key) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_int64()) return "";
+  return ingest::api_time(value->as_int64() * 1000);
+}
+
+// Of a source that asks by itself.
+std::string pull_lines(const json::object& pull) {
+  std::string state = text_of(pull, "state");
+  std::string text = fmt::format("  asks {}: {}, {} requests, {} waits for limits", text_of(pull, "from"),
+                                 state, text_of(pull, "requests"), text_of(pull, "throttled"));
+  if (std::string why = text_of(pull, "waiting_for"); !why.empty() && state != "idle")
+    text += fmt::format(", waits for {} until {}", why, time_of(pull, "waiting_until_ms"));
+  else if (std::string next = time_of(pull, "next_pass_ms"); !next.empty())
+    text += ", again at " + next;
+  if (std::string error = text_of(pull, "error"); !error.empty()) text += "\n    " + error;
+  text += "\n";
+  if (state == "off") return text;
+  Table streams({{"stream"},
+                 {"all until"},
+                 {"passes", Align::right},
+                 {"pages", Align::right},
+                 {"rows", Align::right},
+                 {"refused", Align::right}});
+  for (const auto& entry : pull.at("streams").as_array()) {
+    const auto& stream = entry.as_object();
+    std::string until = time_of(stream, "watermark_ms");
+    streams.add({text_of(stream, "stream"), until.empty() ? "(first pass)" : until, text_of(stream, "passes"),
+                 text_of(stream, "pages"), text_of(stream, "rows"), text_of(stream, "refused")});
+  }
+  return text + streams.render(table_style());
+}
+
 std::string render(const json::object& status) {
   std::string text;
   TableStyle style = table_style();
@@ -101,6 +135,8 @@ std::string render(const json::object& status) {
     }
     if (const auto* intake = source.if_contains("intake"); intake != nullptr && intake->is_object())
       text += intake_line(intake->as_object());
+    if (const auto* pull = source.if_contains("pull"); pull != nullptr && pull->is_object())
+      text += pull_lines(pull->as_object());
     Table tables({{"table"}, {"state"}, {"rows applied", Align::right}, {"quarantined", Align::right}});
     std::string remarks;
     if (const auto* list = source.if_contains("tables"); list != nullptr)

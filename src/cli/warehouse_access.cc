@@ -90,7 +90,8 @@ Status refuse_on_cluster(const config::Project& project) {
         "let it write to a topic that a Kafka source reads, or leave warehouse.cluster out");
   if (auto webhooks = TRY(config::load_webhook_sources(project.root)); !webhooks.empty())
     return refuse(
-        fmt::format("source {} is called by others, which is not supported", webhooks.front().events.name),
+        fmt::format("source {} is called by others or asks them, which is not supported",
+                    webhooks.front().events.name),
         "let another project take the calls and write them to a topic, or leave warehouse.cluster out");
   if (!project.insert_tables.empty())
     return refuse(

@@ -191,7 +191,7 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
       other_kind = true;
       mapping.error(
           kind, fmt::format("sources of kind `{}` are not yet supported in this version", kind),
-          "`postgres`, `kafka`, `events`, `webhook` and `inserts` are; `tidemark load` reads files.");
+          "`postgres`, `kafka`, `events`, `webhook`, `pull` and `inserts` are; `tidemark load` reads files.");
     }
   if (const YamlNode* kafka = node->find("kafka"); kafka != nullptr && node->find("postgres") == nullptr) {
     mapping.has("kafka");
@@ -207,6 +207,15 @@ void load_source(Reader reader, const std::filesystem::path& file, Project& proj
       webhook != nullptr && node->find("postgres") == nullptr) {
     mapping.has("webhook");
     load_webhook_source(reader, *webhook, source.name, source.where, project, webhooks);
+    if (const YamlNode* pull = node->find("pull")) {
+      mapping.has("pull");
+      load_pull_source(reader, *pull, source.name, source.where, project, webhooks, &webhooks.back());
+    }
+    return mapping.finish();
+  }
+  if (const YamlNode* pull = node->find("pull"); pull != nullptr && node->find("postgres") == nullptr) {
+    mapping.has("pull");
+    load_pull_source(reader, *pull, source.name, source.where, project, webhooks, nullptr);
     return mapping.finish();
   }
   if (const YamlNode* inserts = node->find("inserts");

@@ -25,6 +25,9 @@ void load_event_source(Reader reader, const YamlNode& node, const std::string& n
 // `node`: the value of `webhook` in a source's file.
 void load_webhook_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
                          const Project& project, std::vector<WebhookSource>& webhooks);
+// `node`: the value of `pull`. `called`: the source that `webhook` beside it made; null: it stands alone.
+void load_pull_source(Reader reader, const YamlNode& node, const std::string& name, const Location& where,
+                      const Project& project, std::vector<WebhookSource>& webhooks, WebhookSource* called);
 // Who may send, in the key `of`; where what is sent lies until the warehouse has it. The source has its name.
 void read_write_keys(MappingReader& mapping, const std::string& of, EventSource& source);
 void read_spool(MappingReader& mapping, const Project& project, EventSource& source);

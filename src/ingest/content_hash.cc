@@ -2,6 +2,7 @@
 
 #include "kafka/encoded_text.h"
 
+#include <fmt/format.h>
 #include <openssl/evp.h>
 
 namespace tidemark::ingest {
@@ -14,6 +15,12 @@ std::string content_hash(std::string_view bytes) {
   std::string text;
   kafka::encode_hex({reinterpret_cast<const char*>(digest), kept}, text);
   return text;
+}
+
+std::string content_hash_of(std::initializer_list<std::string_view> fields) {
+  std::string text;
+  for (std::string_view field : fields) text += fmt::format("{}:{}", field.size(), field);
+  return content_hash(text);
 }
 
 }  // namespace tidemark::ingest

@@ -55,6 +55,25 @@ struct IntakeStatus {
   std::string spool_error;   // why nothing is taken any more
 };
 
+// Of a source that asks others by itself; counters of rows and pages are kept, the others are since start.
+struct PullStatus {
+  struct Stream {
+    std::string stream;
+    int64_t watermark_micros = 0;  // what changed until then is here; 0: the first pass is not over
+    bool under_way = false;        // a pass has begun and not ended
+    uint64_t passes = 0, pages = 0, rows = 0, refused = 0;
+    std::string error;  // of its last pass
+  };
+  std::string from;
+  std::string state;  // off (no token) | starting | pulling | waiting (for a limit) | idle | failed
+  std::string error;  // of the last pass
+  int64_t waiting_until_micros = 0;  // 0: it waits for nothing
+  std::string waiting_for;
+  int64_t next_pass_micros = 0;
+  uint64_t requests = 0, throttled = 0;
+  std::vector<Stream> streams;
+};
+
 struct SourceStatus {
   std::string source;
   std::string state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed |
@@ -76,6 +95,7 @@ struct SourceStatus {
   uint64_t streamed_bytes = 0;         // of them, in memory and on disk
   std::vector<TableStatus> tables;
   std::optional<IntakeStatus> intake;
+  std::optional<PullStatus> pull;
 
   // All is well: it follows its source, each in its way.
   bool follows() const { return state == "streaming" || state == "loading" || state == "idle"; }

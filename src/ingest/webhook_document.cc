@@ -2,26 +2,17 @@
 
 #include "ingest/content_hash.h"
 #include "ingest/event_time.h"
-#include "ingest/json_walk.h"
+#include "ingest/json_members.h"
+#include "ingest/spool_limits.h"
 
 #include <charconv>
 #include <fmt/format.h>
 
 namespace tidemark::ingest {
 
-namespace ondemand = simdjson::ondemand;
 using config::WebhookSender;
-using simdjson::error_code;
-using simdjson::SUCCESS;
 
 namespace {
-
-// Fields are told apart by their lengths.
-std::string webhook_hash(std::initializer_list<std::string_view> fields) {
-  std::string text;
-  for (std::string_view field : fields) text += fmt::format("{}:{}", field.size(), field);
-  return content_hash(text);
-}
 
 void append_member(std::string& object, std::string_view name, std::string_view value) {
   if (value.empty()) return;
@@ -36,19 +27,6 @@ void append_member(std::string& object, std::string_view name, std::string_view 
   object.push_back('"');
 }
 
-struct JsonField {
-  std::string name;
-  std::string json;  // the value as it stands there
-  std::string text;  // of a string what it says, of a number its digits; else empty
-};
-
-const JsonField& field_of(const std::vector<JsonField>& fields, std::string_view name) {
-  static const JsonField none;
-  for (const auto& field : fields)
-    if (field.name == name) return field;
-  return none;
-}
-
 bool is_object(std::string_view json) {
   return json.starts_with('{');
 }
@@ -56,8 +34,7 @@ bool is_object(std::string_view json) {
 }  // namespace
 
 struct WebhookReader::State {
-  ondemand::parser parser;
-  PaddedCopy body;
+  JsonMembers members;
 
   // What one request is about.
   int64_t received_at = 0;
@@ -66,51 +43,11 @@ struct WebhookReader::State {
   EventRecordWriter* out = nullptr;
   std::vector<ItemReason>* reasons = nullptr;
 
-  bool read_field(ondemand::value value, JsonField& field) {
-    ondemand::json_type type;
-    std::string_view json, text;
-    if (value.type().get(type) != SUCCESS) return false;
-    if (type != ondemand::json_type::string) {
-      if (read_json(value, json) != SUCCESS) return false;
-      field.json = json;
-      if (type == ondemand::json_type::number) field.text = json;
-      return true;
-    }
-    field.json = trimmed_json(value.raw_json_token());
-    if (value.get_string().get(text) != SUCCESS) return false;
-    field.text = text;
-    return true;
-  }
-
-  // The fields of `text`, which must be one object and nothing else; everything in it is looked at.
   bool open_object(std::string_view text, std::vector<JsonField>& fields) {
-    ondemand::document document;
-    if (parser.iterate(body.set(text)).get(document) != SUCCESS) return false;
-    ondemand::object object;
-    if (document.get_object().get(object) != SUCCESS) return false;
-    for (auto result : object) {
-      ondemand::field field;
-      std::string_view name;
-      if (std::move(result).get(field) != SUCCESS || field.unescaped_key().get(name) != SUCCESS) return false;
-      fields.push_back({.name = std::string(name), .json = {}, .text = {}});
-      if (!read_field(field.value(), fields.back())) return false;
-    }
-    return document.current_location().error() == simdjson::OUT_OF_BOUNDS;
+    return members.open_object(text, fields);
   }
-
-  // The elements of an array, each as its text.
   bool open_array(std::string_view text, std::vector<std::string>& elements) {
-    ondemand::document document;
-    if (parser.iterate(body.set(text)).get(document) != SUCCESS) return false;
-    ondemand::array array;
-    if (document.get_array().get(array) != SUCCESS) return false;
-    for (auto result : array) {
-      ondemand::value value;
-      std::string_view element;
-      if (std::move(result).get(value) != SUCCESS || read_json(value, element) != SUCCESS) return false;
-      elements.emplace_back(element);
-    }
-    return true;
+    return members.open_array(text, elements);
   }
 
   void refuse(size_t index, std::string_view code, std::string reason, std::string_view bytes) {
@@ -135,9 +72,9 @@ void WebhookReader::State::read_shopify() {
   if (topic.empty()) return refuse(0, "no_topic", "there is no X-Shopify-Topic", request->body);
   if (!open_object(request->body, fields))
     return refuse(0, "not_json", "the body is no JSON object", request->body);
-  std::string id = !event.empty()      ? "event-" + webhook_hash({event, shop, topic, request->body})
+  std::string id = !event.empty()      ? "event-" + content_hash_of({event, shop, topic, request->body})
                    : !delivery.empty() ? "delivery-" + std::string(delivery)
-                                       : "body-" + webhook_hash({shop, topic, request->body});
+                                       : "body-" + content_hash_of({shop, topic, request->body});
   if (id.size() > limits::event_identifier_bytes_max)
     return refuse(0, "bad_field", "X-Shopify-Webhook-Id is too long", request->body);
   std::string headers;
@@ -194,8 +131,8 @@ void WebhookReader::State::read_klaviyo() {
              items[index]);
       continue;
     }
-    std::string id = "event-" + (external.empty() ? webhook_hash({topic, payload})
-                                                  : webhook_hash({account, topic, external}));
+    std::string id = "event-" + (external.empty() ? content_hash_of({topic, payload})
+                                                  : content_hash_of({account, topic, external}));
     EventRow row;
     row[EventText::message_id] = id;
     row[EventText::type] = "webhook";
@@ -257,7 +194,7 @@ void WebhookReader::State::read_measured_event(size_t index, const std::string& 
   std::string stream =
       request->query_value("measurement_id").value_or(request->query_value("firebase_app_id").value_or(""));
   std::string apart = at ? std::to_string(*at) : fmt::format("{}:{}:{}", received_at, place, index);
-  std::string id = "event-" + webhook_hash({stream, client, name, apart, params});
+  std::string id = "event-" + content_hash_of({stream, client, name, apart, params});
   const std::string& consent = field_of(shared, "consent").json;
   std::string others = consent.empty() ? "" : fmt::format("{{\"consent\":{}}}", consent);
   EventRow row;

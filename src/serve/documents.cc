@@ -71,6 +71,29 @@ json::object intake_object(const ingest::IntakeStatus& intake) {
   return object;
 }
 
+json::object pull_object(const ingest::PullStatus& pull) {
+  auto time = [](int64_t micros) { return micros == 0 ? json::value(nullptr) : json::value(micros / 1000); };
+  json::array streams;
+  for (const auto& stream : pull.streams)
+    streams.push_back(json::object{{"stream", stream.stream},
+                                   {"watermark_ms", time(stream.watermark_micros)},
+                                   {"under_way", stream.under_way},
+                                   {"passes", stream.passes},
+                                   {"pages", stream.pages},
+                                   {"rows", stream.rows},
+                                   {"refused", stream.refused},
+                                   {"error", stream.error}});
+  return {{"from", pull.from},
+          {"state", pull.state},
+          {"error", pull.error},
+          {"waiting_until_ms", time(pull.waiting_until_micros)},
+          {"waiting_for", pull.waiting_for},
+          {"next_pass_ms", time(pull.next_pass_micros)},
+          {"requests", pull.requests},
+          {"throttled", pull.throttled},
+          {"streams", std::move(streams)}};
+}
+
 json::object source_object(const ingest::SourceStatus& source) {
   json::array tables;
   for (const auto& table : source.tables) {
@@ -105,6 +128,7 @@ json::object source_object(const ingest::SourceStatus& source) {
       {"streamed", {{"transactions", source.streamed_transactions}, {"bytes", source.streamed_bytes}}},
       {"tables", std::move(tables)}};
   if (source.intake) object["intake"] = intake_object(*source.intake);
+  if (source.pull) object["pull"] = pull_object(*source.pull);
   return object;
 }
 

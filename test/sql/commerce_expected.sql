@@ -389,3 +389,6 @@ FROM (SELECT customer_id, month::date AS month, (SELECT min(date_trunc('month', 
   FROM (SELECT customer_id, date_trunc('month', min(created_at)) AS first FROM vals WHERE customer_id IS NOT NULL GROUP BY customer_id) AS c
   CROSS JOIN LATERAL generate_series(c.first, (SELECT date_trunc('month', max(created_at)) FROM vals WHERE customer_id IS NOT NULL), interval '1 month') AS month) AS one
 GROUP BY 1, 2
+
+-- model: analytics_ga4.report_differences
+SELECT NULL::date, '', '', 0::numeric, 0::numeric, 0::numeric WHERE false

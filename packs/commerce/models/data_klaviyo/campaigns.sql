@@ -12,6 +12,21 @@ SELECT
     JSONExtractBool(attributes, 'archived') AS archived,
     parseDateTime64BestEffortOrNull(JSONExtractString(attributes, 'send_time'), 6, 'UTC') AS send_time,
     arrayMap(message -> message.id, JSONExtract(relationships, 'campaign-messages', 'data', 'Array(Tuple(id String, type String))')) AS message_ids
-FROM bronze.raw_klaviyo_campaigns AS landed
+FROM
+(
+    SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, relationships, updated_at
+    FROM bronze.raw_klaviyo_campaigns
+    UNION ALL
+    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
+        tupleElement(body, 'attributes') AS attributes, tupleElement(body, 'relationships') AS relationships,
+        parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated_at'), 6, 'UTC') AS updated_at
+    FROM
+    (
+        SELECT message_id, timestamp,
+            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
+        FROM bronze.klaviyo_webhooks
+        WHERE event = 'pull/campaigns'
+    )
+) AS landed
 WHERE landed.id IS NOT NULL
 GROUP BY campaign_id

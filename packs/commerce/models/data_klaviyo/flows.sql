@@ -11,6 +11,21 @@ SELECT
     JSONExtractString(attributes, 'trigger_type') AS trigger_type,
     JSONExtractBool(attributes, 'archived') AS archived,
     parseDateTime64BestEffortOrNull(JSONExtractString(attributes, 'created'), 6, 'UTC') AS created_at
-FROM bronze.raw_klaviyo_flows AS landed
+FROM
+(
+    SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, updated
+    FROM bronze.raw_klaviyo_flows
+    UNION ALL
+    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
+        tupleElement(body, 'attributes') AS attributes,
+        parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated'), 6, 'UTC') AS updated
+    FROM
+    (
+        SELECT message_id, timestamp,
+            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
+        FROM bronze.klaviyo_webhooks
+        WHERE event = 'pull/flows'
+    )
+) AS landed
 WHERE landed.id IS NOT NULL
 GROUP BY flow_id

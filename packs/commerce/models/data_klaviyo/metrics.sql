@@ -9,6 +9,21 @@ SELECT
     JSONExtractString(attributes, 'name') AS name,
     JSONExtractString(attributes, 'integration', 'name') AS integration,
     JSONExtractString(attributes, 'integration', 'category') AS integration_category
-FROM bronze.raw_klaviyo_metrics AS landed
+FROM
+(
+    SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, updated
+    FROM bronze.raw_klaviyo_metrics
+    UNION ALL
+    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
+        tupleElement(body, 'attributes') AS attributes,
+        parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated'), 6, 'UTC') AS updated
+    FROM
+    (
+        SELECT message_id, timestamp,
+            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
+        FROM bronze.klaviyo_webhooks
+        WHERE event = 'pull/metrics'
+    )
+) AS landed
 WHERE landed.id IS NOT NULL
 GROUP BY metric_id

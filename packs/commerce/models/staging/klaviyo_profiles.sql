@@ -29,5 +29,19 @@ SELECT
     JSONExtract(predicted, 'predicted_number_of_orders', 'Nullable(Float64)') AS predicted_orders,
     parseDateTime64BestEffortOrNull(JSONExtractString(predicted, 'expected_date_of_next_order'), 6, 'UTC') AS expected_next_order,
     parseDateTime64BestEffortOrNull(JSONExtractString(attributes, 'last_event_date'), 6, 'UTC') AS last_event_at
-FROM bronze.raw_klaviyo_profiles AS landed
+FROM
+(
+    SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, updated
+    FROM bronze.raw_klaviyo_profiles
+    UNION ALL
+    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
+        tupleElement(body, 'attributes') AS attributes,
+        parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated'), 6, 'UTC') AS updated
+    FROM
+    (
+        SELECT message_id, timestamp, JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String))') AS body
+        FROM bronze.klaviyo_webhooks
+        WHERE event = 'pull/profiles'
+    )
+) AS landed
 WHERE landed.id IS NOT NULL
