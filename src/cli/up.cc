@@ -72,9 +72,8 @@ Run add_up(CLI::App& command) {
       "--once", *once,
       "run every batch source once and every stream up to where its source is now, bring models up "
       "to date, then end");
-  command.add_flag(
-      "--recopy", *recopy,
-      "copy every source again, under a new epoch: after a lost slot, a failover or a changed table");
+  command.add_flag("--recopy", *recopy,
+                   "copy every source again, under a new epoch, and make everything anew that is made of it");
   auto role = std::make_shared<std::string>("all");
   command
       .add_option(
