@@ -69,7 +69,7 @@ export async function shopify_api(t, shop, { token, page_max = 25, restore = 200
       if (api.busy-- > 0) return failed('A bulk query operation for this app and shop is already in progress: gid://shopify/BulkOperation/1.', 'OPERATION_IN_PROGRESS');
       const number = api.operations.length + 2, file = `${api.url}/bulk/${number}.jsonl?Expires=1&Signature=hush`;
       const lines = bulk_lines(query);
-      api.operations.push({ __typename: 'BulkOperation', id: `gid://shopify/BulkOperation/${number}`, status: 'CREATED', errorCode: null, objectCount: String(lines.length), url: lines.length > 0 ? file : null, lines: [...lines, ...api.garbage.splice(0)] });
+      api.operations.push({ __typename: 'BulkOperation', id: `gid://shopify/BulkOperation/${number}`, status: 'CREATED', errorCode: null, objectCount: String(lines.length), url: lines.length > 0 ? file : null, lines: [...lines, ...api.garbage] });
       return { __typename: 'Payload', bulkOperation: api.operations.at(-1), userErrors: [] };
     },
   };
