@@ -434,7 +434,7 @@ class Compilation_ {
     auto compiled = compile_incremental(source, text, model.columns);
     if (!compiled) return false;
     if (retention) {
-      compiled->engine += retention->clause();
+      compiled->engine += retention->clause(compiled->engine);
       compiled->view_select = retention->applied_to(compiled->view_select);
     }
     model.form = compiled->form;

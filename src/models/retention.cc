@@ -2,6 +2,8 @@
 
 #include "models/exact_sums.h"
 
+#include <algorithm>
+
 namespace tidemark::models {
 
 bool Retention::read(const ModelSource& source, const std::string& select,
@@ -37,6 +39,14 @@ bool Retention::read(const ModelSource& source, const std::string& select,
   std::string time = fmt::format("toDateTime64({}, 0, 'UTC')", expression);
   if (nullable) time = fmt::format("ifNull({}, {})", time, last);
   retention.emplace();
+  const auto& key = source.file.key;
+  auto columns = clickhouse::describe_select(source.client, select);
+  if (!columns) return complain(columns.error().message, columns.error().remedy);
+  for (const auto& token : *tokens) {
+    bool column = token.identifier() && std::any_of(columns->begin(), columns->end(),
+                                                    [&](const auto& one) { return one.name == token.name; });
+    retention->of_key_ &= !column || std::find(key.begin(), key.end(), token.name) != key.end();
+  }
   retention->kept_until_ =
       fmt::format("toDateTime(greatest(least({}, {}), toDateTime64('1970-01-01 00:00:00', 0, 'UTC')), 'UTC')",
                   time, last);
@@ -47,7 +57,9 @@ std::string Retention::applied_to(const std::string& select) const {
   return "SELECT * FROM (" + select + "\n) WHERE " + kept_until_ + " > toStartOfHour(now('UTC'))";
 }
 
-std::string Retention::clause() const {
+std::string Retention::clause(std::string_view engine) const {
+  // Of a row whose time changed, a newer version may be too old and an older one not: it would come back.
+  if (engine.starts_with("ReplacingMergeTree") && !of_key_) return "";
   return " TTL " + kept_until_ + " + INTERVAL 2 HOUR";
 }
 
