@@ -311,6 +311,29 @@ TEST_F(ModelsTest, PlanTellsWhatChangesAndApplyIsEmptyAfter) {
   EXPECT_EQ(text("SELECT count() FROM system.tables WHERE database = 'analytics'"), "0\n");
 }
 
+// The store's own deletion takes no version of a row before the ones it hides.
+TEST_F(ModelsTest, ARowThatWasMovedIntoThePastAndDeletedStaysGone) {
+  auto rows = model_file("analytics.rows", "incremental", "SELECT id AS k, at FROM bronze.orders", {"k"});
+  rows.ttl = "at + INTERVAL 30 DAY";
+  CompiledModels models = good({rows});
+  apply(models);
+  auto change = [&](const std::string& at, int sign, int version) {
+    return "(1, 1, NULL, 1, 1, NULL, 1, true, 1, " + at + ", " + std::to_string(sign) + ", 'u', " +
+           std::to_string(version) + ", now64(6), 1)";
+  };
+  run("INSERT INTO bronze.orders__changes VALUES " + change("now64(6)", 1, 1));
+  EXPECT_EQ(text("SELECT count() FROM analytics.rows"), "1\n");
+  run("INSERT INTO bronze.orders__changes VALUES " + change("now64(6)", -1, 2) + ", " +
+      change("'2001-01-01 00:00:00'", 1, 3) + ", " + change("'2001-01-01 00:00:00'", -1, 4));
+  const std::string& store = models.find("analytics.rows")->store;
+  if (text("SELECT create_table_query LIKE '% TTL %' FROM system.tables WHERE concat('`', database, '`.`', "
+           "name, '`') = " +
+           clickhouse::quote_string(store)) == "1\n")
+    run("ALTER TABLE " + store + " MATERIALIZE TTL SETTINGS mutations_sync = 2");
+  EXPECT_EQ(text("SELECT count() FROM analytics.rows"), "0\n");
+  verify(models, "after the store deleted what it may");
+}
+
 TEST_F(ModelsTest, ApplyThatWasCutShortAnywhereIsFinishedByTheNext) {
   Stream stream(client_, test_seed());
   stream.cut(150);
