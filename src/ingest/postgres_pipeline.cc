@@ -89,6 +89,11 @@ Status PostgresPipeline::prepare() {
     TRY_VOID(book_.load(record->epoch));
     if (auto looked = look_at_tables(connection, record->epoch); !looked)
       return fail(std::move(looked.error()).in(where));
+    // A model that is new asks for change rows, and cuts may flow before it is deployed.
+    for (const auto& table : tables_)
+      for (const auto& statement : create_statements(table))
+        if (table.has_changes && statement.find(table.target("__changes")) != std::string::npos)
+          TRY_VOID(pool_.execute(statement));
   } else if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready) {
     return fail(std::move(ready.error()).in(where));
   }
