@@ -2,7 +2,7 @@
 // logical, run as user postgres because it refuses root. psql is the client: what it says is what a user would see.
 import fs from 'node:fs';
 import path from 'node:path';
-import { Child, eventually, free_ports, run, run_now } from './process.mjs';
+import { Child, eventually, free_ports, processes_in, run, run_now } from './process.mjs';
 
 const as_postgres = process.getuid() === 0 ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups'] : [];
 
@@ -10,6 +10,9 @@ function bin(program) {
   const versions = fs.readdirSync('/usr/lib/postgresql').sort((left, right) => Number(right) - Number(left));
   return path.join('/usr/lib/postgresql', versions[0], 'bin', program);
 }
+
+// Itself, not Debian's wrapper of the same name, whose Perl costs eight times as much as a short question.
+export const psql = bin('psql');
 
 export class Postgres {
   static async start(directory, settings = {}) {
@@ -57,7 +60,7 @@ export class Postgres {
     this.child = new Child(command[0], command.slice(1), { cwd: this.directory });
     await eventually('Postgres answers', async () => {
       if (!this.child.running) throw Object.assign(new Error(`Postgres ended: ${this.child.stderr}`), { final: true });
-      return (await run('psql', ['-XAtq', '-d', this.url('postgres'), '-c', 'SELECT 1'])).code === 0;
+      return (await run(psql, ['-XAtq', '-d', this.url('postgres'), '-c', 'SELECT 1'])).code === 0;
     });
   }
 
@@ -66,13 +69,31 @@ export class Postgres {
     await this.child?.end({ signal });
   }
 
+  // All its processes at once, as when a machine loses them; then it starts and recovers from its log.
+  async crash(signal = 'SIGKILL') {
+    if (signal === 'SIGKILL') {
+      for (const { pid } of processes_in(this.directory)) {
+        try {
+          process.kill(pid, signal);
+        } catch {
+          // ended by itself
+        }
+      }
+      await this.child.ended;
+    } else {
+      await this.stop(signal);
+    }
+    await eventually('no process of Postgres is left', () => processes_in(this.directory).length === 0, { deadline_ms: 20_000, every_ms: 10 });
+    await this.up();
+  }
+
   url(database, user = 'postgres', password = '') {
     return `postgresql://${user}${password ? `:${password}` : ''}@127.0.0.1:${this.port}/${database}`;
   }
 
   // Runs statements, returns psql's output: unaligned, tab-separated, no headers.
   async sql(database, text) {
-    const result = await run('psql', ['-XAtq', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-d', this.url(database), '-f', '-'], { input: text, timeout_ms: 300_000, env: { PGTZ: 'UTC', PGOPTIONS: '-c intervalstyle=iso_8601' } });
+    const result = await run(psql, ['-XAtq', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-d', this.url(database), '-f', '-'], { input: text, timeout_ms: 300_000, env: { PGTZ: 'UTC', PGOPTIONS: '-c intervalstyle=iso_8601' } });
     if (result.code !== 0) throw new Error(`${result.stderr}\nin: ${text.slice(0, 500)}`);
     return result.stdout.replace(/\n$/, '');
   }

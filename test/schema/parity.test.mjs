@@ -1,6 +1,7 @@
 // Tables that are brought back by parity while a project runs: after damage in the warehouse, over kill -9, and after the slot was lost. A
 // model over them is never empty meanwhile, and a segment tells its receiver what is true and nothing else.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import test from 'node:test';
 import { eventually } from '../harness/process.mjs';
 import { webhook_receiver } from '../harness/webhook_receiver.mjs';
@@ -127,6 +128,50 @@ test('tables are brought back', { timeout: 300_000 }, async (t) => {
     assert.equal((await project.status()).sources[0].epoch, 2);
     await sql('UPDATE orders SET amount = amount + 1 WHERE id % 50 = 0');
     await project.caught_up(postgres);
+    await project.assert_verified();
+  });
+
+  await t.test('a warehouse as it was before: what was acknowledged since is brought back', async () => {
+    const data = `${project.directory}/data`;
+    await project.down();
+    fs.cpSync(data, `${data}_before`, { recursive: true, verbatimSymlinks: true });
+    await project.up();
+    await sql(`UPDATE orders SET amount = 1 WHERE id % 80 = 0; DELETE FROM orders WHERE id % 100 = 19; INSERT INTO orders (shop, amount) SELECT 3, 1 FROM generate_series(1, 2000); UPDATE shops SET plan = 'free' WHERE id = 7`);
+    await members('1', '2', '3');
+    await project.caught_up(postgres);
+    await project.down();
+    fs.rmSync(data, { recursive: true });
+    fs.renameSync(`${data}_before`, data);
+    await project.up();
+    await project.caught_up(postgres);
+    assert.match(project.log_tail(400), /the warehouse is older than the slot/);
+    assert.equal((await project.status()).sources[0].epoch, 3);
+    await members('1', '2', '3');
+    await project.assert_verified();
+  });
+
+  await t.test('a failover to a standby that lacks what the warehouse has', async () => {
+    const standby = await postgres.standby();
+    await postgres.followed_by(standby);
+    await standby.stop();
+    // Committed, seen by everybody, and gone with the primary.
+    await sql(`UPDATE orders SET amount = 0 WHERE id % 70 = 0; DELETE FROM orders WHERE id % 100 = 9; INSERT INTO orders (shop, amount) SELECT 2, 1 FROM generate_series(1, 3000); UPDATE shops SET plan = 'pro' WHERE id = 8`);
+    await project.caught_up(postgres);
+    await members('1', '2', '3', '8');
+    await postgres.stop('SIGQUIT');
+    standby.port = postgres.port;
+    world.postgres = standby;
+    await standby.up();
+    await standby.sql(database, "SELECT pg_promote(); UPDATE orders SET amount = amount + 2 WHERE id % 90 = 0; INSERT INTO orders (shop, amount) VALUES (3, 33)");
+    await eventually('it is in its fourth epoch', async (seen) => {
+      const [{ state, error, epoch }] = (await project.status()).sources;
+      seen({ state, error, epoch });
+      return state === 'streaming' && epoch === 4;
+    });
+    await standby.sql(database, 'DELETE FROM orders WHERE id % 110 = 0');
+    await project.caught_up(standby);
+    assert.match(project.log_tail(400), /timeline/);
+    await members('1', '2', '3');
     await project.assert_verified();
   });
   await project.down();
