@@ -25,16 +25,17 @@ Status HeldTables::learn() {
   return {};
 }
 
-Status HeldTables::save(std::vector<std::string> tables, bool held) {
+Status HeldTables::save(std::vector<std::string> tables, Change change) {
+  bool held = change == Change::begins;
   std::erase_if(tables, [&](const auto& table) { return known_[table].held == held; });
   if (tables.empty()) return {};
+  auto copied = [&](const std::string& table) { return change == Change::ends || known_[table].copied; };
   std::vector<std::string> rows;
   for (const auto& table : tables)
     rows.push_back(fmt::format("({}, {}, {}, toUnixTimestamp64Nano(now64(9)))",
-                               clickhouse::quote_string(table), held ? 1 : 0,
-                               held && !known_[table].copied ? 0 : 1));
+                               clickhouse::quote_string(table), held ? 1 : 0, copied(table) ? 1 : 0));
   TRY_VOID(pool_.execute(fmt::format("INSERT INTO tidemark.held_tables VALUES {}", fmt::join(rows, ", "))));
-  for (const auto& table : tables) known_[table] = {.held = held, .copied = !held || known_[table].copied};
+  for (const auto& table : tables) known_[table] = {.held = held, .copied = copied(table)};
   return {};
 }
 
@@ -48,12 +49,17 @@ Result<std::set<std::string>> HeldTables::held() {
 
 Status HeldTables::add(const std::vector<std::string>& tables) {
   TRY_VOID(learn());
-  return save(tables, true);
+  return save(tables, Change::begins);
 }
 
 Status HeldTables::remove(const std::vector<std::string>& tables) {
   TRY_VOID(learn());
-  return save(tables, false);
+  return save(tables, Change::ends);
+}
+
+Status HeldTables::forget(const std::vector<std::string>& tables) {
+  TRY_VOID(learn());
+  return save(tables, Change::abandoned);
 }
 
 Result<bool> HeldTables::copied_before(const std::vector<std::string>& tables) {

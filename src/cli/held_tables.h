@@ -20,6 +20,8 @@ class HeldTables {
   Result<std::set<std::string>> held();
   Status add(const std::vector<std::string>& tables);
   Status remove(const std::vector<std::string>& tables);
+  // They are copied no more, and were not: what was true of them before they were held is true again.
+  Status forget(const std::vector<std::string>& tables);
   // One of them was held and let go before: its copy is not its first.
   Result<bool> copied_before(const std::vector<std::string>& tables);
 
@@ -28,7 +30,8 @@ class HeldTables {
     bool held = false, copied = false;
   };
   Status learn();
-  Status save(std::vector<std::string> tables, bool held);
+  enum class Change { begins, ends, abandoned };
+  Status save(std::vector<std::string> tables, Change change);
 
   clickhouse::ClientPool& pool_;
   bool learnt_ = false;

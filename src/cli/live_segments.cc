@@ -49,9 +49,10 @@ models::WatchHooks LiveSegments::hooks() {
           }};
 }
 
-Status LiveSegments::start(const config::Project& project, notify::DeliveryService* deliveries, bool shared) {
+Status LiveSegments::start(const config::Project& project, const Surroundings& around) {
   project_ = &project;
-  deliveries_ = deliveries;
+  deliveries_ = around.deliveries;
+  bool shared = around.shared;
   files_ = segments::load_segments(project.root, false);
   if (!files_.errors.empty()) return fail(ErrorKind::config, config::render(files_.errors));
   refused_here_ = shared || pool_.endpoint().cluster;
@@ -83,16 +84,17 @@ Status LiveSegments::start(const config::Project& project, notify::DeliveryServi
   auto client = pool_.lease();
   bool known = !refused_here_ && TRY(clickhouse::table_exists(*client, "tidemark", "segment_versions"));
   if (files_.definitions.empty() && project.criteria_tables.empty() && !known) return {};
-  if (!refused_here_) {
-    std::lock_guard lock(copying_);
-    hold_over(TRY(copied_.held()));
-  }
+  std::vector<std::string> let_go;
+  if (!refused_here_) let_go = TRY(take_up_held(around.captured));
   segments::SegmentFiles all = TRY(load(*client));
   TRY_VOID(bring(*client, std::move(all)));
+  std::set<std::string> over = groups_over({let_go.begin(), let_go.end()});
+  std::lock_guard copying(copying_);
   std::lock_guard lock(mutex_);
   for (const auto& [model, group] : groups_)
     // A cut that a kill had interrupted was finished before there was anybody to tell.
-    if (missed_) TRY_VOID(evaluator_->all_touched(group, "event"));
+    if (missed_ || over.contains(group)) TRY_VOID(evaluator_->all_touched(group, "event"));
+  TRY_VOID(copied_.forget(let_go));
   if (!current_.definitions.empty())
     log::info("{} are kept current", counted(current_.definitions.size(), "segment"));
   return {};
@@ -200,6 +202,23 @@ void LiveSegments::hold_over(std::optional<std::set<std::string>> tables) {
   std::lock_guard lock(holding_);
   if (tables) waiting_ = std::move(*tables);
   if (auto* made = evaluator()) made->hold(groups_over(waiting_));
+}
+
+// Tables that a kill left half copied. Those that the project has no more will never be whole: nobody waits
+// for them any longer. Returns these.
+Result<std::vector<std::string>> LiveSegments::take_up_held(const std::set<std::string>& captured) {
+  std::lock_guard lock(copying_);
+  std::vector<std::string> gone;
+  for (const auto& table : TRY(copied_.held()))
+    if (!captured.contains(table)) gone.push_back(table);
+  for (const auto& table : gone)
+    log::warn(
+        "{} was being copied and is not in the project any more: segments over it go by the rows that it has",
+        table);
+  std::set<std::string> held = TRY(copied_.held());
+  for (const auto& table : gone) held.erase(table);
+  hold_over(std::move(held));
+  return gone;
 }
 
 Status LiveSegments::before_copy(const std::vector<std::string>& tables) {

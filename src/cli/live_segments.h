@@ -54,9 +54,13 @@ class LiveSegments {
   Status after_copy(const std::vector<std::string>& tables);
   // Tables were changed in another way than by cuts.
   void doubt();
-  // `deliveries`: null when there are no destinations. `shared`: other processes work on the same sources.
+  struct Surroundings {
+    notify::DeliveryService* deliveries = nullptr;  // null when there are no destinations
+    bool shared = false;                            // other processes work on the same sources
+    std::set<std::string> captured;                 // "bronze.x": what the project's sources fill
+  };
   // Errors: config when definitions are wrong or do not fit the warehouse; unsupported.
-  Status start(const config::Project& project, notify::DeliveryService* deliveries, bool shared);
+  Status start(const config::Project& project, const Surroundings& around);
   // `deploy`: makes the watched models those of the definitions that lie in the warehouse now.
   void begin(std::function<Status()> deploy);
   void stop();
@@ -85,6 +89,7 @@ class LiveSegments {
   Status deploy_watched();
   std::set<std::string> groups_over(const std::set<std::string>& tables) const;
   void hold_over(std::optional<std::set<std::string>> tables);
+  Result<std::vector<std::string>> take_up_held(const std::set<std::string>& captured);
   Status put_away(const segments::SegmentFiles& all);
   void follow();
 

@@ -247,7 +247,11 @@ struct RunningProject::State {
   }
 
   Status start_segments() {
-    return segments->start(project, deliveries.get(), SourcePipelines::shared(project));
+    LiveSegments::Surroundings around{.deliveries = deliveries.get(),
+                                      .shared = SourcePipelines::shared(project)};
+    for (const auto& source : pipelines.status().sources)
+      for (const auto& table : source.tables) around.captured.insert(table.table);
+    return segments->start(project, around);
   }
 
   Status prepare_alerts() {

@@ -94,8 +94,11 @@ Status PostgresPipeline::prepare() {
       for (const auto& statement : create_statements(table))
         if (table.has_changes && statement.find(table.target("__changes")) != std::string::npos)
           TRY_VOID(pool_.execute(statement));
-  } else if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready) {
-    return fail(std::move(ready.error()).in(where));
+  } else {
+    // A table whose shape is another one is empty from here on.
+    if (options_.recopy && hooks_.before_copy) TRY_VOID(hooks_.before_copy(table_names()));
+    if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready)
+      return fail(std::move(ready.error()).in(where));
   }
   for (const auto& table : tables_)
     if (table.history) TRY_VOID(begin_history(pool_, table, true));

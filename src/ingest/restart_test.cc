@@ -118,9 +118,16 @@ TEST_F(RestartTest, ABacklogOfNothingButBadRowsIsPassedOnce) {
 TEST_F(RestartTest, ANewEpochCopiesEverythingAgain) {
   make_things();
   run("INSERT INTO things VALUES (1, 'x', 1)");
+  run("CREATE TABLE shaped (id int PRIMARY KEY, value int); INSERT INTO shaped VALUES (1, 1)");
   start();
   expect_equal();
   pipeline->stop();
+  run("ALTER TABLE shaped ALTER value TYPE text");
+  std::vector<std::string> rows_when_told;
+  hooks.before_copy = [&](const std::vector<std::string>&) -> Status {
+    rows_when_told.push_back(ask_warehouse("SELECT count() FROM bronze.shaped"));
+    return {};
+  };
   run("CREATE TABLE added (id int PRIMARY KEY)");
   run("INSERT INTO added VALUES (1); INSERT INTO things VALUES (2, 'y', 2)");
   options.recopy = true;
@@ -129,6 +136,8 @@ TEST_F(RestartTest, ANewEpochCopiesEverythingAgain) {
   ASSERT_TRUE(eventually([&] { return pipeline->status().state == "streaming"; }));
   expect_equal();
   EXPECT_EQ(pipeline->status().epoch, 2u);
+  ASSERT_FALSE(rows_when_told.empty());
+  EXPECT_EQ(rows_when_told.front(), "1") << "who waits for copies is told before anything is emptied";
 }
 
 TEST_F(RestartTest, StopsAtOnceWhileTheWarehouseIsAway) {

@@ -234,21 +234,22 @@ class Sweep {
       std::string deleted = arguments.size() > 1 ? " AND " + arguments[1] + " = 0" : "";
       std::string seen = fmt::format("SELECT {0}, {1} FROM {2} FINAL WHERE ({0}) IN ({3}){4}", key,
                                      arguments[0], table.quoted, keys, deleted);
-      TRY_VOID(write_down(
-          fmt::format("SELECT DISTINCT ({0}) AS gone, {1} AS of FROM {2} WHERE ({0}) IN ({3}) AND ({0}, {1}) "
-                      "NOT IN ({4})",
-                      key, arguments[0], table.quoted, keys, seen)));
-      return remove_where(
-          table.name, table.quoted,
-          fmt::format("(({}), {}) IN (SELECT gone, of FROM {})", key, arguments[0], unseen_table));
+      TRY_VOID(write_down(fmt::format(
+          "SELECT DISTINCT ({0}) AS _unseen_key, {1} AS _unseen_version FROM {2} WHERE ({0}) IN ({3}) "
+          "AND ({0}, {1}) NOT IN ({4})",
+          key, arguments[0], table.quoted, keys, seen)));
+      return remove_where(table.name, table.quoted,
+                          fmt::format("(({}), {}) IN (SELECT _unseen_key, _unseen_version FROM {})", key,
+                                      arguments[0], unseen_table));
     }
     bool sums = table.engine == "SummingMergeTree" || table.engine == "AggregatingMergeTree";
     if (!sums || !table.has("_rows") || key.empty()) return {};
-    TRY_VOID(
-        write_down(fmt::format("SELECT ({0}) AS gone FROM {1} WHERE {2} GROUP BY {0} HAVING sum(_rows) = 0",
-                               key, table.quoted, table.match)));
-    return remove_where(table.name, table.quoted,
-                        fmt::format("{} AND ({}) IN (SELECT gone FROM {})", table.match, key, unseen_table));
+    TRY_VOID(write_down(
+        fmt::format("SELECT ({0}) AS _unseen_key FROM {1} WHERE {2} GROUP BY {0} HAVING sum(_rows) = 0", key,
+                    table.quoted, table.match)));
+    return remove_where(
+        table.name, table.quoted,
+        fmt::format("{} AND ({}) IN (SELECT _unseen_key FROM {})", table.match, key, unseen_table));
   }
 
   Status drop_unseen() { return pool_.execute(fmt::format("DROP TABLE IF EXISTS {} SYNC", unseen_table)); }
