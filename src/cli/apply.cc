@@ -2,6 +2,7 @@
 #include "cli/model_change.h"
 #include "cli/output.h"
 #include "cli/project_models.h"
+#include "cli/reader_roles.h"
 #include "cli/warehouse_access.h"
 #include "models/audits.h"
 #include "models/compiler.h"
@@ -20,6 +21,8 @@ Run add_apply(CLI::App& command) {
     ModelChange change = TRY(change_models(invocation, project, *request));
     auto warehouse = TRY(WarehouseAccess::open(project));
     clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
+    auto roles = TRY(plan_reader_roles(client, project));
+    TRY_VOID(apply_reader_roles(client, project, roles));
     auto compilation = TRY(compile_project(client, project));
     auto audits = TRY(models::run_audits(client, compilation.models, project.audits));
     bool passed = true;
@@ -30,7 +33,8 @@ Run add_apply(CLI::App& command) {
                             config::name(audit.severity), audit.failing, audit.error,
                             audit.examples.empty() ? "" : ", for example " + audit.examples.front()));
     }
-    print_out(invocation.json ? change.plan_json + "\n" : change.plan_text);
+    print_out(invocation.json ? with_roles(change.plan_json, roles) + "\n"
+                              : change.plan_text + role_text(roles));
     return passed ? ExitCode::ok : ExitCode::verify_failed;
   };
 }

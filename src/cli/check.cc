@@ -5,6 +5,7 @@
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/cluster.h"
+#include "config/reader_role.h"
 #include "config/webhook_source.h"
 #include "experiments/experiment_check.h"
 #include "experiments/experiment_files.h"
@@ -180,6 +181,7 @@ Run add_check(CLI::App& command) {
         config::load_project(TRY(invocation.project_directory()), {.offline = !*connect});
     auto segment_files = segments::load_segments(loaded.project.root, !*connect);
     loaded.errors.insert(loaded.errors.end(), segment_files.errors.begin(), segment_files.errors.end());
+    config::load_reader_roles(loaded.project.root, !*connect, loaded.errors);
     auto experiment_files = experiments::load_experiments(loaded.project.root, !*connect);
     loaded.errors.insert(loaded.errors.end(), experiment_files.errors.begin(), experiment_files.errors.end());
     auto profile_files = profiles::load_profiles(loaded.project.root, !*connect);

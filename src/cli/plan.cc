@@ -1,6 +1,7 @@
 // tidemark plan: what apply would do, and nothing done.
 #include "cli/output.h"
 #include "cli/project_plan.h"
+#include "cli/reader_roles.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 
@@ -14,8 +15,9 @@ Run add_plan(CLI::App&) {
     auto warehouse = TRY(WarehouseAccess::open(project));
     clickhouse::Client client = warehouse.client(clickhouse::Account::tidemark);
     models::Plan plan = TRY(plan_of(client, project));
-    print_out(invocation.json ? plan.to_json() + "\n" : plan.to_text());
-    return plan.empty() ? ExitCode::ok : ExitCode::plan_has_changes;
+    auto roles = TRY(plan_reader_roles(client, project));
+    print_out(invocation.json ? with_roles(plan.to_json(), roles) + "\n" : with_role_text(plan, roles));
+    return plan.empty() && roles.empty() ? ExitCode::ok : ExitCode::plan_has_changes;
   };
 }
 
