@@ -15,6 +15,7 @@
 #include "serve/notification_routes.h"
 #include "serve/openapi.h"
 #include "serve/page.h"
+#include "serve/pull_metrics.h"
 #include "serve/query_endpoints.h"
 #include "serve/refresh_metrics.h"
 #include "serve/segment_status.h"
@@ -217,6 +218,7 @@ void LiveServer::Implementation::add_routes() {
     StatusInputs inputs = status_inputs();
     std::string text = metrics_document(inputs, cuts_, live_.counters(), server_.counters());
     text += intake_metrics(inputs.pipeline.sources);
+    text += pull_metrics(inputs.pipeline.sources, system_clock().wall_micros());
     if (options_.model_status) text += refresh_metrics(options_.model_status());
     if (options_.segment_status) text += segment_metrics(options_.segment_status());
     if (options_.alerts != nullptr) text += alert_metrics(options_.alerts->facts());
