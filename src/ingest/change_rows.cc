@@ -21,7 +21,8 @@ class Completion {
         table_(*part.table),
         read_(read),
         read_source_(read_source),
-        source_columns_(table_.source.columns.size()) {}
+        source_columns_(table_.source.columns.size()),
+        shares_keys_(table_.source.key_deferrable) {}
 
   Result<ChangeRows> run() {
     TRY_VOID(fetch_images());
@@ -67,14 +68,27 @@ class Completion {
         removed_before = {};
         continue;
       }
+      if (shares_keys_ && sent_old(row) && is_of_older(key, row)) {
+        // The newer row has the key already; this one only leaves it.
+        emit(operation, row, old);
+        left_out_rows_.push_back(row);
+        if (operation == Operation::remove)
+          older_.erase(key);
+        else
+          older_[key] = Image{.place = Image::Place::part, .row = row};
+        removed_before = operation == Operation::remove ? old : Image{};
+        continue;
+      }
+      if (shares_keys_ && operation == Operation::insert) note_older(key);
       // The warehouse sees it for the first time.
       emit(from_source && operation == Operation::update ? Operation::insert : operation, row, old);
       removed_before = operation == Operation::remove ? old : Image{};
+      if (operation == Operation::remove && bring_back_older(key, row)) continue;
       latest_[std::move(key)] =
           operation == Operation::remove ? Image{} : Image{.place = Image::Place::part, .row = row};
     }
     for (auto& [column, refilled] : refilled_) part_.rows.columns[column] = std::move(refilled);
-    take_out_refused();
+    rebuild_rows();
     return std::move(changes_);
   }
 
@@ -94,21 +108,85 @@ class Completion {
     changes_.refused.push_back({.key = key_literal(key, 0),
                                 .column = column,
                                 .version = part_.rows.find(bookkeeping::version)->get<Version>(row)});
-    refused_rows_.push_back(row);
+    left_out_rows_.push_back(row);
   }
 
-  void take_out_refused() {
-    if (refused_rows_.empty()) return;
+  // A key that is checked at the end of the transaction (DEFERRABLE) may be of two rows until then: `id = id
+  // + 1` moves a row to a key before the row that has it moves away. What is said of the key then is about
+  // the row with the old image that was sent.
+  uint64_t lsn_of(size_t row) const {
+    return version_lsn(part_.rows.find(bookkeeping::version)->get<Version>(row));
+  }
+  // Does the key have another row by now, which this transaction put there?
+  bool is_of_older(const std::string& key, size_t row) const {
+    auto found = latest_.find(key);
+    if (found == latest_.end()) return false;
+    const Image& newest = found->second;
+    bool same_transaction = newest.place == Image::Place::part ? lsn_of(newest.row) == lsn_of(row)
+                            : newest.place == Image::Place::fetched
+                                ? part_.number > 0 && lsn_of(row) == lsn_of(0)
+                                : false;
+    if (!same_transaction) return false;
+    Image old = old_image(key, row);
+    for (size_t column = 0; column < source_columns_; ++column) {
+      std::string left, right;
+      auto [newest_column, newest_row] = value_at(newest, column);
+      auto [old_column, old_row] = value_at(old, column);
+      newest_column->encode(newest_row, left);
+      old_column->encode(old_row, right);
+      if (left != right) return true;
+    }
+    return false;
+  }
+  // A row comes to a key: the one that has it goes later in this transaction, or the new one does.
+  void note_older(const std::string& key) {
+    auto found = latest_.find(key);
+    if (found == latest_.end() || found->second.place == Image::Place::nowhere)
+      older_.erase(key);
+    else
+      older_[key] = found->second;
+  }
+  // The newer of two rows goes: instead of its tombstone the older one is written again.
+  bool bring_back_older(const std::string& key, size_t row) {
+    auto older = older_.find(key);
+    if (older == older_.end()) return false;
+    Image image = older->second;
+    older_.erase(older);
+    auto newest = latest_.find(key);
+    if (newest == latest_.end() || newest->second.place != Image::Place::part ||
+        lsn_of(newest->second.row) != lsn_of(row))
+      return false;
+    if (brought_back_.columns.empty())
+      for (const auto& column : table_.source.columns) brought_back_.add(column.name, column.target);
+    for (size_t column = 0; column < source_columns_; ++column) {
+      auto [source, source_row] = value_at(image, column);
+      brought_back_.columns[column].append_from(*source, source_row);
+    }
+    brought_back_rows_.push_back(row);
+    newest->second = image;
+    return true;
+  }
+
+  // Without those that were left out, and with older rows in the place of tombstones.
+  void rebuild_rows() {
+    if (left_out_rows_.empty() && brought_back_rows_.empty()) return;
     Block kept = bronze_block(table_);
     std::vector<Operation> operations;
-    for (size_t row = 0, refused = 0; row < part_.operations.size(); ++row) {
-      if (refused < refused_rows_.size() && refused_rows_[refused] == row) {
-        ++refused;
+    for (size_t row = 0, left_out = 0, back = 0; row < part_.operations.size(); ++row) {
+      if (left_out < left_out_rows_.size() && left_out_rows_[left_out] == row) {
+        ++left_out;
         continue;
       }
+      bool again = back < brought_back_rows_.size() && brought_back_rows_[back] == row;
       for (size_t column = 0; column < kept.columns.size(); ++column)
-        kept.columns[column].append_from(part_.rows.columns[column], row);
-      operations.push_back(part_.operations[row]);
+        if (again && column < source_columns_)
+          kept.columns[column].append_from(brought_back_.columns[column], back);
+        else if (again && kept.names[column] == bookkeeping::deleted)
+          kept.columns[column].append<uint8_t>(0);
+        else
+          kept.columns[column].append_from(part_.rows.columns[column], row);
+      operations.push_back(again ? Operation::update : part_.operations[row]);
+      back += again ? 1 : 0;
     }
     part_.rows = std::move(kept);
     part_.operations = std::move(operations);
@@ -119,7 +197,7 @@ class Completion {
   // Which rows want an old image: all of them for change rows, else those with left-out values, and the
   // removed row before one of them, which a key change takes values from.
   std::vector<bool> wanted_rows() const {
-    std::vector<bool> wanted(part_.operations.size(), table_.has_changes);
+    std::vector<bool> wanted(part_.operations.size(), table_.has_changes || shares_keys_);
     for (const auto& unchanged : part_.unchanged) {
       wanted[unchanged.row] = true;
       if (unchanged.row > 0 && part_.operations[unchanged.row] == Operation::insert)
@@ -130,7 +208,7 @@ class Completion {
 
   // One read for all keys whose old image neither the part nor the stream has.
   Status fetch_images() {
-    if (!table_.has_changes && part_.unchanged.empty()) return {};
+    if (!table_.has_changes && part_.unchanged.empty() && !shares_keys_) return {};
     std::vector<bool> wanted = wanted_rows();
     Block keys;
     for (size_t column : table_.source.key)
@@ -139,8 +217,8 @@ class Completion {
     for (size_t row = 0; row < part_.operations.size(); ++row) {
       if (!wanted[row]) continue;
       auto [entry, first_time] = known.try_emplace(key_of(part_.rows, row), true);
-      if (!first_time || (part_.operations[row] == Operation::insert && !table_.repeats) || sent_old(row))
-        continue;
+      bool needless = (part_.operations[row] == Operation::insert && !table_.repeats) || sent_old(row);
+      if (!first_time || (needless && !shares_keys_)) continue;
       for (size_t index = 0; index < table_.source.key.size(); ++index)
         keys.columns[index].append_from(part_.rows.columns[table_.source.key[index]], row);
     }
@@ -262,13 +340,17 @@ class Completion {
   const ImageReader& read_;
   const ImageReader& read_source_;
   size_t source_columns_;
+  bool shares_keys_;
   Block fetched_;
   Block from_source_;
   std::unordered_map<std::string, size_t> source_rows_;
   std::unordered_map<std::string, Image> latest_;
   std::map<size_t, Column> refilled_;
   ChangeRows changes_;
-  std::vector<size_t> refused_rows_;
+  std::vector<size_t> left_out_rows_;
+  std::unordered_map<std::string, Image> older_;  // of two rows with one key
+  Block brought_back_;
+  std::vector<size_t> brought_back_rows_;
 };
 
 }  // namespace

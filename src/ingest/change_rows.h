@@ -11,7 +11,10 @@
 // A row that is nowhere of these, and of which a large value was left out, is read from the source
 // (source_images.h); there it is as of later, so this is for values only, never for old images.
 //
-// A table without change rows is read back only for values that were left out.
+// A DEFERRABLE key may be of two rows within a transaction. What is said of it then is told apart by the old
+// images that REPLICA IDENTITY FULL sends: the older row's going leaves the newer one where it is.
+//
+// A table without change rows is read back only for values that were left out, and for DEFERRABLE keys.
 #pragma once
 
 #include "base/error.h"

@@ -3,6 +3,7 @@
 
 #include "ingest/test_parts.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -231,6 +232,118 @@ TEST(ChangeRowsProperty, SumOfChangesIsTheFinalState) {
       ASSERT_EQ(bronze.rows, truth);
     }
     bronze.expect_sums();
+  }
+}
+
+// Of a DEFERRABLE key under REPLICA IDENTITY FULL: rows walk over each other's keys until the transaction
+// ends.
+class SharedKeys {
+ public:
+  SharedKeys(unsigned seed, bool has_changes) : table(test_table(has_changes)), random_(seed) {
+    table.source.key_deferrable = true;
+  }
+  void insert_row(int64_t key) {
+    rows.push_back({key, Values{fmt::format("v{}", random_() % 1000), below(3)}});
+    changes.push_back(insert(key, rows.back().second));
+  }
+  void move(size_t row, int64_t key) {
+    auto& [old_key, values] = rows[row];
+    changes.push_back(remove(old_key));
+    changes.back().sent_old = values;
+    old_key = key;
+    changes.push_back(insert(key, values));
+  }
+  void change(size_t row) {
+    auto& [key, values] = rows[row];
+    Values before = values;
+    values.number = below(3);
+    changes.push_back(update(key, values));
+    changes.back().sent_old = before;
+  }
+  void erase(size_t row) {
+    changes.push_back(remove(rows[row].first));
+    changes.back().sent_old = rows[row].second;
+    rows.erase(rows.begin() + static_cast<ptrdiff_t>(row));
+  }
+  // As Postgres checks it at the end, with at most two rows to a key before.
+  void step() {
+    size_t row = rows.empty() ? 0 : static_cast<size_t>(below(static_cast<int64_t>(rows.size())));
+    int64_t key = below(6);
+    switch (below(6)) {
+      case 0:
+        if (of(key) < 2) insert_row(key);
+        return;
+      case 1:
+        if (!rows.empty()) erase(row);
+        return;
+      case 2:
+        if (!rows.empty()) change(row);
+        return;
+      default:
+        if (!rows.empty() && rows[row].first != key && of(key) < 2) move(row, key);
+    }
+  }
+  void commit() {
+    for (size_t row = 0; row < rows.size(); ++row)
+      while (of(rows[row].first) > 1) {
+        int64_t free = 0;
+        while (of(free) > 0) ++free;
+        move(row, free);
+      }
+  }
+  std::map<int64_t, Values> truth() const { return {rows.begin(), rows.end()}; }
+  int64_t below(int64_t bound) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(bound)); }
+
+  CapturedTable table;
+  std::vector<std::pair<int64_t, Values>> rows;
+  std::vector<Change> changes;
+
+ private:
+  size_t of(int64_t key) const {
+    return static_cast<size_t>(
+        std::count_if(rows.begin(), rows.end(), [&](const auto& row) { return row.first == key; }));
+  }
+  std::mt19937 random_;
+};
+
+TEST(ChangeRowsProperty, TwoRowsOfOneDeferrableKeyAreToldApart) {
+  for (unsigned seed = 1; seed <= 400; ++seed) {
+    SCOPED_TRACE(seed);
+    SharedKeys shared(seed, seed % 2 == 0);
+    Bronze bronze;
+    for (uint64_t transaction = 1; transaction <= 6; ++transaction) {
+      for (int64_t steps = 1 + shared.below(10); steps > 0; --steps) shared.step();
+      shared.commit();
+      auto changes = std::exchange(shared.changes, {});
+      Part part = make_part(shared.table, changes, transaction, 0, 100 * transaction);
+      Part again = make_part(shared.table, changes, transaction, 0, 100 * transaction);
+      ASSERT_TRUE(bronze.apply(part));
+      ASSERT_EQ(bronze.rows, shared.truth());
+      // Sent once more, as after a crash before its fence.
+      if (shared.table.has_changes) continue;
+      ASSERT_TRUE(bronze.apply(again));
+      ASSERT_EQ(bronze.rows, shared.truth());
+    }
+    if (shared.table.has_changes) bronze.expect_sums();
+  }
+}
+
+TEST(ChangeRowsProperty, AShiftOfDeferrableKeysGoesOverTheEndOfAPart) {
+  for (bool has_changes : {false, true}) {
+    SharedKeys shared(1, has_changes);
+    Bronze bronze;
+    for (int64_t key = 0; key < 20; ++key) shared.insert_row(key);
+    Part first = make_part(shared.table, std::exchange(shared.changes, {}), 1, 0, 100);
+    ASSERT_TRUE(bronze.apply(first));
+    for (size_t row = 0; row < 20; ++row) shared.move(row, shared.rows[row].first + 1);
+    auto changes = std::exchange(shared.changes, {});
+    auto middle = changes.begin() + 14;
+    Part left = make_part(shared.table, {changes.begin(), middle}, 2, 0, 200);
+    Part right = make_part(shared.table, {middle, changes.end()}, 2, 1, 200);
+    ASSERT_TRUE(bronze.apply(left));
+    ASSERT_TRUE(bronze.apply(right));
+    EXPECT_EQ(bronze.rows, shared.truth());
+    if (has_changes) bronze.expect_sums();
   }
 }
 

@@ -47,6 +47,32 @@ TEST_F(PipelineTest, LargeValuesThatTheStreamLeavesOutAreKept) {
   EXPECT_EQ(ask_warehouse("SELECT min(length(text)) FROM bronze.things__current"), "5000");
 }
 
+TEST_F(PipelineTest, RowsThatExchangeADeferrableKeyStay) {
+  make_things();
+  run("ALTER TABLE things DROP CONSTRAINT things_pkey, ADD PRIMARY KEY (id) DEFERRABLE, REPLICA IDENTITY "
+      "FULL");
+  run("CREATE TABLE plain (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, n int); ALTER TABLE plain "
+      "REPLICA "
+      "IDENTITY FULL");
+  run("INSERT INTO things SELECT n, " + large("a") +
+      ", n FROM generate_series(1, 30) n; INSERT INTO plain SELECT n, n FROM generate_series(1, 30) n");
+  start();
+  expect_equal();
+  run("UPDATE things SET id = id + 1; UPDATE plain SET id = id + 1");
+  expect_equal();
+  run("UPDATE things SET id = 33 - id; UPDATE plain SET id = 37 - id, n = n + 1 WHERE id > 5");
+  expect_equal();
+  // Through the key of another row, and on; and the one that is there goes.
+  run("BEGIN; SET CONSTRAINTS ALL DEFERRED; UPDATE things SET id = 4 WHERE number = 7; UPDATE things SET id "
+      "= 100 "
+      "WHERE number = 7; UPDATE things SET id = 5 WHERE number = 8; DELETE FROM things WHERE id = 5 AND "
+      "number <> "
+      "8; INSERT INTO plain VALUES (6, 1000); UPDATE plain SET n = n + 1 WHERE id = 6; DELETE FROM plain "
+      "WHERE id "
+      "= 6 AND n < 1000; COMMIT");
+  expect_equal();
+}
+
 TEST_F(PipelineTest, ALargeTransactionFlowsWhileItArrives) {
   make_things();
   start();

@@ -254,7 +254,7 @@ Status StreamReader::remove(Lane& lane, const Message& message, std::string_view
   Part& part = part_of(lane);
   if (!lane.key_decoder.append(message.old_row, RowImage::key, part.rows))
     return refuse_undecodable(lane, lane.key_decoder, payload);
-  if (for_topics_ && message.old_kind == 'O') {
+  if ((for_topics_ || lane.table->source.key_deferrable) && message.old_kind == 'O') {
     if (part.old_rows.columns.empty()) lane.decoder.add_columns(part.old_rows);
     auto row = static_cast<int32_t>(part.old_rows.rows());
     if (lane.decoder.append(message.old_row, RowImage::full, part.old_rows)) {

@@ -16,6 +16,7 @@ struct Candidate {
   std::string name;
   char kind;
   bool partition;
+  bool logged;  // else its changes are not in the log
 };
 
 // '*' any run of characters, '?' any one; everything else is itself.
@@ -104,7 +105,8 @@ Result<std::vector<Candidate>> read_candidates(Connection& connection) {
   std::vector<Candidate> candidates;
   for (size_t row = 0; row < rows.size(); ++row)
     candidates.push_back({static_cast<uint32_t>(rows.integer(row, 0)), std::string(rows.at(row, 1)),
-                          std::string(rows.at(row, 2)), rows.at(row, 3).at(0), rows.boolean(row, 4)});
+                          std::string(rows.at(row, 2)), rows.at(row, 3).at(0), rows.boolean(row, 4),
+                          rows.at(row, 5) == "p"});
   return candidates;
 }
 
@@ -164,7 +166,8 @@ Result<TypeEntries> read_types(Connection& connection, const std::string& oids) 
 }
 
 struct IndexEntry {
-  std::vector<int> primary;           // attribute numbers in key order
+  std::vector<int> primary;  // attribute numbers in key order
+  bool deferrable = false;
   std::vector<int> replica_identity;  // what the stream's keys consist of under "default" or "index"
 };
 
@@ -186,14 +189,18 @@ Result<std::unordered_map<uint32_t, IndexEntry>> read_indexes(Connection& connec
   Rows rows = TRY(connection.query(fmt::format(
       "SELECT i.indrelid, i.indisprimary, i.indkey::text, i.indnkeyatts, "
       "CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident "
-      "ELSE false END FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid "
+      "ELSE false END, i.indimmediate FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = "
+      "i.indrelid "
       "WHERE i.indrelid = ANY({}) AND (i.indisprimary OR i.indisreplident)",
       oids)));
   std::unordered_map<uint32_t, IndexEntry> indexes;
   for (size_t row = 0; row < rows.size(); ++row) {
     IndexEntry& entry = indexes[static_cast<uint32_t>(rows.integer(row, 0))];
     auto columns = numbers(rows.at(row, 2), static_cast<size_t>(rows.integer(row, 3)));
-    if (rows.boolean(row, 1)) entry.primary = columns;
+    if (rows.boolean(row, 1)) {
+      entry.primary = columns;
+      entry.deferrable = !rows.boolean(row, 5);
+    }
     if (rows.boolean(row, 4)) entry.replica_identity = columns;
   }
   return indexes;
@@ -206,6 +213,8 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
   TypeEntries types = TRY(read_types(connection, list));
   auto indexes = TRY(read_indexes(connection, list));
 
+  // A partition that was attached, not made as one, brings rows that are in nobody's stream. Attaching writes
+  // all its columns anew, which tells it from one made as a partition also within one transaction.
   Rows heads = TRY(connection.query(fmt::format(
       "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
       "CASE WHEN c.relkind = 'p' THEN (SELECT sum(greatest(l.reltuples, 0)) FROM "
@@ -217,7 +226,9 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
       "CASE WHEN c.relkind = 'p' THEN (SELECT pg_catalog.string_agg(pg_catalog.concat(l.oid, ':', "
       "l.relfilenode, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(l.oid) a JOIN "
       "pg_catalog.pg_inherits i ON i.inhrelid = a.relid JOIN pg_catalog.pg_class k ON k.oid = "
-      "a.relid JOIN pg_catalog.pg_type y ON y.oid = k.reltype WHERE i.xmin <> y.xmin) THEN ':a' END), "
+      "a.relid JOIN pg_catalog.pg_type y ON y.oid = k.reltype WHERE i.xmin <> y.xmin OR NOT EXISTS "
+      "(SELECT FROM pg_catalog.pg_attribute b WHERE b.attrelid = k.oid AND b.attnum > 0 AND b.xmin = y.xmin "
+      "AND b.cmin = y.cmin)) THEN ':a' END), "
       "',' ORDER BY l.oid) FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON "
       "l.oid = t.relid WHERE t.isleaf) ELSE c.relfilenode::text END, c.relnatts "
       "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE "
@@ -303,6 +314,7 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
     bool whole = std::find(key.begin(), key.end(), table.columns.size()) == key.end();
     if (whole) {
       table.key = std::move(key);
+      table.key_deferrable = indexes[table.oid].deferrable;
     } else {
       for (SourceColumn& column : table.columns) column.key_position = -1;
     }
@@ -365,7 +377,7 @@ Result<std::vector<SourceTable>> read_tables(Connection& connection,
                                 display_name(candidate.schema, candidate.name), kind_name(candidate.kind)),
                     "name the tables behind it and express the view as a model");
       }
-      if (wildcard && candidate.partition) continue;
+      if (wildcard && (candidate.partition || !candidate.logged)) continue;
       found = true;
       if (std::find(chosen.begin(), chosen.end(), candidate.oid) == chosen.end())
         chosen.push_back(candidate.oid);

@@ -87,7 +87,8 @@ struct SourceTable {
   std::string name;
   std::vector<SourceColumn> columns;
   std::vector<std::string> omitted_columns;  // stored generated columns
-  std::vector<size_t> key;  // indices into columns in key order; empty: no usable primary key
+  std::vector<size_t> key;      // indices into columns in key order; empty: no usable primary key
+  bool key_deferrable = false;  // two rows may have one key until their transaction ends
   ReplicaIdentity identity =
       ReplicaIdentity::primary_key;  // primary_key also when there is none (= "default")
   char kind = 'r';                   // r table, p partitioned
