@@ -86,6 +86,20 @@ class Compiler {
     return query;
   }
 
+  // Whether all that is read can be read by ranges of the key: joined rows are found by other columns.
+  bool by_ranges() const {
+    return key_.size() == 1 && joins_.empty() && KeyFilter::has_range(key_types_.front()) &&
+           (!pass_ || !pass_->text_keys());
+  }
+  const std::string& key_type() const { return key_types_.front(); }
+  std::string bounds_sql(size_t slice) const {
+    return fmt::format(
+        "SELECT toString(k) FROM (SELECT k, rowNumberInAllBlocks() AS n FROM (SELECT {} AS k FROM {} ORDER "
+        "BY "
+        "k)) WHERE n % {} = {} GROUP BY k ORDER BY k",
+        clickhouse::quote_identifier(key_.front()), shape_.read, slice, slice - 1);
+  }
+
   std::vector<CompiledLeaf> leaves;
 
  private:
@@ -540,6 +554,7 @@ Result<CompiledSegments> compile(Catalog& catalog, const std::vector<const Defin
                                  const CompileOptions& options, std::vector<Problem>& problems) {
   CompiledSegments compiled;
   compiled.definitions = definitions.size();
+  compiled.for_keys = options.for_keys;
   std::vector<Node> conditions = TRY(conditions_of(definitions, options, problems));
   Zone zone(compiled.parameters, zone_of(*definitions.front(), options));
   SqlContext context{compiled.parameters, zone, problems};
@@ -547,13 +562,23 @@ Result<CompiledSegments> compile(Catalog& catalog, const std::vector<const Defin
   auto filter = [&](const TableShape& shape, const std::vector<std::string>& key) {
     std::vector<std::string> types;
     for (const std::string& column : key) types.push_back(*shape.type(column));
-    return options.for_keys ? KeyFilter::bound(std::move(types)) : KeyFilter::all();
+    if (options.for_keys) return KeyFilter::bound(std::move(types));
+    return options.in_slices && types.size() == 1 && KeyFilter::has_range(types.front())
+               ? KeyFilter::range(types.front())
+               : KeyFilter::all();
   };
   Query query = TRY(compiler.compile(definitions, conditions, filter, {}));
   compiled.sql = query.sql;
   compiled.key = query.key;
   compiled.leaves = std::move(compiler.leaves);
-  compiled.for_keys = options.for_keys;
+  if (options.for_keys || !options.in_slices || !problems.empty()) return compiled;
+  if (!compiler.by_ranges()) {
+    CompileOptions whole = options;
+    whole.in_slices = false;
+    return compile(catalog, definitions, whole, problems);
+  }
+  compiled.range_type = bare_type(compiler.key_type());
+  compiled.bounds = compiler.bounds_sql(options.slice);
   return compiled;
 }
 
@@ -591,7 +616,8 @@ clickhouse::QueryOptions query_options(const CompiledSegments& compiled, int64_t
                       {"cast_keep_nullable", "0"}};
   // Of everybody, events are grouped in the order in which they lie: states of a million people at once
   // would fill the memory and miss every cache.
-  if (!compiled.for_keys) options.settings.emplace("optimize_aggregation_in_order", "1");
+  if (!compiled.for_keys && compiled.range_type.empty())
+    options.settings.emplace("optimize_aggregation_in_order", "1");
   return options;
 }
 

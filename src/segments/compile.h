@@ -7,14 +7,17 @@
 // (group_of()).
 //
 // The query has the parameters as_of (Int64, microseconds) and, when compiled for keys, keys0, keys1, ...:
-// query_options() binds them. Its columns: the key, then member_<i> (UInt8) and next_change_at_<i>
-// (Nullable(DateTime64(6, 'UTC'))) for the i-th definition; with `leaves` also leaf_<j>, leaf_next_<j> and
-// leaf_value_<j> (what was seen, as text). next_change_at may be early (nothing changes then), never late.
+// query_options() binds them. Compiled for everybody it is about a range of keys where that saves reading
+// (range_type); who asks binds the range (everybody.h). Its columns: the key, then member_<i> (UInt8) and
+// next_change_at_<i> (Nullable(DateTime64(6, 'UTC'))) for the i-th definition; with `leaves` also leaf_<j>,
+// leaf_next_<j> and leaf_value_<j> (what was seen, as text). next_change_at may be early (nothing changes
+// then), never late.
 //
 // Nothing a user wrote is spliced: literals are parameters, names are looked up in the warehouse and quoted.
 #pragma once
 
 #include "segments/catalog.h"
+#include "segments/membership_limits.h"
 #include "segments/property_sql.h"
 
 #include <functional>
@@ -28,6 +31,9 @@ struct CompileOptions {
   std::vector<EventTable> events;  // the project's
   bool for_keys = false;
   bool leaves = false;
+  // For who asks everybody in slices (everybody.h): about a range of keys where that is possible.
+  bool in_slices = false;
+  size_t slice = limits::everybody_slice;
   // Definitions by name, for `member`; null: there is none of that name.
   std::function<const Definition*(const std::string&)> lookup;
   std::vector<std::string> segment_names;  // for messages
@@ -44,6 +50,9 @@ struct CompiledSegments {
   std::vector<std::string> key;  // names of the result's first columns
   size_t definitions = 0;
   bool for_keys = false;
+  // The query is about a range of keys of this type (KeyFilter::range), and `bounds` asks for the keys
+  // between ranges, in their order; both empty: about everybody.
+  std::string range_type, bounds;
   std::vector<CompiledLeaf> leaves;
 };
 

@@ -3,8 +3,8 @@
 #include "segments/canonical.h"
 #include "segments/entity_values.h"
 #include "segments/evaluator_group.h"
+#include "segments/everybody.h"
 #include "segments/few_entities.h"
-#include "segments/membership_diff.h"
 #include "segments/membership_limits.h"
 #include "segments/notification_data.h"
 #include "segments/profile_entities.h"
@@ -99,6 +99,7 @@ Status Evaluator::replace(const std::vector<Definition>& definitions, const Comp
     for (bool by_key : {true, false}) {
       CompileOptions asked = options;
       asked.for_keys = by_key;
+      asked.in_slices = !by_key;
       (by_key ? group.some : group.all) =
           diff_query(TRY(compile(catalog, pointers, asked, problems)), group.segments, by_key);
     }
@@ -318,7 +319,6 @@ Result<bool> Evaluator::find_in_memory(Group& group, const std::vector<std::stri
 
 Status Evaluator::ask_oracle(Group& group, const std::vector<std::string>* entities, int64_t as_of,
                              Found& found) {
-  const DiffQuery& query = entities != nullptr ? group.some : group.all;
   auto take = [&](const Block& block) -> Status {
     for (size_t row = 0; row < block.rows(); ++row) {
       std::string entity(block.columns[0].text(row));
@@ -337,7 +337,11 @@ Status Evaluator::ask_oracle(Group& group, const std::vector<std::string>* entit
     for (const auto& timer : found.timers) group.look_at(timer.due);
     return store_.add_timers(group.name, std::exchange(found.timers, {}));
   };
-  return pool_.lease()->query_blocks(query.sql, diff_options(query, group.segments, as_of, entities), take);
+  if (entities == nullptr)
+    return ask_everybody(pool_, {.query = group.all, .segments = group.segments, .as_of = as_of}, stop_,
+                         take);
+  return pool_.lease()->query_blocks(group.some.sql,
+                                     diff_options(group.some, group.segments, as_of, entities), take);
 }
 
 // Who could not be evaluated has facts that nobody vouches for.
@@ -367,6 +371,10 @@ Status Evaluator::evaluate_now(Group& group, const std::vector<std::string>* ent
     return ask_oracle(group, entities, as_of, found);
   });
   if (!asked) return fail(std::move(asked.error()).in("segments of " + group.definitions.front().entity));
+  // Slices come as they are ready.
+  if (entities == nullptr)
+    std::stable_sort(found.flips.begin(), found.flips.end(),
+                     [](const Flip& one, const Flip& other) { return one.entity < other.entity; });
   if (entities == nullptr)
     log::info("segments: everybody in {} was evaluated in {} ms, {} conditions, {} changes",
               group.definitions.front().entity, (clock_.monotonic_micros() - began) / 1000,

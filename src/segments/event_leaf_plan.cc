@@ -29,17 +29,18 @@ struct Plan {
   void operator()(const EventCount& test) const { leaf.test = CountLeaf{test.range}; }
 
   void operator()(const EventValue& test) const {
-    std::string text = pass.value(test.path, where);
+    std::string text = pass.value(condition.events, test.path, where);
     if (test.function != EventValue::Function::count_distinct)
       text = fmt::format("toString({})", number_of(text));
     leaf.test = ValueLeaf{test.function, pass.row_text(text), test.range};
   }
 
   void operator()(const EdgeEvent& test) const {
-    RowScope scope{
-        [&](const Path& path) -> std::optional<Operand> { return Operand{.text = pass.value(path, where)}; },
-        "",
-        {}};
+    RowScope scope{[&](const Path& path) -> std::optional<Operand> {
+                     return Operand{.text = pass.value(condition.events, path, where)};
+                   },
+                   "",
+                   {}};
     Truth tested = filter_sql(context, scope, test.test);
     EdgeLeaf edge{test.last, pass.row_number(tested.value), std::nullopt};
     if (!tested.next.empty()) edge.next = pass.row_number(tested.next);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <set>
 
 namespace tidemark::segments {
 namespace {
@@ -86,6 +85,7 @@ size_t EventPass::match_index(const EventSelection& selection, const Location& w
     prefixes_.push_back(prefix);
     every_event_ = every_event_ || prefix.empty();
   }
+  if (!selection.filter.empty()) look_into(selection);
   bool found = selection.table.empty();
   match_changes_.push_back(false);
   for (Table& table : tables_) {
@@ -131,7 +131,26 @@ std::string EventPass::match_next(const EventSelection& selection) {
   return match_changes_[index] ? fmt::format("_g{}", index) : "";
 }
 
-std::string EventPass::value(const Path& path, const Location& where) {
+void EventPass::look_into(const EventSelection& selection) {
+  looked_names_.insert(selection.names.begin(), selection.names.end());
+  looked_prefixes_.insert(selection.prefixes.begin(), selection.prefixes.end());
+}
+
+std::string EventPass::looked_into(const Table& table) const {
+  if (table.constant || looked_prefixes_.contains("")) return "";
+  std::string name = fmt::format("ifNull({}, '')", clickhouse::quote_identifier(table.table.name));
+  std::vector<std::string> ways;
+  if (!looked_names_.empty())
+    ways.push_back(
+        fmt::format("{} IN {}", name,
+                    context_.parameters.add_list("String", {looked_names_.begin(), looked_names_.end()})));
+  for (const std::string& prefix : looked_prefixes_)
+    ways.push_back(fmt::format("startsWith({}, {})", name, context_.parameters.add("String", prefix)));
+  return ways.empty() ? "" : any_of(ways);
+}
+
+std::string EventPass::value(const EventSelection& selection, const Path& path, const Location& where) {
+  look_into(selection);
   auto [known, is_new] = known_values_.emplace(path, known_values_.size());
   if (is_new) {
     bool found = tables_.empty();
@@ -201,7 +220,7 @@ std::string EventPass::prefilter(const Table& table, const KeyFilter& keys) cons
 }
 
 std::string EventPass::table_sql(const Table& table, const KeyFilter& keys, const std::string& read) const {
-  std::vector<std::string> inner = table.rows.computed(), outer;
+  std::vector<std::string> inner = table.rows.computed(looked_into(table)), outer;
   for (size_t index = 0; index < table.table.key.size(); ++index) {
     std::string column = clickhouse::quote_identifier(table.table.key[index]);
     inner.push_back(fmt::format(

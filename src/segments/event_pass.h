@@ -23,6 +23,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,8 +48,8 @@ class EventPass {
   std::string match(const EventSelection& selection, const Location& where);
   // A column, Int64: when the row may next become or cease to be one of the selection's; empty: never.
   std::string match_next(const EventSelection& selection);
-  // A column, Nullable(String): the property as text.
-  std::string value(const Path& path, const Location& where);
+  // A column, Nullable(String): the property as text, of rows of the selection.
+  std::string value(const EventSelection& selection, const Path& path, const Location& where);
   // A column of the result.
   std::string aggregate(const std::string& expression);
   // A number or text of each row, made of the columns above and _ts; its number among those of its kind.
@@ -92,6 +93,10 @@ class EventPass {
   std::string prefilter(const Table& table, const KeyFilter& keys) const;
   RowScope scope(Table& table);
   size_t match_index(const EventSelection& selection, const Location& where);
+  // Somebody looks at properties of the selection's rows.
+  void look_into(const EventSelection& selection);
+  // Whether anybody does, of a row of `table`; empty: of every row.
+  std::string looked_into(const Table& table) const;
 
   SqlContext& context_;
   std::vector<Table> tables_;
@@ -103,6 +108,7 @@ class EventPass {
   std::vector<std::string> aggregates_, row_numbers_, row_texts_;
   std::vector<std::string> names_, prefixes_;
   bool every_event_ = false;
+  std::set<std::string> looked_names_, looked_prefixes_;
   std::optional<int64_t> back_seconds_ = 0;
 };
 

@@ -105,7 +105,7 @@ struct EventTestSql {
   }
 
   EventTruth operator()(const EventValue& test) const {
-    std::string text = pass.value(test.path, where);
+    std::string text = pass.value(condition.events, test.path, where);
     std::string value, observed;
     if (test.function == EventValue::Function::count_distinct) {
       observed = pass.aggregate(fmt::format("uniqExactIf({}, {})", text, selected.in()));
@@ -159,7 +159,7 @@ struct EventTestSql {
     std::vector<Problem> unheard;
     SqlContext dry{unused, context.zone, unheard};
     filter_sql(dry, collect, test.test);
-    for (const Path& path : paths) columns.push_back(pass.value(path, where));
+    for (const Path& path : paths) columns.push_back(pass.value(condition.events, path, where));
     columns.emplace_back("toUInt8(1)");
     std::string edge =
         pass.aggregate(fmt::format("{}If(tuple({}), (_ts, _id), {})", test.last ? "argMax" : "argMin",

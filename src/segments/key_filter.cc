@@ -38,6 +38,32 @@ KeyFilter KeyFilter::bound(std::vector<std::string> types) {
   return filter;
 }
 
+bool KeyFilter::has_range(const std::string& type) {
+  std::string bare = bare_type(type);
+  return type.find("Nullable(") == std::string::npos &&
+         (bare == "String" || bare == "UUID" || bare.starts_with("Int") || bare.starts_with("UInt"));
+}
+
+std::string KeyFilter::text_in_range(const std::string& key, const std::string& type) {
+  std::string bare = bare_type(type);
+  std::string typed = bare == "String" ? key : fmt::format("accurateCastOrNull({}, '{}')", key, bare);
+  return fmt::format(
+      "({{from_first:UInt8}} OR ifNull({0} > {{after:{1}}}, 0)) AND ({{to_last:UInt8}} OR ifNull({0} <= "
+      "{{upto:{1}}}, {{from_first:UInt8}}))",
+      typed, bare);
+}
+
+KeyFilter KeyFilter::range(std::string type) {
+  KeyFilter filter;
+  filter.condition_ = [bare = bare_type(type)](const std::vector<std::string>& columns,
+                                               const std::vector<std::string>&) {
+    return fmt::format(
+        "({{from_first:UInt8}} OR {0} > {{after:{1}}}) AND ({{to_last:UInt8}} OR {0} <= {{upto:{1}}})",
+        columns.front(), bare);
+  };
+  return filter;
+}
+
 KeyFilter KeyFilter::through(const KeyFilter& inner, std::string read, std::vector<std::string> wanted,
                              std::vector<std::string> by, std::vector<std::string> by_types) {
   if (inner.everything()) return all();

@@ -3,6 +3,7 @@
 
 #include "segments/compile.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,15 @@ struct DiffQuery {
 // (Array(String)) names those that are asked for, beside the keys that query_options() binds.
 DiffQuery diff_query(CompiledSegments compiled, const std::vector<std::string>& segments, bool by_key);
 
+// Above `after` and up to `upto`, as texts; nothing: without that bound.
+struct KeyRange {
+  std::optional<std::string> after, upto;
+};
+
+// `range`: of a query that has one (CompiledSegments::range_type).
 clickhouse::QueryOptions diff_options(const DiffQuery& query, const std::vector<std::string>& segments,
-                                      int64_t as_of, const std::vector<std::string>* entities);
+                                      int64_t as_of, const std::vector<std::string>* entities,
+                                      const KeyRange& range = {});
 
 // The texts of an entity's key columns, from its name.
 std::vector<std::string> key_of_entity(const std::string& entity, size_t columns);

@@ -15,6 +15,13 @@ constexpr size_t entities_by_key_max = 200'000;
 // As many as this whose timers name the same segment are asked for that one alone: a question of its own,
 // which costs some milliseconds before it reads a row.
 constexpr size_t alone_entities_min = 500;
+// Entities of one question to everybody, where ranges of keys can be asked for: their aggregates take some
+// hundred megabytes with 50 segments, and two questions are under way.
+constexpr size_t everybody_slice = 50'000;
+// Such questions at a time: while one joins on one core, the other reads.
+constexpr size_t everybody_questions = 2;
+// The keys between the ranges, read in their order.
+constexpr int64_t everybody_bounds_ms_max = 600'000;
 // Changes written in one block.
 constexpr size_t changes_a_block = 20'000;
 // Timers that come due are gathered this long: where windows of many people end all the time, each look costs

@@ -1,7 +1,7 @@
 #include "segments/membership_proof.h"
 
 #include "base/limits.h"
-#include "segments/membership_diff.h"
+#include "segments/everybody.h"
 
 #include <fmt/format.h>
 #include <map>
@@ -22,10 +22,12 @@ Result<std::vector<MembershipProof>> prove_memberships(clickhouse::Client& clien
   for (size_t row = 0; row < counted.rows(); ++row)
     members.emplace(counted.columns[0].text(row), counted.columns[1].get<uint64_t>(row));
   Catalog catalog(client);
+  CompileOptions in_slices = options;
+  in_slices.in_slices = true;
   for (const auto& [name, group] : groups) {
     std::vector<std::string> segments;
     for (const Definition* definition : group) segments.push_back(definition->name);
-    CompiledSegments compiled = TRY(compile(catalog, group, options, problems));
+    CompiledSegments compiled = TRY(compile(catalog, group, in_slices, problems));
     if (!problems.empty()) return std::vector<MembershipProof>();
     DiffQuery query = diff_query(std::move(compiled), segments, false);
     size_t first = proofs.size();
@@ -47,7 +49,7 @@ Result<std::vector<MembershipProof>> prove_memberships(clickhouse::Client& clien
         }
       return {};
     };
-    TRY_VOID(client.query_blocks(query.sql, diff_options(query, segments, as_of, nullptr), take));
+    TRY_VOID(ask_everybody(client, {.query = query, .segments = segments, .as_of = as_of}, take));
   }
   return proofs;
 }

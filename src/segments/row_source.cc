@@ -111,7 +111,7 @@ std::optional<Operand> RowSource::find(const Path& path) {
   return operand;
 }
 
-std::vector<std::string> RowSource::computed() const {
+std::vector<std::string> RowSource::computed(const std::string& wanted) const {
   std::vector<std::string> columns;
   for (const auto& name : used_) columns.push_back(clickhouse::quote_identifier(name));
   for (size_t index = 0; index < parsed_.size(); ++index) {
@@ -121,6 +121,7 @@ std::vector<std::string> RowSource::computed() const {
       column = fmt::format("toJSONString({})", column);
     else if (shape_.type(parsed.column)->starts_with("Nullable"))
       column = fmt::format("ifNull({}, '')", column);
+    if (!wanted.empty()) column = fmt::format("if({}, {}, '')", wanted, column);
     columns.push_back(fmt::format("JSONExtract({}, {}) AS `_json{}`", column,
                                   clickhouse::quote_string(parsed.root->type()), index));
   }

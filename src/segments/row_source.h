@@ -39,7 +39,9 @@ class RowSource {
   std::string column(const std::string& name);
 
   // What the innermost SELECT must give: the columns used, and parsed JSON under names of their own.
-  std::vector<std::string> computed() const;
+  // `wanted`: an expression that says of which rows JSON is looked at, because parsing costs more than all
+  // else; empty: of all.
+  std::vector<std::string> computed(const std::string& wanted = {}) const;
   // The table's columns that computed() reads.
   std::set<std::string> columns_read() const;
 

@@ -26,8 +26,9 @@ class KeptMemberships {
     ASSERT_TRUE(prepared) << prepared.error().describe();
   }
 
-  Status replace(const std::vector<Definition>& definitions, const CompileOptions& options) {
+  Status replace(const std::vector<Definition>& definitions, CompileOptions options) {
     std::vector<Problem> problems;
+    options.slice = slice;
     current = definitions;
     Status done = evaluator->replace(definitions, options, problems);
     for (const auto& problem : problems) ADD_FAILURE() << problem.message << " " << problem.remedy;
@@ -41,6 +42,7 @@ class KeptMemberships {
 
   void proven(CompileOptions options, const std::string& when) {
     std::vector<Problem> problems;
+    options.slice = slice;
     options.lookup = [this](const std::string& name) -> const Definition* {
       for (const auto& definition : current)
         if (definition.name == name) return &definition;
@@ -81,6 +83,7 @@ class KeptMemberships {
   std::vector<Definition> current;
   std::function<Status(std::string_view)> failpoint;
   size_t members = 0;  // of all proofs
+  size_t slice = 3;    // small, so that everybody is asked in several
   uint64_t seen = 0;
 };
 
