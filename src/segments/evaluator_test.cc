@@ -356,5 +356,32 @@ TEST_F(EvaluatorTest, AnEditIsADiff) {
   proven("at the end");
 }
 
+// Their order as numbers is not that of their texts, by which memberships lie.
+TEST_F(EvaluatorTest, EverybodyIsAskedInRangesOfNumbers) {
+  auto product = [&](int id, const std::string& category, bool deleted = false) {
+    add("products", {fmt::format("{}, '{}', '2026-01-01 00:00:00'", id, category)}, deleted);
+  };
+  auto books = [&](const std::string& category) {
+    auto read = definition(
+        "segment: books\nentity: bronze.products\nnotify: [hook]\ninitial: all\nwhere: {property: category, "
+        "in: " +
+        category + "}\n");
+    return read ? std::move(*read) : Definition{};
+  };
+  for (int id : {-20, -3, 2, 9, 10, 11, 100, 1000}) product(id, id == 11 ? "tea" : "book");
+  replace({books("[book]")});
+  EXPECT_THAT(news(), UnorderedElementsAre("books+-20 backfill", "books+-3 backfill", "books+2 backfill",
+                                           "books+9 backfill", "books+10 backfill", "books+100 backfill",
+                                           "books+1000 backfill"));
+  // Who is no more leaves in the range where it was.
+  for (int id : {-20, 10, 1000}) product(id, "book", true);
+  product(11, "book");
+  kept_.slice = 2;
+  replace({books("[book, none]")});
+  EXPECT_THAT(news(), UnorderedElementsAre("books--20 delete", "books-10 delete", "books-1000 delete",
+                                           "books+11 edit"));
+  proven("at the end");
+}
+
 }  // namespace
 }  // namespace tidemark::segments
