@@ -173,9 +173,10 @@ std::string inventory_level_document(size_t shop, const CommerceProduct& product
                                      int64_t at_micros) {
   int64_t location = commerce_shops()[shop].location_id;
   return fmt::format(
-      R"("id":"{}|{}","shop_url":"{}","inventory_item_id":{},"location_id":{},"available":{},"updated_at":"{}")",
+      R"("id":"{}|{}","shop_url":"{}","inventory_item_id":{},"location_id":{},"available":{},"updated_at":"{}",)"
+      R"("quantities":[{{"id":1,"name":"available","quantity":{},"updatedAt":"{}"}},{{"id":2,"name":"on_hand","quantity":{},"updatedAt":null}},{{"id":3,"name":"incoming","quantity":0,"updatedAt":null}}])",
       location, product.inventory_item_id, commerce_shops()[shop].domain, product.inventory_item_id, location,
-      available, iso_moment(at_micros));
+      available, iso_moment(at_micros), available, iso_moment(at_micros), available + 2);
 }
 
 std::string klaviyo_event_document(const std::string& id, std::string_view metric,

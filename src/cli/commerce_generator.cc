@@ -1,6 +1,7 @@
 // What people do. How it lands: commerce_landing.cc.
 #include "cli/commerce_generator.h"
 
+#include "cli/commerce_order_documents.h"
 #include "cli/generator_statements.h"
 
 #include <algorithm>
@@ -34,8 +35,9 @@ Result<CommerceGenerator> CommerceGenerator::open(const postgres::ConnectionOpti
 }
 
 Status CommerceGenerator::prepare() {
-  TRY_VOID(
-      make_tables(connection_, "commerce", {"raw_shopify.orders", "raw_klaviyo.events", "raw_ga4.events"}));
+  TRY_VOID(make_tables(
+      connection_, "commerce",
+      {"raw_shopify.orders", "raw_shopify.order_agreements", "raw_klaviyo.events", "raw_ga4.events"}));
   postgres::Rows rows = TRY(connection_.query(
       fmt::format("SELECT (SELECT count(DISTINCT id) + 1 FROM raw_klaviyo.profiles), "
                   "(SELECT coalesce(max(id) - {}, 0) + 1 FROM raw_shopify.orders), "
@@ -69,7 +71,14 @@ void CommerceGenerator::land(const std::string& table, std::string document, int
 
 void CommerceGenerator::add_world(int64_t now_micros) {
   for (size_t shop = 0; shop < commerce_shops().size(); ++shop) {
-    land("raw_shopify.locations", location_document(commerce_shops()[shop], now_micros), now_micros);
+    const CommerceShop& known = commerce_shops()[shop];
+    land("raw_shopify.locations", location_document(known, now_micros), now_micros);
+    land("raw_shopify.shop", shop_document(known, now_micros), now_micros);
+    land("raw_shopify.countries", country_document(known), now_micros);
+    for (size_t code : {0, 1}) {
+      land("raw_shopify.price_rules", price_rule_document(known, code, now_micros), now_micros);
+      land("raw_shopify.discount_codes", discount_code_document(known, code, 0, now_micros), now_micros);
+    }
     for (int64_t number = 0; number < commerce_products; ++number) {
       CommerceProduct product = commerce_product(shop, number);
       land("raw_shopify.inventory_items", inventory_item_document(shop, product, now_micros), now_micros);
@@ -228,7 +237,7 @@ void CommerceGenerator::browse(const CommercePerson& person, const CommerceTouch
   if (random_.chance(0.6)) buy(std::move(cart), touch, event, letter);
 }
 
-void CommerceGenerator::buy(CommerceOrder order, const CommerceTouch&, Ga4Event event, int64_t letter) {
+void CommerceGenerator::buy(CommerceOrder order, const CommerceTouch& touch, Ga4Event event, int64_t letter) {
   int64_t at = event.at_micros + random_.between(10 * second_micros, 5 * minute_micros);
   // Some come back for their cart on another day, and have forgotten about it here.
   if (random_.chance(0.8)) land("raw_shopify.abandoned_checkouts", checkout_document(order, at), at);
@@ -266,6 +275,15 @@ void CommerceGenerator::buy(CommerceOrder order, const CommerceTouch&, Ga4Event 
     land("raw_ga4.events", ga4_event_document(event), event.at_micros);
   }
   land("raw_shopify.orders", order_document(order), at);
+  land("raw_shopify.transactions", sale_document(order), at);
+  land("raw_shopify.order_agreements", agreements_document(order, nullptr, at), at);
+  int64_t visits = 1 + static_cast<int64_t>(random_.below(3));
+  const auto& touches = commerce_touches();
+  land("raw_shopify.customer_journey_summary",
+       journey_document(
+           order, visits == 1 ? touch : touches[random_.below(touches.size())], touch,
+           at - (visits == 1 ? 600 * second_micros : random_.between(hour_micros, 20 * day_micros)), visits),
+       at);
   take_from_stock(order);
   follow_up(order);
 }
@@ -308,6 +326,9 @@ void CommerceGenerator::follow_up(const CommerceOrder& placed) {
   if (random_.chance(0.2)) refund.adjustment_cents = -200;
   ++counts_.refunds;
   land("raw_shopify.order_refunds", refund_document(order, refund), refund.at_micros);
+  land("raw_shopify.transactions", refund_transaction_document(order, refund), refund.at_micros);
+  land("raw_shopify.order_agreements", agreements_document(order, &refund, refund.at_micros),
+       refund.at_micros);
   order.financial = "partially_refunded";
   order.updated_micros = refund.at_micros;
   land("raw_shopify.orders", order_document(order), refund.at_micros);

@@ -2,10 +2,12 @@
 // out of order, deleted by tombstones, redacted in place, corrected for days. After each step every model equals what Postgres computes
 // from the landing tables, by value; at the end every table and model equals its recompute.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 import { assert_accessible, assert_tiles, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
 import { assert_pack_equal, expected_models } from '../harness/pack.mjs';
-import { binary, eventually, run } from '../harness/process.mjs';
+import { binary, eventually, root, run } from '../harness/process.mjs';
 import { webhook_receiver } from '../harness/webhook_receiver.mjs';
 import { make_world } from '../harness/world.mjs';
 
@@ -20,6 +22,15 @@ const segments = {
   abandoned_checkout: `SELECT id FROM c WHERE email <> '' AND EXISTS (SELECT FROM raw_shopify.abandoned_checkouts AS one WHERE ${own} AND created_at > now() - interval '3 days' AND created_at <= now() - interval '2 hours'
     AND NOT EXISTS (SELECT FROM raw_shopify.orders AS later WHERE later.customer->>'id' = one.customer->>'id' AND later.created_at > one.created_at AND later.created_at < one.created_at + interval '2 hours'))`,
 };
+
+test('every model says what it is and is audited', () => {
+  const models = path.join(root, 'packs/commerce/models');
+  const lacking = fs.readdirSync(models, { recursive: true }).filter((file) => file.endsWith('.sql')).filter((file) => {
+    const header = fs.readFileSync(path.join(models, file), 'utf8').split(/^(?!--)/m)[0];
+    return !/^-- kind: \w+$/m.test(header) || !/^-- description: \S.{15,}$/m.test(header) || !/^-- audit: \w+\(/m.test(header);
+  });
+  assert.deepEqual(lacking, []);
+});
 
 test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   const world = await make_world(t, 'commerce-pack', { pack: 'commerce', database: 'landing' });
@@ -75,7 +86,12 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
       'an old version that is extracted again changes nothing': again(`'{"updated_at": "2000-01-01T00:00:00Z", "total_price": 0}'`),
       'a newer version counts': again(`'{"updated_at": "2100-01-01T00:00:00Z", "total_price": 12345678901234.5678}'`),
       'an id above 2^53, and its neighbour': `${again(`'{"id": 9223372036854775806, "name": "one"}'`)}; ${again(`'{"id": 9223372036854775807, "name": "other"}'`)}`,
-      'a line goes, another price, a discount': again(`jsonb_build_object('updated_at', '2101-01-01T00:00:00Z', 'line_items', '[{"id": 1, "quantity": 3, "price": "0.29", "gift_card": false, "discount_allocations": [{"amount": "0.07"}], "tax_lines": [{"price": 0.05}]}]'::jsonb)`),
+      // As numbers, not as texts: whoever reads them as floats is off.
+      'an event and a profile of Klaviyo with 18 digits': `
+        INSERT INTO raw_klaviyo.events SELECT (jsonb_populate_record(NULL::raw_klaviyo.events, to_jsonb(e) || '{"_airbyte_raw_id": "digits", "id": "digits"}' || jsonb_build_object('attributes', jsonb_set(e.attributes, '{event_properties}', e.attributes->'event_properties' || '{"$value": 12345678901234.5678, "$event_id": 9223372036854775806}')))).*
+          FROM raw_klaviyo.events AS e JOIN raw_klaviyo.metrics AS m ON m.id = e.relationships->'metric'->'data'->>'id' WHERE m.attributes->>'name' = 'Placed Order' ORDER BY e.id LIMIT 1;
+        INSERT INTO raw_klaviyo.profiles SELECT (jsonb_populate_record(NULL::raw_klaviyo.profiles, to_jsonb(p) || '{"_airbyte_raw_id": "digits", "id": "digits"}' || jsonb_build_object('attributes', jsonb_set(attributes, '{predictive_analytics}', '{"historic_clv": 98765432109876.5432, "predicted_clv": 0.1, "churn_probability": 0.123456789}')))).* FROM raw_klaviyo.profiles AS p ORDER BY _airbyte_raw_id LIMIT 1`,
+      'a line goes, another price, a discount': again(`jsonb_build_object('updated_at', '2101-01-01T00:00:00Z', 'line_items', '[{"id": 1, "quantity": 3, "price": "0.29", "gift_card": false, "discount_allocations": [{"amount": "0.07"}], "tax_lines": [{"price": 0.05}]}, {"id": 9223372036854775807, "title": "a \\"12345678901234.5678\\", 1.5", "quantity": 70, "price": 12345678901234.5678, "gift_card": false, "discount_allocations": [{"amount": 12345678901234.5671}], "tax_lines": []}]'::jsonb)`),
       'a refund that is corrected': again(`jsonb_build_object('refund_line_items', '[{"id": 1, "line_item_id": 1, "quantity": 1, "subtotal": 0.29, "total_tax": "0.01"}]'::jsonb)`, 'true', 'raw_shopify.order_refunds'),
       'a refund that the tool takes away': `DELETE FROM raw_shopify.order_refunds WHERE id = (SELECT min(id) FROM raw_shopify.order_refunds)`,
       'an order without its lines': again(`'{"updated_at": "2102-01-01T00:00:00Z", "line_items": []}'`),

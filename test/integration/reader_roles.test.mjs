@@ -61,13 +61,16 @@ test('roles of readers are made, changed and taken away by apply', { timeout: 12
     assert.equal(code, 78, said);
     assert.match(said, message);
   }
-  // The program starts again, and the role is there; then it goes with its file.
+  // With another password, while nothing runs; the role is there when the program starts again, and goes with its file.
   role('models: [analytics.people]\n');
   await project.down();
+  project.environment.ANALYST_PASSWORD = 'analyst-password-2';
+  assert.match(await apply(), /role analyst: changed, 1 view/);
   await project.up();
-  assert.equal(await ask('SELECT count() FROM analyst.analytics__people'), '2');
+  assert.equal(await ask('SELECT count() FROM analyst.analytics__people', 'analyst', 'analyst-password-2'), '2');
+  assert.match(await ask('SELECT 1'), /AUTHENTICATION_FAILED|Authentication failed/);
   fs.rmSync(`${project.directory}/roles/analyst.yaml`);
   assert.match(await apply(), /role analyst: taken away/);
-  assert.match(await ask('SELECT 1'), /AUTHENTICATION_FAILED|Authentication failed/);
+  assert.match(await ask('SELECT 1', 'analyst', 'analyst-password-2'), /AUTHENTICATION_FAILED|Authentication failed/);
   assert.equal((await project.clickhouse("SELECT count() FROM system.databases WHERE name = 'analyst'", { account: 'admin' })).trim(), '0');
 });

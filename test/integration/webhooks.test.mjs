@@ -25,7 +25,7 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   const truth = (text) => postgres.sql('truth', text);
   // Ids are larger than JavaScript's numbers: they are texts here that write() makes numbers of again.
   const rows = async (query) => JSON.parse((await truth(`SELECT coalesce(json_agg(one), '[]') FROM (${query}) AS one`)).replace(/([:,[] ?)(\d{16,})(?=[,}\] ]|$)/gm, '$1"whole:$2"'));
-  const write = (document) => JSON.stringify(document).replace(/"whole:(\d+)"/g, '$1');
+  const write = (document) => JSON.stringify(document).replace(/"whole:([\d.]+)"/g, '$1');
   const digits = (id) => String(id).replace('whole:', '');
   const one = async (query) => (await project.clickhouse(query)).trim();
   const source_status = async (name) => (await project.status()).sources.find(({ source }) => source === name);
@@ -91,7 +91,7 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     };
     for (const order of changed) {
       const shop = order.shop_url, document = bare(order);
-      const first = { ...document, updated_at: later(), total_price: '12345678901234.5678', tags: 'it’s, "new"', note_attributes: [{ name: 'gift', value: 'yes' }],
+      const first = { ...document, updated_at: later(), total_price: 'whole:12345678901234.5678', tags: 'it’s, "new"', note_attributes: [{ name: 'gift', value: 'yes' }],
         fulfillments: [{ id: order.id, status: 'success', service: 'manual', tracking_number: '1Z', created_at: order.created_at, line_items: [{ id: 5, sku: 'A', quantity: 2 }] }] };
       const second = { ...first, updated_at: later(), financial_status: 'refunded', email: `New.${order.id}@Example.com` };
       add('raw_shopify.orders', delivery('orders/updated', first, { shop }));
@@ -128,7 +128,7 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
 
   await t.test('Klaviyo and the Measurement Protocol', async () => {
     const [event] = await newest('raw_klaviyo.events');
-    const item = (n) => ({ external_id: `01HOOK${n}`, topic: 'event:klaviyo.opened_email', payload: { data: { type: 'event', id: `01HOOK${n}`, attributes: { ...event.attributes, datetime: '2026-11-20T10:00:00+00:00' }, relationships: event.relationships } } });
+    const item = (n) => ({ external_id: `01HOOK${n}`, topic: 'event:klaviyo.opened_email', payload: { data: { type: 'event', id: `01HOOK${n}`, attributes: { ...event.attributes, datetime: '2026-11-20T10:00:00+00:00', event_properties: { ...event.attributes.event_properties, $value: `whole:1234567890123${n}.5678`, $event_id: `whole:922337203685477580${n}` } }, relationships: event.relationships } } });
     const body = write({ data: [item(1), item(2), { topic: 'x' }], meta: { klaviyo_account_id: 'ACC' } });
     const at = new Date().toISOString();
     const headers = { 'Klaviyo-Webhook-Id': 'w', 'Klaviyo-Timestamp': at, 'Klaviyo-Signature': createHmac('sha256', secrets.KLAVIYO_WEBHOOK_SECRET).update(body + at).digest('hex') };
@@ -194,7 +194,7 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     const shops = await rows('SELECT DISTINCT shop_url AS shop FROM raw_shopify.orders ORDER BY 1');
     assert.equal(shops.length, 2);
     await taken(delivery('shop/redact', { shop_id: 2, shop_domain: shops[1].shop }, { shop: shops[1].shop }));
-    await truth(['orders', 'order_refunds', 'customers', 'abandoned_checkouts'].map((table) => `DELETE FROM raw_shopify.${table} WHERE shop_url = '${shops[1].shop}'`).join(';'));
+    await truth(['orders', 'order_refunds', 'customers', 'abandoned_checkouts', 'transactions', 'price_rules', 'discount_codes', 'countries', 'shop', 'customer_journey_summary', 'order_agreements'].map((table) => `DELETE FROM raw_shopify.${table} WHERE shop_url = '${shops[1].shop}'`).join(';'));
     await equal('a shop is redacted');
     assert.equal(await one(`SELECT count() FROM data_shopify.orders WHERE shop = '${shops[1].shop}'`), '0');
     await project.assert_verified();

@@ -81,6 +81,11 @@ CREATE TEMP TABLE paid AS
     SELECT DISTINCT user_pseudo_id, session, coalesce(transaction, event_timestamp::text) AS transaction, coalesce(revenue, 0) AS revenue FROM hit WHERE event_name = 'purchase') AS once
   GROUP BY user_pseudo_id, session;
 
+CREATE TEMP TABLE money AS SELECT DISTINCT ON (id) * FROM raw_shopify.transactions WHERE id IS NOT NULL ORDER BY id, coalesce(created_at, 'epoch') DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC;
+CREATE TEMP TABLE rule AS SELECT * FROM (SELECT DISTINCT ON (id) * FROM raw_shopify.price_rules WHERE id IS NOT NULL ORDER BY id, coalesce(deleted_at, updated_at, created_at, 'epoch') DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS newest WHERE deleted_at IS NULL;
+CREATE TEMP TABLE journey AS SELECT DISTINCT ON (order_id) * FROM raw_shopify.customer_journey_summary WHERE order_id IS NOT NULL ORDER BY order_id, coalesce(updated_at, created_at, 'epoch') DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC;
+CREATE TEMP TABLE agreed AS SELECT o.id AS order_id, o.shop_url, one.value AS one FROM (SELECT DISTINCT ON (id) * FROM raw_shopify.order_agreements WHERE id IS NOT NULL ORDER BY id, coalesce(updated_at, created_at, 'epoch') DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS o, jsonb_array_elements(agreements) AS one;
+
 CREATE TEMP TABLE instants AS SELECT * FROM (VALUES ('created_at'), ('processed_at')) AS one (instant);
 CREATE TEMP TABLE days AS SELECT instant, date, currency, count(id) AS orders, coalesce(sum(gross), 0) AS gross, coalesce(sum(discounts), 0) AS discounts, sum(back) AS returns, coalesce(sum(gross), 0) - coalesce(sum(discounts), 0) - sum(back) AS net,
   coalesce(sum(shipping), 0) AS shipping, coalesce(sum(tax), 0) AS tax, coalesce(sum(units), 0) AS units, sum(back_units) AS returned, CASE WHEN count(id) > 0 THEN (sum(gross) - sum(discounts))::float8 / count(id) END AS mean, count(*) FILTER (WHERE place = 1) AS first, count(*) FILTER (WHERE place > 1) AS later
@@ -101,25 +106,72 @@ SELECT NULL, NULL, NULL, NULL, NULL, NULL WHERE false
 SELECT NULL, NULL, NULL, NULL, NULL WHERE false
 
 -- model: staging.shopify_objects
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+-- select: raw_id, kind, id, shop, is_deleted
+SELECT _airbyte_raw_id, 'order_transactions', id, shop_url, false FROM raw_shopify.transactions WHERE id IS NOT NULL
+  UNION ALL SELECT _airbyte_raw_id, 'price_rules', id, shop_url, deleted_at IS NOT NULL FROM raw_shopify.price_rules WHERE id IS NOT NULL
+  UNION ALL SELECT _airbyte_raw_id, 'discount_codes', id, shop_url, false FROM raw_shopify.discount_codes WHERE id IS NOT NULL
+  UNION ALL SELECT _airbyte_raw_id, 'countries', id, shop_url, false FROM raw_shopify.countries WHERE id IS NOT NULL
+  UNION ALL SELECT _airbyte_raw_id, 'shop', id, shop_url, false FROM raw_shopify.shop WHERE id IS NOT NULL
+  UNION ALL SELECT _airbyte_raw_id, 'customer_journey_summary', order_id, shop_url, false FROM raw_shopify.customer_journey_summary WHERE order_id IS NOT NULL
+  UNION ALL SELECT _airbyte_raw_id, 'order_agreements', id, shop_url, false FROM raw_shopify.order_agreements WHERE id IS NOT NULL
+
+-- model: staging.klaviyo_documents
+SELECT NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+
+-- model: staging.shopify_order_agreements
+-- select: order_id, shop, agreements[1].id, length(agreements[1].sales)
+SELECT order_id, shop_url, (one->>'id')::bigint, jsonb_array_length(one->'sales') FROM agreed WHERE one->>'reason' = 'order'
 
 -- model: data_shopify.transactions
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
-
--- model: data_shopify.price_rules
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
-
--- model: data_shopify.discount_codes
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
-
--- model: data_shopify.countries
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
-
--- model: data_shopify.shop
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+-- select: id, shop, order_id, parent_id, kind, status, gateway, amount, currency, is_test, error_code, source_name, created_at, processed_at, credit_card_company, credit_card_number, length(fees)
+SELECT id, shop_url, order_id, parent_id, kind, status, gateway, amount, currency, test, error_code, source_name, created_at, processed_at, payment_details->>'credit_card_company', payment_details->>'credit_card_number', jsonb_array_length(fees) FROM money
 
 -- model: data_shopify.transaction_payment_details
-SELECT NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+SELECT id, order_id, payment_details->>'credit_card_company', payment_details->>'credit_card_number', payment_details->>'cvv_result_code', payment_details->>'avs_result_code' FROM money WHERE payment_details->>'credit_card_company' IS NOT NULL
+
+-- model: data_shopify.transaction_fees
+SELECT money.id, order_id, shop_url, created_at, fee->>'id', fee->>'type', fee->>'rate_name', (fee->>'rate')::numeric, fee->>'flat_fee_name', fee->'amount'->>'currency', (fee->'amount'->>'amount')::numeric, (fee->'flat_fee'->>'amount')::numeric, (fee->'tax_amount'->>'amount')::numeric
+FROM money, jsonb_array_elements(fees) AS fee
+
+-- model: data_shopify.price_rules
+-- select: id, shop, title, value_type, value, target_type, target_selection, allocation_method, customer_selection, once_per_customer, usage_limit, starts_at, ends_at, created_at, updated_at
+SELECT id, shop_url, title, value_type, value::numeric, target_type, target_selection, allocation_method, customer_selection, once_per_customer, usage_limit, starts_at, ends_at, created_at, updated_at FROM rule
+
+-- model: data_shopify.discount_codes
+-- select: id, shop, price_rule_id, code, usage_count, created_at, updated_at
+SELECT id, shop_url, price_rule_id, code, usage_count, created_at, updated_at FROM (SELECT DISTINCT ON (id) * FROM raw_shopify.discount_codes WHERE id IS NOT NULL ORDER BY id, coalesce(updated_at, created_at, 'epoch') DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS newest
+
+-- model: data_shopify.countries
+-- select: id, shop, code, name, tax, tax_name
+SELECT id, shop_url, code, name, tax, tax_name FROM (SELECT DISTINCT ON (id) * FROM raw_shopify.countries WHERE id IS NOT NULL ORDER BY id, 'epoch'::timestamptz DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS newest
+
+-- model: data_shopify.shop
+-- select: id, shop, name, domain, myshopify_domain, email, currency, country_code, iana_timezone, plan_name, created_at, updated_at
+SELECT id, shop_url, name, domain, myshopify_domain, email, currency, country_code, iana_timezone, plan_name, created_at, updated_at FROM (SELECT DISTINCT ON (id) * FROM raw_shopify.shop WHERE id IS NOT NULL ORDER BY id, coalesce(updated_at, created_at, 'epoch') DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS newest
+
+-- model: data_shopify.customer_journey_summary
+-- select: order_id, shop, is_ready, customer_order_index, days_to_conversion, visits, first_visit.id, last_visit.source
+SELECT order_id, shop_url, (customer_journey_summary->>'ready')::boolean, (customer_journey_summary->>'customer_order_index')::bigint, (customer_journey_summary->>'days_to_conversion')::bigint, (customer_journey_summary->'moments_count'->>'count')::bigint,
+  (customer_journey_summary->'first_visit'->>'id')::bigint, customer_journey_summary->'last_visit'->>'source' FROM journey
+
+-- model: data_shopify.customer_journey_detail
+SELECT order_id, shop_url, 'first', (customer_journey_summary->'first_visit'->>'occurred_at')::timestamptz, (customer_journey_summary->'first_visit'->>'id')::bigint, customer_journey_summary->'first_visit'->>'landing_page', customer_journey_summary->'first_visit'->>'referral_code', customer_journey_summary->'first_visit'->>'referrer_url', customer_journey_summary->'first_visit'->>'source', customer_journey_summary->'first_visit'->>'source_type', customer_journey_summary->'first_visit'->>'source_description', customer_journey_summary->'first_visit'->'utm_parameters'->>'source', customer_journey_summary->'first_visit'->'utm_parameters'->>'medium', customer_journey_summary->'first_visit'->'utm_parameters'->>'campaign', customer_journey_summary->'first_visit'->'utm_parameters'->>'content', customer_journey_summary->'first_visit'->'utm_parameters'->>'term' FROM journey WHERE customer_journey_summary->'first_visit'->>'id' IS NOT NULL
+UNION ALL SELECT order_id, shop_url, 'last', (customer_journey_summary->'last_visit'->>'occurred_at')::timestamptz, (customer_journey_summary->'last_visit'->>'id')::bigint, customer_journey_summary->'last_visit'->>'landing_page', customer_journey_summary->'last_visit'->>'referral_code', customer_journey_summary->'last_visit'->>'referrer_url', customer_journey_summary->'last_visit'->>'source', customer_journey_summary->'last_visit'->>'source_type', customer_journey_summary->'last_visit'->>'source_description', customer_journey_summary->'last_visit'->'utm_parameters'->>'source', customer_journey_summary->'last_visit'->'utm_parameters'->>'medium', customer_journey_summary->'last_visit'->'utm_parameters'->>'campaign', customer_journey_summary->'last_visit'->'utm_parameters'->>'content', customer_journey_summary->'last_visit'->'utm_parameters'->>'term' FROM journey WHERE customer_journey_summary->'last_visit'->>'id' IS NOT NULL
+
+-- model: data_shopify.order_agreements
+SELECT order_id, shop_url, (one->>'id')::bigint, (one->>'happened_at')::timestamptz, one->>'reason', (sale->>'id')::bigint, sale->>'action_type', sale->>'line_type', (sale->'line_item'->>'id')::bigint, (sale->>'quantity')::bigint,
+  sale->'total_amount'->'shop_money'->>'currency_code', (sale->'total_amount'->'shop_money'->>'amount')::numeric, (sale->'total_discount_amount_before_taxes'->'shop_money'->>'amount')::numeric,
+  (sale->'total_discount_amount_after_taxes'->'shop_money'->>'amount')::numeric, (sale->'total_tax_amount'->'shop_money'->>'amount')::numeric
+FROM agreed, jsonb_array_elements(one->'sales') AS sale
+
+-- model: data_shopify.inventory_quantities
+SELECT inventory_item_id, location_id, one->>'name', (one->>'quantity')::bigint, coalesce((one->>'updatedAt')::timestamptz, updated_at)
+FROM (SELECT DISTINCT ON (inventory_item_id, location_id) * FROM raw_shopify.inventory_levels ORDER BY inventory_item_id, location_id, updated_at DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS newest, jsonb_array_elements(quantities) AS one
+
+-- model: analytics_commerce.customer_visitors
+SELECT customer_id, who, count(DISTINCT order_id), bool_or(known), min(at), max(at), (SELECT count(*) FROM visit WHERE user_pseudo_id = who)
+FROM (SELECT vals.customer_id, hit.user_pseudo_id AS who, vals.id AS order_id, false AS known, hit.at FROM vals JOIN hit ON hit.event_name = 'purchase' AND hit.transaction = vals.id::text WHERE vals.customer_id IS NOT NULL AND hit.user_pseudo_id <> ''
+      UNION ALL SELECT c.id, hit.user_pseudo_id, NULL, true, hit.at FROM hit JOIN c ON c.id::text = hit.user_id WHERE hit.user_pseudo_id <> '') AS matched GROUP BY 1, 2
 
 -- model: data_shopify.fulfillments
 SELECT (one->>'id')::bigint, o.id, one->>'status', one->>'shipment_status', one->>'service', (one->>'location_id')::bigint, one->>'tracking_company', one->>'tracking_number', (one->>'created_at')::timestamptz, (one->>'updated_at')::timestamptz FROM o, jsonb_array_elements(fulfillments) AS one
@@ -215,6 +267,7 @@ SELECT id, name, city, country_code, active FROM (SELECT DISTINCT ON (id) * FROM
 SELECT id, sku, cost, currency_code, tracked FROM (SELECT DISTINCT ON (id) * FROM raw_shopify.inventory_items ORDER BY id, updated_at DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS newest
 
 -- model: data_shopify.inventory_levels
+-- select: inventory_item_id, location_id, available, updated_at
 SELECT inventory_item_id, location_id, available, updated_at FROM (SELECT DISTINCT ON (inventory_item_id, location_id) * FROM raw_shopify.inventory_levels ORDER BY inventory_item_id, location_id, updated_at DESC, _airbyte_extracted_at DESC, _airbyte_raw_id COLLATE "C" DESC) AS newest
 
 -- model: data_klaviyo.events

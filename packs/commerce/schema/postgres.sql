@@ -47,7 +47,41 @@ CREATE TABLE IF NOT EXISTS raw_shopify.inventory_items (
 );
 CREATE TABLE IF NOT EXISTS raw_shopify.inventory_levels (
     _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
-    id text, shop_url text, inventory_item_id bigint, location_id bigint, available bigint, updated_at timestamptz
+    id text, shop_url text, inventory_item_id bigint, location_id bigint, available bigint, quantities jsonb, updated_at timestamptz
+);
+ALTER TABLE raw_shopify.inventory_levels ADD COLUMN IF NOT EXISTS quantities jsonb;
+CREATE TABLE IF NOT EXISTS raw_shopify.transactions (
+    _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
+    id bigint, shop_url text, order_id bigint, parent_id bigint, kind text, status text, gateway text, amount numeric, currency text, test boolean,
+    error_code text, source_name text, created_at timestamptz, processed_at timestamptz, payment_details jsonb, fees jsonb
+);
+CREATE TABLE IF NOT EXISTS raw_shopify.price_rules (
+    _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
+    id bigint, shop_url text, title text, value text, value_type text, target_type text, target_selection text, allocation_method text,
+    customer_selection text, once_per_customer boolean, usage_limit bigint, starts_at timestamptz, ends_at timestamptz,
+    created_at timestamptz, updated_at timestamptz, deleted_at timestamptz
+);
+CREATE TABLE IF NOT EXISTS raw_shopify.discount_codes (
+    _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
+    id bigint, shop_url text, price_rule_id bigint, code text, usage_count bigint, created_at timestamptz, updated_at timestamptz
+);
+CREATE TABLE IF NOT EXISTS raw_shopify.countries (
+    _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
+    id bigint, shop_url text, code text, name text, tax numeric, tax_name text, provinces jsonb
+);
+CREATE TABLE IF NOT EXISTS raw_shopify.shop (
+    _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
+    id bigint, shop_url text, name text, domain text, myshopify_domain text, email text, currency text, country_code text, iana_timezone text,
+    plan_name text, created_at timestamptz, updated_at timestamptz
+);
+-- What the tool reads of orders by bulk operations: where their customers came from, and what was agreed on.
+CREATE TABLE IF NOT EXISTS raw_shopify.customer_journey_summary (
+    _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
+    order_id bigint, shop_url text, admin_graphql_api_id text, created_at timestamptz, updated_at timestamptz, customer_journey_summary jsonb
+);
+CREATE TABLE IF NOT EXISTS raw_shopify.order_agreements (
+    _airbyte_raw_id text PRIMARY KEY, _airbyte_extracted_at timestamptz NOT NULL, _airbyte_meta jsonb NOT NULL, _airbyte_generation_id bigint NOT NULL,
+    id bigint, shop_url text, admin_graphql_api_id text, created_at timestamptz, updated_at timestamptz, agreements jsonb
 );
 
 CREATE TABLE IF NOT EXISTS raw_klaviyo.metrics (

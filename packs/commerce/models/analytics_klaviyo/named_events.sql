@@ -1,5 +1,6 @@
 -- kind: view
 -- description: events with the name of their metric
+-- audit: unique(event_id)
 SELECT
     happened.event_id AS event_id, happened.profile_id AS profile_id, happened.datetime AS datetime, metric.name AS metric, metric.integration AS integration,
     happened.value AS value, happened.value_currency AS value_currency, happened.message_id AS message_id, happened.flow_id AS flow_id, happened.attributed_message_id AS attributed_message_id,

@@ -11,7 +11,7 @@ SELECT
     placed.email AS email,
     toBool(isNotNull(placed.cancelled_at)) AS is_cancelled,
     arraySum(item -> item.quantity, placed.line_items) AS units,
-    arraySum(item -> ifNull(item.price, 0) * item.quantity, placed.line_items) AS gross,
+    arraySum(item -> toDecimal128(ifNull(item.price, 0), 4) * item.quantity, placed.line_items) AS gross,
     arraySum(item -> arraySum(allocation -> ifNull(allocation.amount, 0), item.discount_allocations), placed.line_items) AS discounts,
     ifNull(placed.total_shipping, 0) AS shipping,
     ifNull(placed.total_tax, 0) AS tax,

@@ -17,16 +17,10 @@ FROM
     SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, relationships, updated_at
     FROM bronze.raw_klaviyo_campaigns
     UNION ALL
-    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
-        tupleElement(body, 'attributes') AS attributes, tupleElement(body, 'relationships') AS relationships,
+    SELECT raw_id AS _airbyte_raw_id, extracted_at AS _airbyte_extracted_at, id, attributes, relationships,
         parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated_at'), 6, 'UTC') AS updated_at
-    FROM
-    (
-        SELECT message_id, timestamp,
-            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
-        FROM bronze.klaviyo_webhooks
-        WHERE event = 'pull/campaigns'
-    )
+    FROM staging.klaviyo_documents
+    WHERE kind = 'campaign'
 ) AS landed
 WHERE landed.id IS NOT NULL
 GROUP BY campaign_id

@@ -1,7 +1,7 @@
 -- kind: keyed
 -- key: flow_id
 -- order_by: flow_id
--- description: automations
+-- description: automations: letters that follow what people do, as they are now
 -- audit: unique(flow_id)
 SELECT
     assumeNotNull(landed.id) AS flow_id,
@@ -16,16 +16,10 @@ FROM
     SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, updated
     FROM bronze.raw_klaviyo_flows
     UNION ALL
-    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
-        tupleElement(body, 'attributes') AS attributes,
+    SELECT raw_id AS _airbyte_raw_id, extracted_at AS _airbyte_extracted_at, id, attributes,
         parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated'), 6, 'UTC') AS updated
-    FROM
-    (
-        SELECT message_id, timestamp,
-            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
-        FROM bronze.klaviyo_webhooks
-        WHERE event = 'pull/flows'
-    )
+    FROM staging.klaviyo_documents
+    WHERE kind = 'flow'
 ) AS landed
 WHERE landed.id IS NOT NULL
 GROUP BY flow_id

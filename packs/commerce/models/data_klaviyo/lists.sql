@@ -1,7 +1,7 @@
 -- kind: keyed
 -- key: list_id
 -- order_by: list_id
--- description: lists of profiles
+-- description: lists that profiles are on, as they are now
 -- audit: unique(list_id)
 SELECT
     assumeNotNull(landed.id) AS list_id,
@@ -14,16 +14,10 @@ FROM
     SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, updated
     FROM bronze.raw_klaviyo_lists
     UNION ALL
-    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
-        tupleElement(body, 'attributes') AS attributes,
+    SELECT raw_id AS _airbyte_raw_id, extracted_at AS _airbyte_extracted_at, id, attributes,
         parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated'), 6, 'UTC') AS updated
-    FROM
-    (
-        SELECT message_id, timestamp,
-            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
-        FROM bronze.klaviyo_webhooks
-        WHERE event = 'pull/lists'
-    )
+    FROM staging.klaviyo_documents
+    WHERE kind = 'list'
 ) AS landed
 WHERE landed.id IS NOT NULL
 GROUP BY list_id

@@ -14,16 +14,10 @@ FROM
     SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, updated
     FROM bronze.raw_klaviyo_metrics
     UNION ALL
-    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
-        tupleElement(body, 'attributes') AS attributes,
+    SELECT raw_id AS _airbyte_raw_id, extracted_at AS _airbyte_extracted_at, id, attributes,
         parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated'), 6, 'UTC') AS updated
-    FROM
-    (
-        SELECT message_id, timestamp,
-            JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String), relationships Nullable(String))') AS body
-        FROM bronze.klaviyo_webhooks
-        WHERE event = 'pull/metrics'
-    )
+    FROM staging.klaviyo_documents
+    WHERE kind = 'metric'
 ) AS landed
 WHERE landed.id IS NOT NULL
 GROUP BY metric_id

@@ -21,6 +21,7 @@ SELECT
     argMax(tuple(extracted.total_clv), extracted.version).1 AS total_clv,
     argMax(tuple(extracted.churn_probability), extracted.version).1 AS churn_probability,
     argMax(tuple(extracted.average_order_value), extracted.version).1 AS average_order_value,
+    argMax(tuple(extracted.average_days_between_orders), extracted.version).1 AS average_days_between_orders,
     argMax(tuple(extracted.historic_orders), extracted.version).1 AS historic_orders,
     argMax(tuple(extracted.predicted_orders), extracted.version).1 AS predicted_orders,
     argMax(tuple(extracted.expected_next_order), extracted.version).1 AS expected_next_order,

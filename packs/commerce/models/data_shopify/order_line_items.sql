@@ -17,7 +17,7 @@ SELECT
     item.gift_card AS gift_card,
     item.quantity AS quantity,
     item.price AS price,
-    item.price * item.quantity AS gross,
+    toDecimal128(item.price, 4) * item.quantity AS gross,
     arraySum(allocation -> ifNull(allocation.amount, 0), item.discount_allocations) AS discounts,
     arraySum(tax -> ifNull(tax.price, 0), item.tax_lines) AS tax,
     ifNull(returned.quantity, 0) AS refunded_quantity

@@ -22,7 +22,8 @@ SELECT
     JSONExtract(said, 'payment_details', 'credit_card_company', 'Nullable(String)') AS credit_card_company,
     JSONExtract(said, 'payment_details', 'credit_card_number', 'Nullable(String)') AS credit_card_number,
     JSONExtract(said, 'payment_details', 'cvv_result_code', 'Nullable(String)') AS cvv_result_code,
-    JSONExtract(said, 'payment_details', 'avs_result_code', 'Nullable(String)') AS avs_result_code
+    JSONExtract(said, 'payment_details', 'avs_result_code', 'Nullable(String)') AS avs_result_code,
+    JSONExtract(said, 'fees', 'Array(Tuple(id Nullable(String), type Nullable(String), rate_name Nullable(String), rate Nullable(Decimal(18, 9)), flat_fee_name Nullable(String), amount Tuple(amount Nullable(Decimal(18, 4)), currency Nullable(String), currency_code Nullable(String)), flat_fee Tuple(amount Nullable(Decimal(18, 4)), currency Nullable(String), currency_code Nullable(String)), tax_amount Tuple(amount Nullable(Decimal(18, 4)), currency Nullable(String), currency_code Nullable(String))))') AS fees
 FROM staging.shopify_objects AS extracted
 LEFT JOIN staging.shopify_redacted_shops AS gone ON gone.shop = extracted.shop
 WHERE extracted.kind = 'order_transactions' AND tupleElement(extracted.version, 2) > gone.redacted_at

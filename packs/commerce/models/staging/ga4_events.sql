@@ -1,7 +1,8 @@
 -- kind: incremental
 -- key: raw_id
 -- order_by: event_key, raw_id
--- description: every extracted row of the GA4 export, and what was sent to the collector, its parameters parsed once. GA4 gives events no id: event_key is a hash of all that makes one
+-- description: every extracted row of the GA4 export, out of Postgres and of files, and what was sent to the collector, its parameters parsed once. GA4 gives events no id: event_key is a hash of all that makes one
+-- audit: unique(raw_id), not_null(event_date)
 SELECT
     landed._airbyte_raw_id AS raw_id,
     (landed._airbyte_extracted_at, landed._airbyte_raw_id) AS version,
@@ -28,8 +29,8 @@ SELECT
     JSONExtractString(ifNull(landed.device, ''), 'web_info', 'browser') AS browser,
     JSONExtractString(ifNull(landed.geo, ''), 'country') AS country,
     JSONExtractString(ifNull(landed.geo, ''), 'city') AS city,
-    nullIf(nullIf(JSONExtractString(ifNull(landed.ecommerce, ''), 'transaction_id'), ''), '(not set)') AS transaction_id,
-    toDecimal64OrNull(replaceAll(JSONExtractRaw(ifNull(landed.ecommerce, ''), 'purchase_revenue'), '"', ''), 4) AS purchase_revenue,
+    nullIf(nullIf(JSONExtract(ifNull(landed.ecommerce, ''), 'transaction_id', 'String'), ''), '(not set)') AS transaction_id,
+    toDecimal64OrNull(replaceAll(JSONExtractRaw(if(match(ifNull(landed.ecommerce, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.ecommerce, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.ecommerce, '')), 'purchase_revenue'), '"', ''), 4) AS purchase_revenue,
     params['currency'] AS currency
 FROM
 (
@@ -49,4 +50,14 @@ FROM
             if(event = 'purchase' AND JSONHas(properties, 'value'), concat(', "purchase_revenue": ', JSONExtractRaw(properties, 'value')), ''), '}')) AS ecommerce,
         toNullable(group_id) AS stream_id
     FROM bronze.ga4_collected
+    UNION ALL
+    SELECT document_id AS _airbyte_raw_id, extracted_at AS _airbyte_extracted_at,
+        JSONExtract(document, 'event_date', 'Nullable(String)') AS event_date, JSONExtract(document, 'event_timestamp', 'Nullable(Int64)') AS event_timestamp,
+        JSONExtract(document, 'event_name', 'Nullable(String)') AS event_name, toNullable(JSONExtractRaw(document, 'event_params')) AS event_params,
+        JSONExtract(document, 'user_id', 'Nullable(String)') AS user_id, JSONExtract(document, 'user_pseudo_id', 'Nullable(String)') AS user_pseudo_id,
+        toNullable(JSONExtractRaw(document, 'device')) AS device, toNullable(JSONExtractRaw(document, 'geo')) AS geo,
+        toNullable(JSONExtractRaw(document, 'collected_traffic_source')) AS collected_traffic_source,
+        toNullable(JSONExtractRaw(document, 'ecommerce')) AS ecommerce, JSONExtract(document, 'stream_id', 'Nullable(String)') AS stream_id
+    FROM bronze.files_documents
+    WHERE system = 'ga4' AND stream = 'events'
 ) AS landed

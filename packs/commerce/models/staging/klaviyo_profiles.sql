@@ -2,11 +2,12 @@
 -- key: raw_id
 -- order_by: profile_id, raw_id
 -- description: every extracted version of a Klaviyo profile, its JSON:API attributes parsed once
+-- audit: unique(raw_id)
 SELECT
     landed._airbyte_raw_id AS raw_id,
     assumeNotNull(landed.id) AS profile_id,
     (coalesce(landed.updated, toDateTime64(0, 6, 'UTC')), landed._airbyte_extracted_at, landed._airbyte_raw_id) AS version,
-    ifNull(landed.attributes, '') AS attributes,
+    if(match(ifNull(landed.attributes, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.attributes, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.attributes, '')) AS attributes,
     JSONExtractRaw(attributes, 'location') AS location,
     JSONExtractRaw(attributes, 'predictive_analytics') AS predicted,
     lowerUTF8(JSONExtract(attributes, 'email', 'Nullable(String)')) AS email,
@@ -23,8 +24,9 @@ SELECT
     toDecimal64OrNull(replaceAll(JSONExtractRaw(predicted, 'historic_clv'), '"', ''), 4) AS historic_clv,
     toDecimal64OrNull(replaceAll(JSONExtractRaw(predicted, 'predicted_clv'), '"', ''), 4) AS predicted_clv,
     toDecimal64OrNull(replaceAll(JSONExtractRaw(predicted, 'total_clv'), '"', ''), 4) AS total_clv,
-    toDecimal64OrNull(JSONExtractRaw(predicted, 'churn_probability'), 9) AS churn_probability,
+    toDecimal64OrNull(replaceAll(JSONExtractRaw(predicted, 'churn_probability'), '"', ''), 9) AS churn_probability,
     toDecimal64OrNull(replaceAll(JSONExtractRaw(predicted, 'average_order_value'), '"', ''), 4) AS average_order_value,
+    toDecimal64OrNull(replaceAll(JSONExtractRaw(predicted, 'average_days_between_orders'), '"', ''), 4) AS average_days_between_orders,
     JSONExtract(predicted, 'historic_number_of_orders', 'Nullable(Int64)') AS historic_orders,
     JSONExtract(predicted, 'predicted_number_of_orders', 'Nullable(Float64)') AS predicted_orders,
     parseDateTime64BestEffortOrNull(JSONExtractString(predicted, 'expected_date_of_next_order'), 6, 'UTC') AS expected_next_order,
@@ -34,14 +36,9 @@ FROM
     SELECT _airbyte_raw_id, _airbyte_extracted_at, id, attributes, updated
     FROM bronze.raw_klaviyo_profiles
     UNION ALL
-    SELECT message_id AS _airbyte_raw_id, timestamp AS _airbyte_extracted_at, tupleElement(body, 'id') AS id,
-        tupleElement(body, 'attributes') AS attributes,
+    SELECT raw_id AS _airbyte_raw_id, extracted_at AS _airbyte_extracted_at, id, attributes,
         parseDateTime64BestEffortOrNull(JSONExtractString(ifNull(attributes, ''), 'updated'), 6, 'UTC') AS updated
-    FROM
-    (
-        SELECT message_id, timestamp, JSONExtract(properties, 'data', 'Tuple(id Nullable(String), attributes Nullable(String))') AS body
-        FROM bronze.klaviyo_webhooks
-        WHERE event = 'pull/profiles'
-    )
+    FROM staging.klaviyo_documents
+    WHERE kind = 'profile'
 ) AS landed
 WHERE landed.id IS NOT NULL

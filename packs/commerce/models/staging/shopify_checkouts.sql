@@ -2,6 +2,7 @@
 -- key: raw_id
 -- order_by: id, raw_id
 -- description: every extracted version of a checkout, its JSON parsed once
+-- audit: unique(raw_id)
 SELECT
     landed._airbyte_raw_id AS raw_id,
     assumeNotNull(landed.id) AS id,
@@ -22,7 +23,7 @@ SELECT
     toDecimal64OrNull(toString(landed.total_discounts), 4) AS total_discounts,
     toDecimal64OrNull(toString(landed.total_tax), 4) AS total_tax,
     toDecimal64OrNull(toString(landed.total_price), 4) AS total_price,
-    JSONExtract(ifNull(landed.line_items, ''), 'Array(Tuple(product_id Nullable(Int64), variant_id Nullable(Int64), sku Nullable(String), title Nullable(String), quantity Int64, price Nullable(Decimal(18, 4))))') AS line_items
+    JSONExtract(if(match(ifNull(landed.line_items, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.line_items, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.line_items, '')), 'Array(Tuple(product_id Nullable(Int64), variant_id Nullable(Int64), sku Nullable(String), title Nullable(String), quantity Int64, price Nullable(Decimal(18, 4))))') AS line_items
 FROM
 (
     SELECT _airbyte_raw_id, _airbyte_extracted_at, shop_url,

@@ -2,6 +2,7 @@
 -- key: raw_id
 -- order_by: id, raw_id
 -- description: every extracted version of an order: money as Decimal, nested JSON parsed once into typed arrays. A higher version is newer: later changed, then later extracted
+-- audit: unique(raw_id)
 SELECT
     landed._airbyte_raw_id AS raw_id,
     assumeNotNull(landed.id) AS id,
@@ -32,10 +33,10 @@ SELECT
     toDecimal64OrNull(toString(landed.subtotal_price), 4) AS subtotal_price,
     toDecimal64OrNull(toString(landed.total_tax), 4) AS total_tax,
     toDecimal64OrNull(toString(landed.total_price), 4) AS total_price,
-    JSONExtract(ifNull(landed.total_shipping_price_set, ''), 'shop_money', 'amount', 'Nullable(Decimal(18, 4))') AS total_shipping,
-    JSONExtract(ifNull(landed.line_items, ''), 'Array(Tuple(id Int64, product_id Nullable(Int64), variant_id Nullable(Int64), sku Nullable(String), title Nullable(String), variant_title Nullable(String), vendor Nullable(String), quantity Int64, price Nullable(Decimal(18, 4)), total_discount Nullable(Decimal(18, 4)), gift_card Bool, discount_allocations Array(Tuple(amount Nullable(Decimal(18, 4)), discount_application_index Int64)), tax_lines Array(Tuple(title Nullable(String), price Nullable(Decimal(18, 4)), rate Nullable(Float64)))))') AS line_items,
-    JSONExtract(ifNull(landed.discount_codes, ''), 'Array(Tuple(code String, amount Nullable(Decimal(18, 4)), type Nullable(String)))') AS discount_codes,
-    JSONExtract(ifNull(landed.tax_lines, ''), 'Array(Tuple(title Nullable(String), price Nullable(Decimal(18, 4)), rate Nullable(Float64)))') AS tax_lines,
+    JSONExtract(if(match(ifNull(landed.total_shipping_price_set, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.total_shipping_price_set, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.total_shipping_price_set, '')), 'shop_money', 'amount', 'Nullable(Decimal(18, 4))') AS total_shipping,
+    JSONExtract(if(match(ifNull(landed.line_items, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.line_items, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.line_items, '')), 'Array(Tuple(id Int64, product_id Nullable(Int64), variant_id Nullable(Int64), sku Nullable(String), title Nullable(String), variant_title Nullable(String), vendor Nullable(String), quantity Int64, price Nullable(Decimal(18, 4)), total_discount Nullable(Decimal(18, 4)), gift_card Bool, discount_allocations Array(Tuple(amount Nullable(Decimal(18, 4)), discount_application_index Int64)), tax_lines Array(Tuple(title Nullable(String), price Nullable(Decimal(18, 4)), rate Nullable(Float64)))))') AS line_items,
+    JSONExtract(if(match(ifNull(landed.discount_codes, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.discount_codes, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.discount_codes, '')), 'Array(Tuple(code String, amount Nullable(Decimal(18, 4)), type Nullable(String)))') AS discount_codes,
+    JSONExtract(if(match(ifNull(landed.tax_lines, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.tax_lines, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.tax_lines, '')), 'Array(Tuple(title Nullable(String), price Nullable(Decimal(18, 4)), rate Nullable(Float64)))') AS tax_lines,
     JSONExtract(ifNull(landed.note_attributes, ''), 'Array(Tuple(name String, value Nullable(String)))') AS note_attributes,
     JSONExtract(ifNull(landed.payment_gateway_names, ''), 'Array(String)') AS payment_gateways,
     JSONExtract(ifNull(landed.fulfillments, ''), 'Array(Tuple(id Int64, status Nullable(String), shipment_status Nullable(String), service Nullable(String), location_id Nullable(Int64), tracking_company Nullable(String), tracking_number Nullable(String), created_at Nullable(String), updated_at Nullable(String), line_items Array(Tuple(id Int64, sku Nullable(String), quantity Int64))))') AS fulfillments

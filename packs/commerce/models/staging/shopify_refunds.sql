@@ -2,6 +2,7 @@
 -- key: raw_id
 -- order_by: id, raw_id
 -- description: every extracted version of a refund, its JSON parsed once
+-- audit: unique(raw_id)
 SELECT
     landed._airbyte_raw_id AS raw_id,
     assumeNotNull(landed.id) AS id,
@@ -12,9 +13,9 @@ SELECT
     coalesce(landed.processed_at, landed.created_at) AS processed_at,
     landed.note AS note,
     ifNull(landed.restock, false) AS restock,
-    JSONExtract(ifNull(landed.refund_line_items, ''), 'Array(Tuple(id Int64, line_item_id Int64, quantity Int64, restock_type Nullable(String), subtotal Nullable(Decimal(18, 4)), total_tax Nullable(Decimal(18, 4))))') AS refund_line_items,
-    JSONExtract(ifNull(landed.transactions, ''), 'Array(Tuple(id Int64, kind String, status String, gateway Nullable(String), currency Nullable(String), amount Nullable(Decimal(18, 4))))') AS transactions,
-    JSONExtract(ifNull(landed.order_adjustments, ''), 'Array(Tuple(id Int64, kind Nullable(String), reason Nullable(String), amount Nullable(Decimal(18, 4)), tax_amount Nullable(Decimal(18, 4))))') AS order_adjustments
+    JSONExtract(if(match(ifNull(landed.refund_line_items, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.refund_line_items, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.refund_line_items, '')), 'Array(Tuple(id Int64, line_item_id Int64, quantity Int64, restock_type Nullable(String), subtotal Nullable(Decimal(18, 4)), total_tax Nullable(Decimal(18, 4))))') AS refund_line_items,
+    JSONExtract(if(match(ifNull(landed.transactions, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.transactions, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.transactions, '')), 'Array(Tuple(id Int64, kind String, status String, gateway Nullable(String), currency Nullable(String), amount Nullable(Decimal(18, 4))))') AS transactions,
+    JSONExtract(if(match(ifNull(landed.order_adjustments, ''), '[0-9.]{17}'), trimRight(replaceRegexpAll(ifNull(landed.order_adjustments, ''), '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), ifNull(landed.order_adjustments, '')), 'Array(Tuple(id Int64, kind Nullable(String), reason Nullable(String), amount Nullable(Decimal(18, 4)), tax_amount Nullable(Decimal(18, 4))))') AS order_adjustments
 FROM
 (
     SELECT _airbyte_raw_id, _airbyte_extracted_at, shop_url,
