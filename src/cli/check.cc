@@ -2,6 +2,7 @@
 #include "cli/kafka_findings.h"
 #include "cli/output.h"
 #include "cli/project_models.h"
+#include "cli/reads_of_versions.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/cluster.h"
@@ -186,6 +187,8 @@ Run add_check(CLI::App& command) {
     loaded.errors.insert(loaded.errors.end(), experiment_files.errors.begin(), experiment_files.errors.end());
     auto profile_files = profiles::load_profiles(loaded.project.root, !*connect);
     loaded.errors.insert(loaded.errors.end(), profile_files.errors.begin(), profile_files.errors.end());
+    if (loaded.ok())
+      for (auto& warning : reads_of_versions(loaded.project)) loaded.warnings.push_back(std::move(warning));
     std::vector<Probe> probes;
     if (*connect && loaded.ok()) {
       for (const config::PostgresSource& source : loaded.project.sources) probe_source(source, probes);

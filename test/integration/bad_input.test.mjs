@@ -1,6 +1,7 @@
 // What goes wrong at a user's desk: each is told with what, where and what to do, and a documented exit code
 // (1 failed, 2 usage, 69 a dependency is down, 78 bad config).
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
@@ -48,6 +49,20 @@ test('mistakes in project files', { timeout: 120_000 }, async (t) => {
   await t.test('broken YAML', async (t) => {
     await file('dashboards/overview.yaml', (text) => `${text}\n  - { title: x`)(t);
     told(await project.run('check'), 78, /dashboards\/overview\.yaml:\d+:\d+/);
+  });
+  await t.test('a query over every version of a row, which no pack has', async (t) => {
+    t.after(() => fs.rmSync(path.join(project.directory, 'endpoints/versions.sql')));
+    project.write('endpoints/versions.sql', '-- description: clicks\nSELECT count() AS clicks FROM bronze.clicks\n');
+    const result = await project.run('check');
+    told(result, 0, /warning: endpoints\/versions\.sql:2:32: the endpoint `versions` reads bronze\.clicks/, /Write bronze\.clicks__current/);
+    const { packs } = JSON.parse((await run(binary, ['new', '--list', '--json'])).stdout);
+    assert.ok(packs.length >= 5);
+    for (const { pack } of packs) {
+      assert.equal((await run(binary, ['new', pack, path.join(directory, pack)])).code, 0);
+      const checked = await run(binary, ['check', '--json'], { cwd: path.join(directory, pack) });
+      const { ok, warnings } = JSON.parse(checked.stdout);
+      assert.deepEqual([ok, warnings.filter(({ message }) => !/environment variable/.test(message))], [true, []], pack);
+    }
   });
   await t.test('an unset variable', async () => {
     const result = await run(binary, ['plan'], { cwd: project.directory, env: { ADS_DATABASE_URL: undefined } });
