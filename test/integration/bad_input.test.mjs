@@ -54,7 +54,7 @@ test('mistakes in project files', { timeout: 120_000 }, async (t) => {
     t.after(() => fs.rmSync(path.join(project.directory, 'endpoints/versions.sql')));
     project.write('endpoints/versions.sql', '-- description: clicks\nSELECT count() AS clicks FROM bronze.clicks\n');
     const result = await project.run('check');
-    told(result, 0, /warning: endpoints\/versions\.sql:2:32: the endpoint `versions` reads bronze\.clicks/, /Write bronze\.clicks__current/);
+    told(result, 0, /warning: endpoints\/versions\.sql:2:31: the endpoint `versions` reads bronze\.clicks/, /Write bronze\.clicks__current/);
     const { packs } = JSON.parse((await run(binary, ['new', '--list', '--json'])).stdout);
     assert.ok(packs.length >= 5);
     for (const { pack } of packs) {
