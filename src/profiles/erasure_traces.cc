@@ -29,6 +29,8 @@ std::vector<std::string> values_of(const std::vector<std::string>& ids) {
 // Keys of rows that are to be removed from the table in hand. No search finds it (tables()).
 constexpr const char* unseen_table = "tidemark.erased_unseen";
 
+constexpr std::string_view history = "__history";
+
 // A table that may have traces.
 struct Table {
   std::string name, quoted, engine, engine_full;
@@ -228,6 +230,7 @@ class Sweep {
   Status remove_unseen(const Table& table) {
     auto arguments = table.arguments();
     const std::string& key = table.key.front();
+    if (table.name.starts_with("bronze.") && table.name.ends_with(history)) return remove_history(table);
     if (!arguments.empty() && !key.empty()) {
       // All versions of a key whose row is gone, the outdated ones of a key whose row is there.
       std::string keys = fmt::format("SELECT {} FROM {} WHERE {}", key, table.quoted, table.match);
@@ -250,6 +253,24 @@ class Sweep {
     return remove_where(
         table.name, table.quoted,
         fmt::format("{} AND ({}) IN (SELECT _unseen_key FROM {})", table.match, key, unseen_table));
+  }
+
+  // Images that a row had (ingest/row_history.h), when the row is gone: of a key with all of its versions,
+  // also those without an id. What a row had that is there stays with it; an append-only log has no rows that
+  // go.
+  Status remove_history(const Table& table) {
+    constexpr std::string_view version = ", _version";
+    std::string key = table.key.front(), base = table.name.substr(std::string_view("bronze.").size());
+    base.resize(base.size() - history.size());
+    if (!key.ends_with(version) || !TRY(there("bronze", base))) return {};
+    key.resize(key.size() - version.size());
+    std::string keys = fmt::format("SELECT {} FROM {} WHERE {}", key, table.quoted, table.match);
+    TRY_VOID(write_down(
+        fmt::format("SELECT DISTINCT ({0}) AS _unseen_key FROM {1} WHERE {2} AND ({0}) NOT IN "
+                    "(SELECT {0} FROM {3} FINAL WHERE ({0}) IN ({4}) AND _deleted = 0)",
+                    key, table.quoted, table.match, clickhouse::quote_table("bronze", base), keys)));
+    return remove_where(table.name, table.quoted,
+                        fmt::format("({}) IN (SELECT _unseen_key FROM {})", key, unseen_table));
   }
 
   Status drop_unseen() { return pool_.execute(fmt::format("DROP TABLE IF EXISTS {} SYNC", unseen_table)); }

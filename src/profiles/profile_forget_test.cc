@@ -115,6 +115,34 @@ TEST_F(ForgetTest, WhatIsLeftEqualsTheWhole) {
 }
 
 // A mutation works part by part: what it is to take is known before the first one.
+TEST_F(ForgetTest, HistoryOfRowsThatAreGoneGoes) {
+  open(usual);
+  const std::string columns = "tenant Int32, id String, mail Nullable(String), _version UInt128, ";
+  run("CREATE TABLE bronze.contacts (" + columns +
+      "_deleted UInt8) ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (tenant, id)");
+  run("CREATE TABLE bronze.contacts__history (" + columns +
+      "_sign Int8, _op String) ENGINE = MergeTree ORDER BY (tenant, id, _version)");
+  run("INSERT INTO bronze.contacts VALUES (1, 'a', 'one@x', 2, 0), (1, 'a', NULL, 3, 1), (1, 'b', 'two@x', "
+      "4, 0)");
+  run("INSERT INTO bronze.contacts__history VALUES (1, 'a', NULL, 1, 1, 'insert'), (1, 'a', NULL, 2, -1, "
+      "'update'), "
+      "(1, 'a', 'one@x', 2, 1, 'update'), (1, 'a', 'one@x', 3, -1, 'delete'), (1, 'b', 'one@x', 1, 1, "
+      "'insert'), "
+      "(1, 'b', 'one@x', 4, -1, 'update'), (1, 'b', 'two@x', 4, 1, 'update'), (2, 'a', NULL, 5, 1, "
+      "'insert')");
+  TraceCounts counts;
+  Traces traces{.definition = keeper_->definition(),
+                .ids = {"email:one@x"},
+                .people = {"p1"},
+                .row_keys = {},
+                .row_entities = {}};
+  ASSERT_OK(remove_traces(pool_, traces, counts));
+  EXPECT_EQ(ask("SELECT count() FROM bronze.contacts__history WHERE tenant = 1 AND id = 'a'"), "0");
+  EXPECT_EQ(ask("SELECT count() FROM bronze.contacts__history"), "4");
+  EXPECT_EQ(counts.removed["bronze.contacts__history"], 4u);
+  EXPECT_EQ(counts.left["bronze.contacts__history"], 2u);
+}
+
 TEST_F(ForgetTest, TracesInManyPartsGoTogether) {
   open(usual);
   run("DROP DATABASE IF EXISTS analytics SYNC");
