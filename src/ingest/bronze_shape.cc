@@ -140,13 +140,31 @@ Status reshape_history(clickhouse::ClientPool& pool, const CapturedTable& table,
 }  // namespace
 
 Status keep_wider_types(clickhouse::ClientPool& pool, CapturedTable& table) {
-  Columns existing = TRY(clickhouse::table_columns(*pool.lease(), "bronze", table.name));
+  BronzeTypes types;
+  for (const auto& column : TRY(clickhouse::table_columns(*pool.lease(), "bronze", table.name)))
+    types[table.name][column.name] = column.type;
+  keep_wider_types(types, table);
+  return {};
+}
+
+Result<BronzeTypes> bronze_types(clickhouse::ClientPool& pool) {
+  Block block =
+      TRY(pool.lease()->query("SELECT table, name, type FROM system.columns WHERE database = 'bronze'"));
+  BronzeTypes types;
+  for (size_t row = 0; row < block.rows(); ++row)
+    types[std::string(block.columns[0].text(row))][std::string(block.columns[1].text(row))] =
+        block.columns[2].text(row);
+  return types;
+}
+
+void keep_wider_types(const BronzeTypes& types, CapturedTable& table) {
+  auto existing = types.find(table.name);
+  if (existing == types.end()) return;
   for (auto& column : table.source.columns) {
-    auto* there = find(existing, column.name);
-    if (there != nullptr && there->type == column.target.as_nullable().name())
+    auto there = existing->second.find(column.name);
+    if (there != existing->second.end() && there->second == column.target.as_nullable().name())
       column.target = column.target.as_nullable();
   }
-  return {};
 }
 
 Result<bool> follow_in_place(clickhouse::ClientPool& pool, CapturedTable& table, const TableShape& shape,

@@ -16,6 +16,10 @@ namespace tidemark::ingest {
 
 // Types that are wider in the warehouse than the source asks for are kept: the table's targets become them.
 Status keep_wider_types(clickhouse::ClientPool& pool, CapturedTable& table);
+// The same of many tables: what types all columns of bronze have is asked once.
+using BronzeTypes = std::map<std::string, std::map<std::string, std::string>>;
+Result<BronzeTypes> bronze_types(clickhouse::ClientPool& pool);
+void keep_wider_types(const BronzeTypes& types, CapturedTable& table);
 
 // `shape`: the one after the change. True: done. False with `copy_because` set: only a copy is exact, and
 // nothing was altered. Repeatable: a kill in between is mended by doing it again.

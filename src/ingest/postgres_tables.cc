@@ -6,6 +6,7 @@
 #include "ingest/bronze_tables.h"
 #include "ingest/postgres_pipeline.h"
 #include "postgres/replication_setup.h"
+#include "postgres/tables_by_oid.h"
 
 namespace tidemark::ingest {
 
@@ -21,9 +22,15 @@ Status PostgresPipeline::look_at_tables(postgres::Connection& connection, uint16
   std::set<std::pair<std::string, std::string>> published = TRY(published_tables(connection));
   bool from_earlier_version = book_.empty();
   gone_.clear();
+  BronzeTypes types = TRY(bronze_types(pool_));
+  std::map<uint32_t, postgres::SourceTable> sources;
+  for (auto& source : TRY(postgres::read_tables_by_oid(connection, oids())))
+    sources.emplace(source.oid, std::move(source));
   for (auto& table : tables_) {
     auto record = book_.find(table.source.oid);
-    auto looked = TableTender::look(connection, table);
+    auto found = sources.find(table.source.oid);
+    auto looked = found == sources.end() ? TableTender::look(connection, table)
+                                         : TableTender::look(std::move(found->second), table);
     if (!looked) {
       if (looked.error().kind == ErrorKind::dependency_down || !record)
         return fail(std::move(looked.error()));
@@ -36,6 +43,10 @@ Status PostgresPipeline::look_at_tables(postgres::Connection& connection, uint16
     CapturedTable now = std::move(*looked);
     bool is_published = published.contains({now.source.schema, now.source.name});
     if (!record) record = TRY(first_record(now, epoch, from_earlier_version && is_published));
+    if (record->phase != TablePhase::copying && from_earlier_version)
+      TRY_VOID(keep_wider_types(pool_, now));
+    else if (record->phase != TablePhase::copying)
+      keep_wider_types(types, now);
     TRY_VOID(follow_table(now, std::move(*record), is_published));
     std::lock_guard lock(mutex_);
     table.source = std::move(now.source);
@@ -68,7 +79,6 @@ Status PostgresPipeline::follow_table(CapturedTable& now, TableRecord record, bo
     if (!compare(record.shape, now).none() || TRY(bronze_is_gone(now))) TRY_VOID(begin_bronze_anew(now));
     record.shape = shape_of(now);
   } else {
-    TRY_VOID(keep_wider_types(pool_, now));
     ShapeChange change = compare(record.shape, now);
     TableShape shape = follow(record.shape, now);
     if (!is_published) change.copy_because = "it was not in the publication";

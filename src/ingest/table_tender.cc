@@ -29,8 +29,12 @@ Status check_replica_identity(const CapturedTable& table) {
 }
 
 Result<CapturedTable> TableTender::look(postgres::Connection& connection, const CapturedTable& table) {
+  return look(TRY(postgres::read_table(connection, table.source.oid)), table);
+}
+
+Result<CapturedTable> TableTender::look(postgres::SourceTable source, const CapturedTable& table) {
   CapturedTable now = table;
-  now.source = TRY(postgres::read_table(connection, table.source.oid));
+  now.source = std::move(source);
   now.log = table.append_only || now.source.key.empty();
   TRY_VOID(check_replica_identity(now));
   return now;

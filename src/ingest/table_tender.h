@@ -56,6 +56,7 @@ class TableTender {
 
   // A table for its copy, as the catalog has it now. Errors: those that end its try.
   static Result<CapturedTable> look(postgres::Connection& connection, const CapturedTable& table);
+  static Result<CapturedTable> look(postgres::SourceTable source, const CapturedTable& table);
   // A snapshot does not show rows that ALTER TABLE or TRUNCATE wrote anew after it. Errors: dependency_down.
   static Status check_unchanged(const CapturedTable& before, const CapturedTable& after);
 

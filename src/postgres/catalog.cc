@@ -1,6 +1,7 @@
 #include "postgres/catalog.h"
 
 #include "postgres/catalog_types.h"
+#include "postgres/tables_by_oid.h"
 
 #include <charconv>
 #include <fmt/format.h>
@@ -385,6 +386,11 @@ Result<std::vector<SourceTable>> read_tables(Connection& connection,
     if (!found) return no_match(pattern, candidates);
   }
   return read_by_oid(connection, chosen);
+}
+
+Result<std::vector<SourceTable>> read_tables_by_oid(Connection& connection,
+                                                    const std::vector<uint32_t>& oids) {
+  return read_by_oid(connection, oids);
 }
 
 Result<SourceTable> read_table(Connection& connection, uint32_t oid) {
