@@ -30,6 +30,15 @@ const went_away = /lock timeout|deadlock|terminating connection|closed the conne
 // A wait of random length is what is being tested, not a way to synchronise.
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// It may have ended by itself meanwhile.
+function kill_process(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
 class Torture {
   constructor(t, world, name, random) {
     Object.assign(this, world, { t, name, random, tables: new RandomTables(random) });
@@ -115,13 +124,13 @@ class Torture {
     } else if (victim === 'clickhouse') {
       if (this.shards) return this.shards.list[0].child.kill('SIGKILL');
       const pid = await eventually('ClickHouse has been started', async () => (await this.running(), this.project.clickhouse_pid()), { deadline_ms: 30_000 });
-      process.kill(pid, 'SIGKILL');
+      kill_process(pid);
     } else if (victim === 'postgres') {
       const how = this.random();
       if (how < 0.4) return this.postgres.crash('SIGKILL');
       if (how < 0.7) return this.postgres.crash('SIGQUIT');
       const pid = await this.postgres.sql(this.database, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type IN ('walsender', 'client backend') ORDER BY backend_type DESC LIMIT 1");
-      if (pid) process.kill(Number(pid), 'SIGKILL');
+      if (pid) kill_process(Number(pid));
       await eventually('Postgres has recovered', async () => (await this.postgres.sql(this.database, 'SELECT 1')) === '1');
     } else {
       for (let times = 0; times < 4; ++times) {
