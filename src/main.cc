@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
   return run_program(
       argc, argv,
       {
-          {"new", "write a project from a pack", "tidemark new adtech my-project", add_new},
+          {"new", "write a project from a pack, or for a Postgres",
+           "tidemark new --from \"$DATABASE_URL\" my-project", add_new},
           {"check", "find every mistake in a project, offline", "tidemark check", add_check},
           {"plan", "what apply would change in the warehouse", "tidemark plan", add_plan},
           {"apply", "make the warehouse's models those of the project", "tidemark apply", add_apply},
@@ -37,7 +38,7 @@ int main(int argc, char** argv) {
            add_destination},
           {"deadletter", "notifications that were given up: list, retry, drop", "tidemark deadletter list",
            add_deadletter},
-          {"link", "a signed, read-only link to a dashboard",
+          {"link", "signed, read-only links to dashboards: make, list, revoke",
            "tidemark link dashboards/overview --expires 7d --filter campaign=7", add_link},
           {"doctor", "everything that could be wrong, with its remedy", "tidemark doctor", add_doctor},
           {"generate", "write realistic load into Postgres", "tidemark generate adtech --rows 1000000",

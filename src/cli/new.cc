@@ -1,10 +1,14 @@
-// tidemark new: writes a project from a pack. The packs are in the program (base/resource.h).
+// tidemark new: writes a project from a pack, or for the tables of a Postgres. The packs are in the program
+// (base/resource.h).
 #include "base/resource.h"
 #include "cli/output.h"
 #include "cli/pack.h"
+#include "cli/project_from_postgres.h"
 #include "cli/verb.h"
+#include "postgres/connection.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <fstream>
@@ -68,19 +72,25 @@ Status write_file(const fs::path& path, std::string_view bytes) {
 }
 
 constexpr std::string_view demo_folder = "demo/";
+// The warehouse's data and passwords do not belong under version control.
+constexpr std::string_view ignored_files = "/data/\n/.tidemark/\n";
+
+Status must_be_new(const fs::path& directory) {
+  std::error_code failure;
+  if (!fs::exists(directory, failure)) return {};
+  if (!fs::is_directory(directory, failure))
+    return fail(ErrorKind::conflict, fmt::format("{} is a file", directory.string()),
+                "Name another directory.");
+  if (!fs::is_empty(directory, failure) || failure)
+    return fail(ErrorKind::conflict, fmt::format("{} is not empty", directory.string()),
+                "Name a new directory; nothing was written.");
+  return {};
+}
 
 }  // namespace
 
 Result<std::vector<std::string>> write_pack(const std::string& pack, const fs::path& directory) {
-  std::error_code failure;
-  if (fs::exists(directory, failure)) {
-    if (!fs::is_directory(directory, failure))
-      return fail(ErrorKind::conflict, fmt::format("{} is a file", directory.string()),
-                  "Name another directory.");
-    if (!fs::is_empty(directory, failure) || failure)
-      return fail(ErrorKind::conflict, fmt::format("{} is not empty", directory.string()),
-                  "Name a new directory; nothing was written.");
-  }
+  TRY_VOID(must_be_new(directory));
   std::string prefix = "packs/" + pack + "/";
   std::vector<std::string> files;
   for (std::string_view name : resources(prefix)) {
@@ -89,9 +99,8 @@ Result<std::vector<std::string>> write_pack(const std::string& pack, const fs::p
     TRY_VOID(write_file(directory / file, *resource(name)));
     files.push_back(std::move(file));
   }
-  // the warehouse's data and passwords do not belong under version control
   if (!resource(prefix + ".gitignore")) {
-    TRY_VOID(write_file(directory / ".gitignore", "/data/\n/.tidemark/\n"));
+    TRY_VOID(write_file(directory / ".gitignore", ignored_files));
     files.emplace_back(".gitignore");
   }
   return files;
@@ -121,18 +130,65 @@ std::string variables_needed(const fs::path& directory) {
   return text;
 }
 
+struct Options {
+  std::string pack;
+  std::string directory;
+  std::string from;
+  bool list = false;
+};
+
+constexpr const char* url_variable = "DATABASE_URL";
+
+Result<ExitCode> write_from_postgres(const Options& options, bool json) {
+  if (!options.directory.empty())
+    return fail(ErrorKind::usage, "a project is of a pack or of a database",
+                "For example: tidemark new --from \"$DATABASE_URL\" my-project");
+  auto connection =
+      TRY(postgres::Connection::open({.url = options.from, .application_name = "tidemark new"}));
+  auto database = TRY(connection.query("SELECT current_database()"));
+  std::string name = identifier_from(database.at(0, 0));
+  fs::path directory = options.pack.empty() ? name : options.pack;
+  TRY_VOID(must_be_new(directory));
+  auto draft = TRY(draft_project(name, url_variable, TRY(postgres::read_tables(connection, {"*.*"}))));
+  draft.files.emplace_back(".gitignore", ignored_files);
+  std::string list, text;
+  for (const auto& [file, bytes] : draft.files) {
+    TRY_VOID(write_file(directory / file, bytes));
+    list += (list.empty() ? "" : ",") + json_quoted(file);
+  }
+  std::string left_out;
+  for (const auto& [table, why] : draft.left_out) {
+    left_out += fmt::format("{}{{\"table\":{},\"reason\":{}}}", left_out.empty() ? "" : ",",
+                            json_quoted(table), json_quoted(why));
+    text += fmt::format("Left out: {} ({}).\n", table, why);
+  }
+  if (json) {
+    print_out(fmt::format(
+        "{{\"database\":{},\"directory\":{},\"tables\":{},\"left_out\":[{}],\"files\":[{}]}}\n",
+        json_quoted(database.at(0, 0)), json_quoted(fs::absolute(directory).lexically_normal().string()),
+        draft.tables, left_out, list));
+    return ExitCode::ok;
+  }
+  const char* known = std::getenv(url_variable);
+  print_out(fmt::format(
+      "Wrote {} to {}: {} of {}, and a dashboard.\n{}\nNext:\n  cd {}\n{}  tidemark doctor\n  tidemark up\n",
+      counted(draft.files.size(), "file"), directory.string(), counted(draft.tables, "table"),
+      postgres::display_url(options.from), text, directory.string(),
+      known != nullptr && options.from == known
+          ? ""
+          : fmt::format("  export {}=...   # the url you gave\n", url_variable)));
+  return ExitCode::ok;
+}
+
 }  // namespace
 
 Run add_new(CLI::App& command) {
-  struct Options {
-    std::string pack;
-    std::string directory;
-    bool list = false;
-  };
   auto options = std::make_shared<Options>();
   command.add_option("pack", options->pack, "which pack; see --list");
   command.add_option("directory", options->directory,
                      "where to write it, new or empty (default: the pack's name)");
+  command.add_option("--from", options->from,
+                     "the url of a Postgres: a project for the tables it has, instead of a pack");
   command.add_flag("--list", options->list, "show the packs");
   return [options](const Invocation& invocation) -> Result<ExitCode> {
     std::vector<std::string> packs = pack_names();
@@ -140,6 +196,7 @@ Run add_new(CLI::App& command) {
       list_packs(invocation.json);
       return ExitCode::ok;
     }
+    if (!options->from.empty()) return write_from_postgres(*options, invocation.json);
     if (options->pack.empty())
       return fail(
           ErrorKind::usage, "a pack is missing",
