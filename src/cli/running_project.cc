@@ -423,6 +423,9 @@ struct RunningProject::State {
       auto tables = models.tables_of(sql);
       return std::vector<std::string>(tables.begin(), tables.end());
     };
+    options.moves_with_cuts = [this](const std::string& sql) {
+      return models.lineage()->moves_with_cuts(sql);
+    };
     std::string token = TRY(random_token());
     options.control_token = token;
     options.deploy = [this](const std::string& request) -> Result<std::string> {

@@ -41,6 +41,16 @@ TokenLimits read_limits(MappingReader& mapping, const std::vector<std::string>& 
   }
   limits.requests_per_minute = mapping.integer("requests_per_minute", 1, requests_per_minute_max).value_or(0);
   limits.in_flight = mapping.integer("in_flight", 1, in_flight_max).value_or(0);
+  if (const YamlNode* node = mapping.child("fixed")) {
+    MappingReader fixed(mapping.reader(), *node, "`fixed`");
+    for (const auto& pair : node->pairs) limits.fixed[pair.key] = fixed.texts(pair.key);
+    fixed.finish();
+    if (node->pairs.empty())
+      mapping.error("fixed", "`fixed` names nothing", "Write, for example: fixed: { campaign_id: 7 }");
+    if (scopes != std::vector<std::string>{"read"})
+      mapping.error("fixed", "`fixed` narrows what is read, and the token may do more",
+                    "Give it the scope read, and that alone.");
+  }
   bool sends = std::find(scopes.begin(), scopes.end(), "events:write") != scopes.end();
   for (const char* key : {"expires", "requests_per_minute", "in_flight"})
     if (sends && mapping.has(key))
@@ -76,7 +86,9 @@ void read_tokens(Reader reader, const YamlNode& node, Project& project) {
       if (std::find(scopes.begin(), scopes.end(), scope) == scopes.end())
         mapping.error("scopes", fmt::format("there is no scope `{}`{}", scope, did_you_mean(scope, scopes)),
                       "Use read, segments:write, notify:write, events:write or admin.");
-    read_limits(mapping, token.scopes);
+    if (!read_limits(mapping, token.scopes).fixed.empty() && !project.http.reading_needs_token)
+      mapping.warning("fixed", "who leaves the token out may read everything",
+                      "Add http: { reading: token }.");
     for (const AccessToken& other : project.tokens) {
       if (other.name == token.name)
         reader.report.error(item.where, fmt::format("two tokens are called `{}`", token.name),
@@ -107,7 +119,8 @@ Result<std::map<std::string, TokenLimits>> load_token_limits(const std::filesyst
       MappingReader mapping({report, environment}, item, "a token");
       std::string name = mapping.required_text("name");
       TokenLimits limits = read_limits(mapping, mapping.texts("scopes"));
-      if (limits.expires_s > 0 || limits.requests_per_minute > 0 || limits.in_flight > 0)
+      if (limits.expires_s > 0 || limits.requests_per_minute > 0 || limits.in_flight > 0 ||
+          !limits.fixed.empty())
         found[name] = limits;
     }
   auto errors = report.take_errors();

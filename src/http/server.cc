@@ -113,7 +113,8 @@ class Server::Implementation {
                                bool keep_alive);
   asio::awaitable<bool> send(ConnectionPointer connection, const Response& response, bool head_only,
                              bool keep_alive);
-  asio::awaitable<void> run_stream(ConnectionPointer connection, std::shared_ptr<StreamQueue> queue);
+  asio::awaitable<void> run_stream(ConnectionPointer connection, std::shared_ptr<StreamQueue> queue,
+                                   const Request& request);
   asio::awaitable<void> watch_for_end(ConnectionPointer connection, std::shared_ptr<StreamQueue> queue);
   asio::awaitable<void> watch_for_hanging_up(ConnectionPointer connection,
                                              std::shared_ptr<std::atomic<bool>> gone);
@@ -396,7 +397,7 @@ asio::awaitable<bool> Server::Implementation::answer(ConnectionPointer connectio
     add(refusal->headers, request.answer_headers);
     co_return co_await send(connection, *refusal, head_only, keep_alive);
   }
-  co_await run_stream(connection, queue);
+  co_await run_stream(connection, queue, request);
   co_return false;
 }
 
@@ -486,7 +487,8 @@ asio::awaitable<bool> Server::Implementation::send(ConnectionPointer connection,
 }
 
 asio::awaitable<void> Server::Implementation::run_stream(ConnectionPointer connection,
-                                                         std::shared_ptr<StreamQueue> queue) {
+                                                         std::shared_ptr<StreamQueue> queue,
+                                                         const Request& request) {
   connection->events = queue;
   if (stopping_) queue->close();
   {
@@ -500,16 +502,15 @@ asio::awaitable<void> Server::Implementation::run_stream(ConnectionPointer conne
   response.headers = {{"Content-Type", "text/event-stream"},
                       {"Cache-Control", "no-store"},
                       {"X-Accel-Buffering", "no"}};  // nginx: do not hold events back
+  add(response.headers, request.answer_headers);
   std::string head = head_of(response, 0, false);
   // The length is not known: the body ends with the connection.
   const std::string length = "Content-Length: 0\r\n";
   head.erase(head.find(length), length.size());
-  // How long EventSource waits before it connects again.
-  head += "retry: 1000\n\n";
-  auto opening = std::make_shared<const std::string>(std::move(head));
+  head += "retry: 1000\n\n";  // how long EventSource waits before it connects again
   auto comment = std::make_shared<const std::string>(":\n\n");
 
-  std::vector<StreamQueue::Bytes> batch = {opening};
+  std::vector<StreamQueue::Bytes> batch = {std::make_shared<const std::string>(std::move(head))};
   while (true) {
     std::vector<asio::const_buffer> buffers;
     buffers.reserve(batch.size());

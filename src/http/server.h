@@ -39,7 +39,7 @@ struct Request {
   std::string remote;  // address of the peer, without the port
   // True as soon as the client has hung up while a Handler works for it; null: not watched.
   std::shared_ptr<const std::atomic<bool>> gone;
-  // Of the guard: what ends with the request, and headers of its answer unless that is an event stream.
+  // Of the guard: what ends with the request, and headers of its answer.
   std::shared_ptr<void> held;
   std::vector<std::pair<std::string, std::string>> answer_headers;
 

@@ -1,5 +1,6 @@
 #include "models/function_catalog.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace tidemark::models {
@@ -80,6 +81,14 @@ bool FunctionCatalog::aggregate(std::string_view name) const {
 
 bool FunctionCatalog::changes_by_itself(std::string_view name) const {
   return changing_.contains(lower_case(name));
+}
+
+bool FunctionCatalog::known_to_change(std::string_view name) {
+  std::string lower = lower_case(name);
+  for (std::string_view beginning : {"now", "today", "rand", "generate", "dict", "joinget", "fuzz"})
+    if (lower.starts_with(beginning)) return true;
+  return std::find(std::begin(known_changing), std::end(known_changing), lower) != std::end(known_changing) ||
+         lower == "curdate" || lower == "sleep" || lower == "sleepeachrow" || lower == "uptime";
 }
 
 }  // namespace tidemark::models

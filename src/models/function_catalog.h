@@ -18,6 +18,8 @@ class FunctionCatalog {
   bool aggregate(std::string_view name) const;
   // now(), rand(), dictGet(), ...
   bool changes_by_itself(std::string_view name) const;
+  // The same without a server: those that people write, and all that are named alike.
+  static bool known_to_change(std::string_view name);
 
  private:
   std::set<std::string, std::less<>> aggregates_, changing_;  // lower case

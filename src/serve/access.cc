@@ -123,6 +123,12 @@ std::optional<Response> Access::admit(Request& request) const {
   return std::nullopt;
 }
 
+const config::FixedParameters* Access::fixed_of(const Request& request) const {
+  const Known* who = find(request);
+  if (who == nullptr) who = find_in_cookie(request);
+  return who == nullptr || who->limits.fixed.empty() ? nullptr : &who->limits.fixed;
+}
+
 std::string Access::name_of(const Request& request) const {
   const Known* who = find(request);
   return who == nullptr || is_over(who->limits.expires_s) ? "" : who->name;

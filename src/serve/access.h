@@ -32,6 +32,8 @@ class Access {
   std::optional<http::Response> refuse_reading(const http::Request& request) const;
   // For "/enter?token=<token>": on to "/" with the cookie.
   http::Response let_browser_in(const http::Request& request, const std::string& token) const;
+  // What the token that the request brings is for alone; null: no token of that kind.
+  const config::FixedParameters* fixed_of(const http::Request& request) const;
   // Who asks: the name of the token, "project" for the project's own; empty: nobody we know.
   std::string name_of(const http::Request& request) const;
 

@@ -1,6 +1,7 @@
 #include "serve/dashboard_routes.h"
 
 #include "base/limits.h"
+#include "clickhouse/cancellation.h"
 #include "serve/documents.h"
 #include "serve/live_limits.h"
 #include "serve/range_clock.h"
@@ -33,12 +34,10 @@ Response not_shown(const Error& error) {
 
 class DashboardRoutes {
  public:
-  DashboardRoutes(const std::vector<config::Dashboard>& dashboards, LiveDashboards& live,
-                  clickhouse::ClientPool& pool)
-      : dashboards_(dashboards), live_(live), pool_(pool) {}
+  explicit DashboardRoutes(DashboardParts parts) : parts_(std::move(parts)) {}
 
   const config::Dashboard* find(const Request& request) const {
-    for (const auto& dashboard : dashboards_)
+    for (const auto& dashboard : parts_.dashboards)
       if (dashboard.name == request.path_parameters.at("name")) return &dashboard;
     return nullptr;
   }
@@ -50,12 +49,13 @@ class DashboardRoutes {
     if (!chosen) return not_shown(chosen.error());
     // A zone that nobody knows is said here, once, not at every tile.
     if (chosen->zone != dashboard->time.zone)
-      if (auto known = instants_of(*pool_.lease(), *config::parse_time_range("today"), chosen->zone, false);
+      if (auto known =
+              instants_of(*parts_.pool.lease(), *config::parse_time_range("today"), chosen->zone, false);
           !known)
         return not_shown(known.error());
     std::string after(request.header("last-event-id"));
     if (after.empty()) after = request.query_value("after").value_or("");
-    if (live_.watch(*dashboard, *chosen, std::move(stream), after)) return std::nullopt;
+    if (parts_.live.watch(*dashboard, *chosen, std::move(stream), after)) return std::nullopt;
     Response busy = Response::problem(
         503, "busy", fmt::format("{} different views are open, which is the most", limits::live_views_max),
         "choose a range and filters that others have, or try again later");
@@ -70,7 +70,7 @@ class DashboardRoutes {
     for (const auto& filter : dashboard->filters) {
       json::object entry = {{"name", filter.name}};
       if (!filter.sql.empty()) {
-        auto found = run_tile_query(*pool_.lease(), filter.sql, limits::filter_options_max);
+        auto found = run_tile_query(*parts_.pool.lease(), filter.sql, limits::filter_options_max);
         if (found) {
           const json::value parsed = json::parse(*found);
           entry["values"] = parsed.at("data");
@@ -91,17 +91,28 @@ class DashboardRoutes {
           const ResultFormat* format = find_format(request.query_value("format").value_or("json"));
           if (format == nullptr)
             return Response::problem(400, "bad request", "there is no such format", format_names());
-          auto client = pool_.lease();
+          auto client = parts_.pool.lease();
           auto options = options_for(*client, dashboard, tile.parameters, chosen);
           if (!options) return not_shown(options.error());
+          std::string tag = tag_for(dashboard, tile, *format, *options);
+          if (has_answer(request, tag)) {
+            ++parts_.answers.unchanged;
+            return unchanged(tag);
+          }
+          ++parts_.answers.queries;
           options->settings["max_result_rows"] = std::to_string(limits::endpoint_result_rows_max);
           options->settings["max_execution_time"] = std::to_string(limits::tile_query_seconds_max);
           options->settings["result_overflow_mode"] = "throw";
+          options->settings["cancel_http_readonly_queries_on_client_close"] = "1";
           add_exact_json(options->settings);
+          const clickhouse::CancellationScope while_wanted(request.gone);
           auto text = client->query_text(tile.query + "\nFORMAT " + format->clickhouse, *options);
           if (!text) return not_shown(text.error());
+          if (tag.empty()) tag = tag_of(*text);
+          if (has_answer(request, tag)) return unchanged(tag);
           Response response = Response::text(std::move(*text), format->content_type);
-          response.headers.emplace_back("Cache-Control", "no-store");
+          response.headers.emplace_back("ETag", tag);
+          response.headers.emplace_back("Cache-Control", "no-cache");
           return response;
         });
   }
@@ -113,7 +124,7 @@ class DashboardRoutes {
           if (tile.drill.sql.empty())
             return Response::problem(404, "not found", "nothing is declared behind this tile's rows",
                                      "add `drill` to the tile");
-          auto client = pool_.lease();
+          auto client = parts_.pool.lease();
           auto options = options_for(*client, dashboard, tile.drill.parameters, chosen);
           if (!options) return not_shown(options.error());
           for (const auto& [name, type] : tile.drill.parameters) {
@@ -127,6 +138,8 @@ class DashboardRoutes {
             else
               options->raw_parameters[name] = "\\N";
           }
+          options->settings["cancel_http_readonly_queries_on_client_close"] = "1";
+          const clickhouse::CancellationScope while_wanted(request.gone);
           auto text = run_tile_query(*client, tile.drill.sql, limits::drill_rows_max, std::move(*options));
           if (!text) return not_shown(text.error());
           text->pop_back();
@@ -166,20 +179,24 @@ class DashboardRoutes {
     return options;
   }
 
-  const std::vector<config::Dashboard>& dashboards_;
-  LiveDashboards& live_;
-  clickhouse::ClientPool& pool_;
+  // Empty: it is known when the answer is.
+  std::string tag_for(const config::Dashboard& dashboard, const config::Tile& tile,
+                      const ResultFormat& format, const clickhouse::QueryOptions& options) const {
+    const std::string version = parts_.time(tile.query).version;
+    if (version.empty()) return "";
+    return tag_of(fmt::format("{}\n{}\n{}\n{}\n{}", version, dashboard.name, tile.query, format.name,
+                              bound_text(options)));
+  }
+
+  const DashboardParts parts_;
 };
 
 }  // namespace
 
-void add_dashboard_routes(http::Server& server, const std::string& project,
-                          const std::filesystem::path& project_directory,
-                          const std::vector<config::Dashboard>& dashboards, LiveDashboards& live,
-                          clickhouse::ClientPool& pool) {
-  auto routes = std::make_shared<const DashboardRoutes>(dashboards, live, pool);
-  server.route("GET", "/api/dashboards", [&project, &dashboards](const Request&) {
-    return Response::json(dashboards_document(project, dashboards));
+void add_dashboard_routes(http::Server& server, DashboardParts parts) {
+  auto routes = std::make_shared<const DashboardRoutes>(parts);
+  server.route("GET", "/api/dashboards", [parts](const Request&) {
+    return Response::json(dashboards_document(parts.project, parts.dashboards));
   });
   server.route("GET", "/api/dashboards/{name}", [routes](const Request& request) {
     const config::Dashboard* dashboard = routes->find(request);
@@ -195,8 +212,8 @@ void add_dashboard_routes(http::Server& server, const std::string& project,
                [routes](const Request& request) { return routes->result(request); });
   server.route("GET", "/api/dashboards/{name}/tiles/{tile}/rows",
                [routes](const Request& request) { return routes->rows(request); });
-  if (project_directory.empty()) return;
-  add_shared_routes(server, project_directory, dashboards,
+  if (parts.directory.empty()) return;
+  add_shared_routes(server, parts.directory, parts.dashboards,
                     {.filters = [routes](const Request& request) { return routes->filters(request); },
                      .tile = [routes](const Request& request) { return routes->result(request); },
                      .live =

@@ -7,8 +7,10 @@
 #include "http/server.h"
 #include "serve/access.h"
 #include "serve/alert_routes.h"
+#include "serve/answer_tag.h"
 #include "serve/dashboard_routes.h"
 #include "serve/documents.h"
+#include "serve/fixed_parameters.h"
 #include "serve/intake_metrics.h"
 #include "serve/live_dashboards.h"
 #include "serve/metrics.h"
@@ -76,6 +78,7 @@ class LiveServer::Implementation {
 
   void on_cut(const ingest::CutEvent& cut) {
     cuts_.add(cut);
+    versions_.on_cut(cut);
     live_.on_cut(cut);
   }
 
@@ -85,6 +88,7 @@ class LiveServer::Implementation {
  private:
   void add_routes();
   StatusInputs status_inputs() const;
+  AnswerTime answer_time(const std::string& sql) const;
   void probe_warehouse();
   Response ready() const;
 
@@ -93,6 +97,8 @@ class LiveServer::Implementation {
   http::Server server_;
   clickhouse::ClientPool pool_;
   CutMetrics cuts_;
+  DataVersions versions_;
+  AnswerCounters answers_;
 
   // What the prober last saw.
   mutable std::mutex mutex_;
@@ -122,6 +128,19 @@ StatusInputs LiveServer::Implementation::status_inputs() const {
   inputs.warehouse_up = warehouse_up_;
   inputs.warehouse_version = warehouse_version_;
   return inputs;
+}
+
+AnswerTime LiveServer::Implementation::answer_time(const std::string& sql) const {
+  const ingest::PipelineStatus status = options_.pipeline_status();
+  AnswerTime time{.as_of_micros = as_of(status).commit_micros};
+  if (!options_.lineage || !options_.moves_with_cuts || !options_.moves_with_cuts(sql)) return time;
+  time.version = versions_.of(options_.lineage(sql), status);
+  // A model that is filled, and one that takes the place of another, have other rows without a cut.
+  if (!time.version.empty() && options_.model_status)
+    for (const auto& model : options_.model_status())
+      if (model.state == "building") time.version.clear();
+  if (!time.version.empty() && options_.deployment) time.version += " " + options_.deployment();
+  return time;
 }
 
 void LiveServer::Implementation::probe_warehouse() {
@@ -159,6 +178,9 @@ void LiveServer::Implementation::add_routes() {
     bool looks = request.method == "GET" || request.method == "HEAD";
     if (options_.http.reading_needs_token && asks && looks && !shared)
       if (auto refused = access_.refuse_reading(request)) return refused;
+    if (const auto* fixed = asks && !shared ? access_.fixed_of(request) : nullptr)
+      if (auto refused = narrow(request, pattern, *fixed, options_.endpoints, options_.dashboards))
+        return refused;
     return asks && !shared ? access_.admit(request) : std::nullopt;
   });
   server_.route("GET", "/enter", [this](const Request& request) {
@@ -168,7 +190,13 @@ void LiveServer::Implementation::add_routes() {
 
   server_.route("GET", "/api/status",
                 [this](const Request&) { return Response::json(status_document(status_inputs())); });
-  add_dashboard_routes(server_, options_.project, options_.directory, options_.dashboards, live_, pool_);
+  add_dashboard_routes(server_, {.project = options_.project,
+                                 .directory = options_.directory,
+                                 .dashboards = options_.dashboards,
+                                 .live = live_,
+                                 .pool = pool_,
+                                 .time = [this](const std::string& sql) { return answer_time(sql); },
+                                 .answers = answers_});
   server_.stream(
       "/api/events",
       [this](const Request&, std::shared_ptr<http::EventStream> stream) -> std::optional<Response> {
@@ -178,7 +206,7 @@ void LiveServer::Implementation::add_routes() {
   server_.route("GET", "/api/endpoints/{name}", [this](const Request& request) {
     for (const auto& endpoint : options_.endpoints)
       if (endpoint.name == request.path_parameters.at("name"))
-        return answer_endpoint(endpoint, request, pool_, as_of(options_.pipeline_status()).commit_micros);
+        return answer_endpoint(endpoint, request, pool_, answer_time(endpoint.sql), answers_);
     return Response::problem(404, "not found", "there is no endpoint of that name",
                              "/openapi.json lists them");
   });
@@ -219,6 +247,7 @@ void LiveServer::Implementation::add_routes() {
     std::string text = metrics_document(inputs, cuts_, live_.counters(), server_.counters());
     text += intake_metrics(inputs.pipeline.sources);
     text += pull_metrics(inputs.pipeline.sources, system_clock().wall_micros());
+    text += answer_metrics(answers_);
     if (options_.model_status) text += refresh_metrics(options_.model_status());
     if (options_.segment_status) text += segment_metrics(options_.segment_status());
     if (options_.alerts != nullptr) text += alert_metrics(options_.alerts->facts());

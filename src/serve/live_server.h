@@ -101,6 +101,9 @@ struct ServeOptions {
   // The bronze tables a query depends on, through models; what CutEvent::tables is compared with. When empty,
   // or when it returns an empty list, a query is run again after every cut.
   std::function<std::vector<std::string>(const std::string& sql)> lineage;
+  // Whether only cuts of those tables change its answer (models/lineage.h). May be empty: then none is known
+  // to.
+  std::function<bool(const std::string& sql)> moves_with_cuts;
   // Further addresses on the same port, added before it starts. May be empty.
   std::function<void(http::Server&)> more_routes;
 };

@@ -59,6 +59,9 @@ class LiveServerTest : public testing::Test {
       if (sql.find("orders") != std::string::npos) return {"bronze.orders"};
       return {"bronze.other"};
     };
+    options.moves_with_cuts = [this](const std::string& sql) {
+      return known_to_move_ && sql.find("generateUUID") == std::string::npos;
+    };
     config::Dashboard dashboard;
     dashboard.name = "overview";
     dashboard.title = "Overview";
@@ -159,6 +162,7 @@ class LiveServerTest : public testing::Test {
   std::mutex mutex_;
   ingest::PipelineStatus status_;
   std::atomic<int> lineage_asked_{0};
+  std::atomic<bool> known_to_move_{false};
   uint64_t cut_ = 0;
   std::unique_ptr<LiveServer> live_;
 };
@@ -441,6 +445,65 @@ TEST_F(LiveServerTest, EndpointsHavePagesFormatsAndTags) {
   EXPECT_TRUE(get("?least=1", "If-None-Match: " + tag + "\r\n").starts_with("HTTP/1.1 304 "));
   run("INSERT INTO " + database_ + ".orders VALUES (11, 0)");
   EXPECT_TRUE(get("?least=1", "If-None-Match: " + tag + "\r\n").starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(LiveServerTest, WhoHasTheAnswerCostsNoQuery) {
+  known_to_move_ = true;
+  cut({"bronze.orders"});
+  const auto get = [&](const std::string& path, const std::string& tag = "") {
+    TestConnection connection(live_->port());
+    connection.send("GET /api/" + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
+                    (tag.empty() ? "" : "If-None-Match: " + tag + "\r\n") + "\r\n");
+    return connection.until_closed();
+  };
+  const auto tag_in = [](const std::string& answer) {
+    const size_t at = answer.find("ETag: ") + 6;
+    return answer.substr(at, answer.find("\r\n", at) - at);
+  };
+  const auto queries = [&] {
+    const std::string metrics = http::get(live_->port(), "/metrics");
+    const size_t at = metrics.find("\ntidemark_answer_queries_total ") + 31;
+    return std::stoul(metrics.substr(at));
+  };
+  for (const std::string path : {"endpoints/orders?least=1", "dashboards/overview/tiles/1",
+                                 "dashboards/overview/tiles/1?format=csv"}) {
+    const std::string tag = tag_in(get(path));
+    const auto before = queries();
+    const std::string again = get(path, tag);
+    EXPECT_TRUE(again.starts_with("HTTP/1.1 304 ")) << path << "\n" << again;
+    EXPECT_EQ(tag_in(again), tag);
+    EXPECT_EQ(queries(), before) << path;
+    cut({"bronze.other"});
+    EXPECT_TRUE(get(path, tag).starts_with("HTTP/1.1 304 ")) << path << ": a cut that touched nothing of it";
+    cut({"bronze.orders"});
+    EXPECT_TRUE(get(path, tag).starts_with("HTTP/1.1 200 ")) << path << ": one that did";
+    EXPECT_EQ(queries(), before + 1) << path;
+  }
+  EXPECT_NE(get("endpoints/orders?least=1", tag_in(get("endpoints/orders?least=1"))).find("Tidemark-As-Of: "),
+            std::string::npos);
+  // Other requests have other answers.
+  const std::string tag = tag_in(get("endpoints/orders?least=1"));
+  for (const char* other : {"endpoints/orders?least=2", "endpoints/orders?least=1&format=csv",
+                            "endpoints/orders?least=1&limit=1", "endpoints/order?id=1"})
+    EXPECT_TRUE(get(other, tag).starts_with("HTTP/1.1 200 ")) << other;
+  // Where it cannot be told, the query runs: rows that are copied, a source that is away, a cut not heard of.
+  const auto asks_after = [&](const std::function<void(ingest::SourceStatus&)>& change) {
+    const std::string known = tag_in(get("endpoints/orders?least=1"));
+    const ingest::PipelineStatus was = status_;
+    {
+      std::lock_guard lock(mutex_);
+      change(status_.sources[0]);
+    }
+    const auto before = queries();
+    get("endpoints/orders?least=1", known);
+    EXPECT_EQ(queries(), before + 1);
+    std::lock_guard lock(mutex_);
+    status_ = was;
+  };
+  asks_after([](auto& source) { source.tables[0].state = "copying"; });
+  asks_after([](auto& source) { source.state = "waiting"; });
+  asks_after([](auto& source) { ++source.last_cut; });
+  asks_after([](auto& source) { source.tables.clear(); });
 }
 
 TEST_F(LiveServerTest, WhoHangsUpEndsTheQuery) {

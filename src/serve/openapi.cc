@@ -26,6 +26,16 @@ json::object operation(const char* identifier, const char* summary, const char* 
               {"default", {{"$ref", "#/components/responses/Problem"}}}}}}}};
 }
 
+// Of answers with a tag (answer_tag.h).
+void add_unchanged(json::object& path) {
+  json::object& responses = path.at("get").at("responses").as_object();
+  responses.at("200").as_object()["headers"] =
+      json::object{{"ETag",
+                    {{"description", "for If-None-Match: an answer that is the same is 304"},
+                     {"schema", {{"type", "string"}}}}}};
+  responses["304"] = json::object{{"description", "the answer is the one whose ETag was sent"}};
+}
+
 json::object with_name(json::object path, const char* what) {
   path["parameters"] = json::array{json::object{{"name", "name"},
                                                 {"in", "path"},
@@ -230,6 +240,7 @@ void add_dashboard_paths(json::object& paths) {
                                                               {"description", "its number, from 0"},
                                                               {"schema", {{"type", "integer"}}}});
     described["get"].as_object()["parameters"] = chosen();
+    if (std::string_view(identifier) == "tile") add_unchanged(described);
     paths[path] = std::move(described);
   }
   // Signed links: the token in the address is all that is asked for.
@@ -318,6 +329,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
                   endpoint.description.empty() ? endpoint.name.c_str() : endpoint.description.c_str(),
                   "application/json", any);
     path["get"].as_object()["parameters"] = std::move(parameters);
+    add_unchanged(path);
     paths["/api/endpoints/" + endpoint.name] = std::move(path);
   }
   const json::object problem = {{"type", "object"},

@@ -10,7 +10,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <openssl/sha.h>
 
 namespace tidemark::serve {
 
@@ -75,12 +74,11 @@ std::string next_link(const http::Request& request, const Window& window) {
   return fmt::format("<{}?{}offset={}>; rel=\"next\"", request.path, query, window.offset + *window.limit);
 }
 
-std::string tag_of(std::string_view body) {
-  unsigned char hash[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(body.data()), body.size(), hash);
-  std::string tag = "\"";
-  for (int i = 0; i < 16; ++i) tag += fmt::format("{:02x}", hash[i]);
-  return tag + "\"";
+// The request in one form: what is bound, which rows, in which format.
+std::string request_key(const config::EndpointFile& endpoint, const clickhouse::QueryOptions& options,
+                        const Window& window, const ResultFormat& format) {
+  return fmt::format("{}\n{}\n{} {} {}\n{}", endpoint.name, endpoint.sql, format.name,
+                     window.limit.value_or(0), window.offset, bound_text(options));
 }
 
 // The first thing that is wrong with the parameters; what to bind otherwise.
@@ -113,7 +111,8 @@ tl::expected<clickhouse::QueryOptions, std::string> bound(const config::Endpoint
 }  // namespace
 
 http::Response answer_endpoint(const config::EndpointFile& endpoint, const http::Request& request,
-                               clickhouse::ClientPool& pool, int64_t as_of_micros) {
+                               clickhouse::ClientPool& pool, const AnswerTime& time,
+                               AnswerCounters& counters) {
   const ResultFormat* format =
       find_format(declares(endpoint, "format") ? "json" : request.query_value("format").value_or("json"));
   if (format == nullptr) return bad("format is one of " + format_names());
@@ -122,6 +121,20 @@ http::Response answer_endpoint(const config::EndpointFile& endpoint, const http:
   const auto window = window_of(endpoint, request);
   if (!window) return bad(window.error());
 
+  std::string tag;
+  if (!time.version.empty())
+    tag = tag_of(time.version + "\n" + request_key(endpoint, *options, *window, *format));
+  auto with_time = [&](http::Response response) {
+    if (time.as_of_micros > 0)
+      response.headers.emplace_back("Tidemark-As-Of",
+                                    fmt::format("{:.3f}", static_cast<double>(time.as_of_micros) / 1e6));
+    return response;
+  };
+  if (has_answer(request, tag)) {
+    ++counters.unchanged;
+    return with_time(unchanged(tag));
+  }
+  ++counters.queries;
   add_exact_json(options->settings);
   options->settings["max_execution_time"] = std::to_string(limits::endpoint_query_seconds_max);
   options->settings["max_result_rows"] = std::to_string(limits::endpoint_result_rows_max);
@@ -138,20 +151,13 @@ http::Response answer_endpoint(const config::EndpointFile& endpoint, const http:
       return bad(text.error().message);
     return http::Response::problem(text.error());
   }
-  http::Response response = http::Response::text(std::move(*text), format->content_type);
-  // Asked again it may be the same: then nothing is sent.
-  const std::string tag = tag_of(response.body);
+  if (tag.empty()) tag = tag_of(*text);
+  if (has_answer(request, tag)) return with_time(unchanged(tag));
+  http::Response response = with_time(http::Response::text(std::move(*text), format->content_type));
   response.headers.emplace_back("ETag", tag);
   response.headers.emplace_back("Cache-Control", "no-cache");
-  if (as_of_micros > 0)
-    response.headers.emplace_back("Tidemark-As-Of",
-                                  fmt::format("{:.3f}", static_cast<double>(as_of_micros) / 1e6));
   if (window->limit && format->rows(response.body) >= static_cast<long>(*window->limit))
     response.headers.emplace_back("Link", next_link(request, *window));
-  if (request.header("if-none-match").find(tag) != std::string_view::npos) {
-    response.status = 304;
-    response.body.clear();
-  }
   return response;
 }
 

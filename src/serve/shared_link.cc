@@ -76,6 +76,13 @@ Result<std::string> read_key(const std::filesystem::path& file) {
 
 }  // namespace
 
+Result<std::string> new_link_id() {
+  unsigned char bytes[9];
+  if (RAND_bytes(bytes, sizeof bytes) != 1) return fail(ErrorKind::internal, "no random bytes for a link");
+  // Not to begin with a dash, which a command line takes for an option.
+  return "l" + base64url({reinterpret_cast<const char*>(bytes), sizeof bytes});
+}
+
 Status SharedLink::fits(const config::Dashboard& wanted) const {
   std::vector<std::string> names;
   for (const auto& filter : wanted.filters) names.push_back(filter.name);
@@ -138,7 +145,8 @@ std::string LinkKey::sign(const SharedLink& link) const {
   boost::json::object filters;
   for (const auto& [name, values] : link.filters) filters[name] = boost::json::value_from(values);
   std::string payload =
-      base64url(boost::json::serialize(boost::json::object{{"dashboard", link.dashboard},
+      base64url(boost::json::serialize(boost::json::object{{"id", link.id},
+                                                           {"dashboard", link.dashboard},
                                                            {"filters", std::move(filters)},
                                                            {"embed", boost::json::value_from(link.embed)},
                                                            {"expires", link.expires_s}}));
@@ -159,6 +167,7 @@ Result<SharedLink> LinkKey::verify(std::string_view token, int64_t now_s) const 
   if (error || !parsed.is_object()) return not_ours();
   const auto& object = parsed.as_object();
   SharedLink link;
+  if (const auto* id = object.if_contains("id")) link.id = id->as_string();
   link.dashboard = object.at("dashboard").as_string();
   link.expires_s = object.at("expires").to_number<int64_t>();
   for (const auto& [name, values] : object.at("filters").as_object())

@@ -1,10 +1,11 @@
 // Links to one dashboard for people without a token: signed, for a time, with filters that cannot be taken
-// off. Nothing is kept of a link: what it allows stands in it, and the project's key, .tidemark/link.key,
-// signs it. Who deletes that file takes all links back.
+// off. What a link allows stands in it, and the project's key, .tidemark/link.key, signs it: no list decides
+// whether it is good. Who deletes the key takes all links back. Which were made is written down
+// (link_register.h), so that one can be taken back alone.
 //
 //   <payload>.<signature>     both base64url; HMAC-SHA256 of "tidemark-link-1." and the payload
-//   payload:
-//   {"dashboard":"sales","filters":{"country":["Italy"]},"embed":["https://..."],"expires":1790000000}
+//   payload: {"id":"q7Zr2kP1","dashboard":"sales","filters":{"country":["Italy"]},"embed":["https://..."],
+//             "expires":1790000000}      older ones have no id
 //
 // A link shows no other dashboard, no row behind a row, no state of the project. With fixed filters it only
 // shows a dashboard whose every tile names every one of them: others would show more than is meant.
@@ -24,6 +25,7 @@
 namespace tidemark::serve {
 
 struct SharedLink {
+  std::string id;  // empty: it was made before links had one
   std::string dashboard;
   std::map<std::string, std::vector<std::string>> filters;  // fixed
   std::vector<std::string> embed;                           // origins whose pages may show it in a frame
@@ -32,6 +34,9 @@ struct SharedLink {
   // Errors: usage, when the dashboard has no such filter, a value is none, or a tile does not name one.
   Status fits(const config::Dashboard& wanted) const;
 };
+
+// Letters that nobody guesses, for a file's name too. Errors: internal, without random bytes.
+Result<std::string> new_link_id();
 
 class LinkKey {
  public:

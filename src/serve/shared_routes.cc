@@ -3,10 +3,12 @@
 #include "base/clock.h"
 #include "http/security_policy.h"
 #include "serve/documents.h"
+#include "serve/link_register.h"
 #include "serve/page.h"
 #include "serve/shared_link.h"
 
 #include <algorithm>
+#include <atomic>
 #include <boost/json.hpp>
 #include <fmt/ranges.h>
 
@@ -20,11 +22,13 @@ int64_t now_in_seconds() {
   return system_clock().wall_micros() / 1'000'000;
 }
 
-// The stream of a dashboard without what it says of the whole project, until the link's time is over.
+// The stream of a dashboard without what it says of the whole project, until the link's time is over or it
+// is taken back.
 class SharedStream : public http::EventStream {
  public:
-  SharedStream(std::shared_ptr<http::EventStream> stream, int64_t expires_s)
-      : stream_(std::move(stream)), expires_s_(expires_s) {}
+  SharedStream(std::shared_ptr<http::EventStream> stream, const SharedLink& link,
+               std::shared_ptr<const LinkRegister> links)
+      : stream_(std::move(stream)), id_(link.id), expires_s_(link.expires_s), links_(std::move(links)) {}
 
   bool send(const http::Event& event, std::string_view key) override {
     if (ended()) return false;
@@ -43,19 +47,28 @@ class SharedStream : public http::EventStream {
 
  private:
   bool ended() {
-    if (now_in_seconds() < expires_s_) return false;
+    // The disk is asked a few times a second at most, however many events there are.
+    const int64_t tick = system_clock().monotonic_micros() / 250'000;
+    const bool look = looked_at_.exchange(tick) != tick;
+    if (now_in_seconds() < expires_s_ && !(look && links_->is_revoked(id_))) return false;
     stream_->close();
     return true;
   }
   std::shared_ptr<http::EventStream> stream_;
+  const std::string id_;
   const int64_t expires_s_;
+  std::shared_ptr<const LinkRegister> links_;
+  std::atomic<int64_t> looked_at_{0};
 };
 
 class SharedDashboards {
  public:
   SharedDashboards(std::filesystem::path directory, const std::vector<config::Dashboard>& dashboards,
                    DashboardHandlers handlers)
-      : directory_(std::move(directory)), dashboards_(dashboards), handlers_(std::move(handlers)) {}
+      : directory_(std::move(directory)),
+        links_(std::make_shared<const LinkRegister>(directory_)),
+        dashboards_(dashboards),
+        handlers_(std::move(handlers)) {}
 
   struct Admitted {
     SharedLink link;
@@ -68,6 +81,9 @@ class SharedDashboards {
     if (!key) return tl::unexpected(Response::problem(key.error()));
     auto link = key->verify(request.path_parameters.at("token"), now_in_seconds());
     if (!link) return tl::unexpected(refused(link.error()));
+    if (links_->is_revoked(link->id))
+      return tl::unexpected(
+          Response::problem(410, "gone", "this link was taken back", "ask whoever sent it for a new one"));
     Admitted admitted{.link = std::move(*link), .request = request};
     for (const auto& dashboard : dashboards_)
       if (dashboard.name == admitted.link.dashboard) admitted.dashboard = &dashboard;
@@ -138,7 +154,7 @@ class SharedDashboards {
     auto admitted = admit(request);
     if (!admitted) return admitted.error();
     return handlers_.live(admitted->request,
-                          std::make_shared<SharedStream>(std::move(stream), admitted->link.expires_s));
+                          std::make_shared<SharedStream>(std::move(stream), admitted->link, links_));
   }
 
  private:
@@ -147,6 +163,7 @@ class SharedDashboards {
     return Response::problem(over ? 410 : 403, over ? "gone" : "not allowed", error.message, error.remedy);
   }
   const std::filesystem::path directory_;
+  const std::shared_ptr<const LinkRegister> links_;
   const std::vector<config::Dashboard>& dashboards_;
   const DashboardHandlers handlers_;
 };

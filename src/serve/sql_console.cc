@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "clickhouse/cancellation.h"
 #include "serve/tile_query.h"
 
 #include <boost/json.hpp>
@@ -30,7 +31,9 @@ Response answer(clickhouse::ClientPool& pool, const Request& request) {
   auto sql = query_of(request);
   if (!sql) return Response::problem(400, "bad request", sql.error().message, sql.error().remedy);
   const int64_t begun = system_clock().monotonic_micros();
-  auto text = run_tile_query(*pool.lease(), *sql, console_rows);
+  const clickhouse::CancellationScope while_wanted(request.gone);
+  auto text = run_tile_query(*pool.lease(), *sql, console_rows,
+                             {.settings = {{"cancel_http_readonly_queries_on_client_close", "1"}}});
   if (!text) {
     const Error& error = text.error();
     // What the server has against the text is the caller's.

@@ -14,7 +14,8 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
   const project = await event_project(t, 'reading', {});
   project.write('tidemark.yaml', project.read('tidemark.yaml').replace('http: { ', 'http: { reading: token, ')
     + `tokens:\n  - { name: viewer, value: ${viewer}, scopes: [read] }\n  - { name: sender, value: ${sender}, scopes: ["events:write"] }\n`
-    + '  - { name: old, value: old-token-0123456789, scopes: [read], expires: 2020-02-29 }\n  - { name: slow, value: slow-token-0123456789, scopes: [read], requests_per_minute: 3 }\n  - { name: narrow, value: narrow-token-0123456789, scopes: [read], in_flight: 1 }\n');
+    + '  - { name: old, value: old-token-0123456789, scopes: [read], expires: 2020-02-29 }\n  - { name: slow, value: slow-token-0123456789, scopes: [read], requests_per_minute: 3 }\n  - { name: narrow, value: narrow-token-0123456789, scopes: [read], requests_per_minute: 1000, in_flight: 1 }\n'
+    + '  - { name: fixed, value: fixed-token-0123456789, scopes: [read], fixed: { digit: 3 } }\n');
   const digits = 'SELECT count() AS n FROM (SELECT toString(arrayJoin(range(10))) AS digit)';
   const dashboard = (name, sql) => project.write(`dashboards/${name}.yaml`, `dashboard: ${name}\nfilters: [{ filter: digit }]\ntiles:\n  - { title: Digits, chart: number, y: n, sql: "${sql}" }\n`);
   dashboard('digits', `${digits} WHERE empty({digit:Array(String)}) OR has({digit:Array(String)}, digit)`);
@@ -67,6 +68,7 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
     // An event stream is under way until it is left.
     const stream = await answer('narrow', '/api/events');
     assert.equal(stream.status, 200);
+    assert.match(stream.headers.get('ratelimit'), /^"minute";r=\d+;t=\d+$/);
     const second = await answer('narrow');
     assert.deepEqual([second.status, second.headers.get('retry-after')], [429, '1']);
     await stream.body.cancel();
@@ -77,6 +79,16 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
     project.write('tidemark.yaml', settings);
     assert.equal(checked.code, 78);
     for (const said of [/`expires` is a day, not `2027-02-30`/, /`expires` is not for senders of events/, /`in_flight` must be between 1 and 10000/]) assert.match(checked.stderr, said);
+  });
+
+  await t.test('a token with fixed parameters sees what takes them, with its values', async () => {
+    const own = bearer('fixed-token-0123456789');
+    const answer = await project.fetch('/api/dashboards/digits/tiles/0', { headers: own });
+    assert.equal((await answer.json()).data[0].n, '1');
+    for (const path of ['/api/dashboards/digits/tiles/0?digit=4', '/api/dashboards/everything/tiles/0', '/api/dashboards/digits/tiles/0/rows', '/api/dashboards', '/api/status', '/metrics', '/api/events'])
+      assert.equal(await ask(path, own), 403, path);
+    const sql = await project.fetch('/api/sql', { method: 'POST', headers: own, body: '{"sql": "SELECT 1"}' });
+    assert.equal(sql.status, 403);
   });
 
   await t.test('a signed link shows one dashboard, with its filters, for its time', async () => {
@@ -114,6 +126,21 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
     await stream.cancel();
     assert.match(heard, /event: tile\ndata: \{"tile":0.*\[\["2"\]\]/);
     assert.doesNotMatch(heard, /event: status/);
+    // One is taken back alone, also from who looks at it.
+    const made = (await project.json('link', 'digits', '--expires', '1h')).data;
+    const taken = new URL(made.link).pathname.split('/')[2];
+    const listed = async () => (await project.json('link', 'list')).data.links.find(({ id }) => id === made.id);
+    assert.deepEqual([(await listed()).state, (await listed()).dashboard, (await listed()).filters], ['open', 'digits', {}]);
+    const watched = (await project.fetch(`/api/shared/${taken}/live`)).body.getReader();
+    assert.equal((await project.json('link', 'revoke', made.id)).code, 0);
+    for (const rest of ['', '/tiles/0', '/live', '/filters']) assert.equal(await ask(`/api/shared/${taken}${rest}`), 410, rest);
+    assert.deepEqual([(await listed()).state, await ask(`/api/shared/${token}`)], ['revoked', 200]);
+    assert.match((await project.run('link', 'list')).stdout, new RegExp(`${made.id} .*digits.*revoked`));
+    for (const args of [['revoke', 'nobody'], ['revoke', '../link'], ['revoke'], ['digits', 'more']]) assert.equal((await project.run('link', ...args)).code, 2, args.join(' '));
+    await eventually('who looks at it is left', async () => {
+      await post(project, '/v1/track', { userId: 'ann', event: 'Paid' }, { Authorization: `Basic ${Buffer.from(`${sender}:`).toString('base64')}` });
+      return (await Promise.race([watched.read(), new Promise((resolve) => setTimeout(resolve, 300, {}))])).done === true;
+    }, { deadline_ms: 15_000 });
     // A tile that does not name the filter would show everything.
     for (const [args, said] of [[['everything', '--filter', 'digit=3'], /does not name the filter digit/], [['digits', '--filter', 'digits=3'], /no filter digits \(did you mean `digit`\?\)/], [['digit'], /no dashboard digit/], [['digits', '--expires', '2y'], /no time/], [['digits', '--embed', "https://a.example; script-src *"], /no origin/]]) {
       const refused = await project.run('link', ...args);
