@@ -14,9 +14,11 @@ export async function launch_browser(t) {
   return browser;
 }
 
-export async function open_page(browser, url, { theme = 'light', width = 1440, height = 900 } = {}) {
+// `clock`: the page's own time can be moved on (page.clock).
+export async function open_page(browser, url, { theme = 'light', width = 1440, height = 900, clock = false } = {}) {
   const context = await browser.newContext({ colorScheme: theme, viewport: { width, height }, timezoneId: 'UTC' });
   const page = await context.newPage();
+  if (clock) await page.clock.install();
   page.problems = [];
   page.requests = [];
   page.on('console', (message) => {

@@ -132,6 +132,19 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     const sessions = Number(await channels.locator('[data-column=sessions]').getAttribute('data-value'));
     assert.equal(String(sessions), await one(`SELECT sum(day.sessions) FROM analytics_ga4.channel_groups AS day WHERE channel = '${channel}'`));
     await assert_accessible(page, 'acquisition');
+    // An order that lands shows in its week, without a reload.
+    await page.goto(`http://127.0.0.1:${project.http_port}/dashboards/shop`);
+    await assert_tiles(page, 6);
+    const week = page.getByTestId(/^tile-\d+$/).filter({ has: page.getByRole('heading', { name: 'Net sales of 7 days', exact: true }) });
+    const orders = async () => (await week.locator('[data-column=orders]').evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.value)))).reduce((sum, value) => sum + value, 0);
+    const before = await orders();
+    const newest = await one('SELECT id FROM data_shopify.orders WHERE id < 9223372036854775806 ORDER BY created_at DESC, id LIMIT 1');
+    await sql(`INSERT INTO raw_shopify.orders SELECT (jsonb_populate_record(NULL::raw_shopify.orders, to_jsonb(o) || jsonb_build_object('_airbyte_raw_id', md5(random()::text), '_airbyte_extracted_at', now(), 'updated_at', now(), 'id', 77))).*
+      FROM (SELECT * FROM raw_shopify.orders WHERE id = ${newest} ORDER BY _airbyte_extracted_at DESC LIMIT 1) AS o`);
+    await eventually('one more order', async (seen) => {
+      seen(`${await orders()} after ${before}`);
+      return (await orders()) === before + 1;
+    }, { deadline_ms: 15_000 });
     await screenshot(page, 'commerce-acquisition-1440');
     for (const [dashboard, tiles] of [['shop', 6], ['email', 5], ['retention', 4], ['inventory', 3]]) {
       await page.goto(`http://127.0.0.1:${project.http_port}/dashboards/${dashboard}`);

@@ -1,6 +1,7 @@
 // The page as a person sees it: right numbers, new ones by push, no errors, in both themes and on a phone.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import test from 'node:test';
 import { openapi_mistakes } from '../harness/openapi.mjs';
 import { assert_accessible, assert_fits, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
@@ -59,6 +60,58 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     await eventually('deletes show', async () => (await number(page, 'Impressions')) === wanted, { deadline_ms: 2_000 });
     assert.equal(await page.evaluate(() => globalThis.same_page), true);
     assert.deepEqual(page.requests.slice(requests), [], 'data comes by push only');
+  });
+
+  const metric = async (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await project.fetch('/metrics')).text())[1]);
+  await t.test('a change is asked for once, however many look', async () => {
+    const leave = new AbortController();
+    const streams = await Promise.all(Array.from({ length: 30 }, () => project.fetch('/api/dashboards/overview/live', { signal: AbortSignal.any([leave.signal, AbortSignal.timeout(30_000)]) })));
+    const heard = streams.map(() => '');
+    const readers = streams.map(async ({ body }, index) => {
+      for await (const piece of body) heard[index] += Buffer.from(piece);
+    });
+    const all_heard = (what, fits) => eventually(what, (seen) => {
+      const missing = heard.filter((text) => !fits(text)).length;
+      seen(`${missing} have not`);
+      return missing === 0;
+    }, { deadline_ms: 15_000 });
+    await all_heard('a first round', (text) => text.includes('event: refresh'));
+    const before = { rounds: await metric('tidemark_dashboard_rounds_total'), queries: await metric('tidemark_dashboard_queries_total') };
+    heard.fill('');
+    await postgres.sql(database, 'INSERT INTO impressions (campaign_id) SELECT min(id) FROM campaign');
+    const shown = `[["${await count('impressions')}",`;
+    await all_heard('the new number and the end of its round', (text) => text.includes(shown) && text.indexOf('event: refresh', text.indexOf(shown)) > 0);
+    const rounds = (await metric('tidemark_dashboard_rounds_total')) - before.rounds;
+    const queries = (await metric('tidemark_dashboard_queries_total')) - before.queries;
+    leave.abort();
+    await Promise.allSettled(readers);
+    assert.ok(queries > 0 && queries <= 3 * 14 * rounds, `${queries} queries in ${rounds} rounds for ${streams.length} viewers of 14 tiles`);
+    assert.ok(queries < 14 * streams.length, `${queries} queries`);
+  });
+
+  await t.test('a hidden tab rests, and catches up when it is looked at', async () => {
+    const other = await open_page(browser, address, { clock: true });
+    const old = await count('impressions');
+    await eventually('the impressions', async () => (await number(other, 'Impressions')) === old, { deadline_ms: 15_000 });
+    const asked = [];
+    other.on('request', (request) => asked.push(request.url()));
+    const hide = (hidden) => other.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+    const viewers = await metric('tidemark_dashboard_viewers');
+    await hide(true);
+    await other.clock.fastForward(31_000);
+    await eventually('nothing is sent to it', async () => (await metric('tidemark_dashboard_viewers')) === viewers - 1, { deadline_ms: 10_000 });
+    await postgres.sql(database, 'INSERT INTO impressions (campaign_id) SELECT min(id) FROM campaign');
+    await eventually('who looks sees it', async () => (await number(page, 'Impressions')) === old + 1, { deadline_ms: 5_000 });
+    assert.equal(await number(other, 'Impressions'), old);
+    assert.deepEqual(asked, []);
+    await hide(false);
+    await eventually('it has caught up', async () => (await number(other, 'Impressions')) === old + 1, { deadline_ms: 5_000 });
+    assert.ok(asked.some((url) => /\/live\?.*after=/.test(url)), `only what changed is asked for: ${asked}`);
+    assert.deepEqual(other.problems, []);
+    await other.context().close();
   });
 
   await t.test('freshness is shown', async () => {
@@ -312,6 +365,18 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     t.diagnostic(`first load: ${bytes} bytes`);
     assert.ok(bytes > 10_000 && bytes <= 150_000, `${bytes} bytes`);
     await first.context().close();
+    // From the address to all tiles, nothing cached: the best of a few, because others use the machine too.
+    let best = Infinity;
+    for (let load = 0; load < 6 && best > 1_000; ++load) {
+      const fresh = await open_page(browser, address);
+      await fresh.waitForFunction(() => [...document.querySelectorAll('[data-testid^=tile-]')].filter(({ dataset }) => dataset.state === 'ready').length === 14);
+      best = Math.min(best, await fresh.evaluate(() => performance.now()));
+      await fresh.context().close();
+    }
+    // A second on a machine that has a core to spare; measured at sixteen busy programs on two cores it was 1.7 s.
+    const most_ms = os.loadavg()[0] > os.cpus().length ? 4_000 : 1_000;
+    t.diagnostic(`all tiles after ${best.toFixed(0)} ms, at most ${most_ms}`);
+    assert.ok(best <= most_ms, `${best} ms`);
   });
 
   await t.test('a signed link shows the dashboard alone, with new numbers by push', async () => {
@@ -340,6 +405,19 @@ test('the adtech dashboard', { timeout: 300_000 }, async (t) => {
     const pages = await project.fetch('/api/endpoints/campaign?campaign_id=2&limit=1');
     assert.match(pages.headers.get('link'), /offset=1>; rel="next"/);
     assert.equal((await project.fetch('/api/endpoints/campaign?campaign_id=2', { headers: { 'if-none-match': (await project.fetch('/api/endpoints/campaign?campaign_id=2')).headers.get('etag') } })).status, 304);
+    // Who has the answer costs no query, until a commit that touched what it reads.
+    const again = async (path, tag) => {
+      const queries = await metric('tidemark_answer_queries_total');
+      const { status } = await project.fetch(path, { headers: { 'if-none-match': tag } });
+      return [status, (await metric('tidemark_answer_queries_total')) - queries];
+    };
+    for (const path of ['/api/endpoints/campaign?campaign_id=2', '/api/dashboards/overview/tiles/0']) {
+      const tag = (await project.fetch(path)).headers.get('etag');
+      assert.deepEqual(await again(path, tag), [304, 0], path);
+      await postgres.sql(database, 'INSERT INTO impressions (campaign_id) VALUES (2)');
+      await project.caught_up(postgres);
+      await eventually('another answer', async () => (await again(path, tag))[0] === 200, { deadline_ms: 5_000 });
+    }
     const document = await (await project.fetch('/openapi.json')).json();
     assert.deepEqual(openapi_mistakes(document), []);
     assert.ok(openapi_mistakes({ ...document, paths: { '/api/{name}': document.paths['/api/status'] } }).length > 0, 'the check can fail');

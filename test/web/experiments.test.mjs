@@ -2,7 +2,7 @@
 // was chosen.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { assert_accessible, assert_fits, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
+import { assert_accessible, assert_fits, assert_tiles, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
 
@@ -59,6 +59,31 @@ test('the experiments page', { timeout: 300_000 }, async (t) => {
     assert.deepEqual(experiments.filter((one) => one.exposures.sample_ratio.alarm).map((one) => one.experiment), ['free_shipping']);
     await assert_accessible(page, 'list');
     await screenshot(page, 'experiments-light-1440');
+  });
+
+  await t.test('the dashboard: an experiment chosen by a click, a commit, days behind a variant', async () => {
+    const other = await open_page(browser, `${address}/dashboards/experiments`);
+    await assert_tiles(other, 5);
+    const variants = other.getByTestId(/^tile-\d+$/).filter({ has: other.getByRole('heading', { name: 'Variants', exact: true }) });
+    const values = (column) => variants.locator(`[data-column=${column}]`).evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.value)));
+    await variants.getByRole('button', { name: '3', exact: true }).first().click();
+    await eventually('one experiment', async () => new Set(await values('experiment_id')).size === 1, { deadline_ms: 10_000 });
+    const users = async () => (await values('unique_users')).reduce((sum, value) => sum + value, 0);
+    assert.equal(await users(), Number(await project.clickhouse('SELECT sum(unique_users) FROM experiments_analytics.experiment_performance WHERE experiment_id = 3')));
+    const before = await users();
+    await postgres.sql(database, `INSERT INTO events SELECT (SELECT max(id) + 1 FROM events), experiment_id, 'seen-at-once', variant_id, variant_key, event_type, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc', properties, 'session-once', 'request-once'
+      FROM events WHERE experiment_id = 3 AND event_type = 'exposure' LIMIT 1`);
+    await eventually('one more user', async (seen) => {
+      seen(`${await users()} after ${before}`);
+      return (await users()) === before + 1;
+    }, { deadline_ms: 15_000 });
+    await variants.getByRole('button', { name: /^Days of a variant/ }).first().click();
+    await other.getByTestId('rows').locator('[data-column=exposures]').first().waitFor();
+    await assert_accessible(other, 'days of a variant');
+    await other.keyboard.press('Escape');
+    await screenshot(other, 'experiments-dashboard-1440');
+    assert.deepEqual(other.problems, []);
+    await other.context().close();
   });
 
   await t.test('a read-out: every number is the API’s', async () => {

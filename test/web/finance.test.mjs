@@ -1,7 +1,7 @@
 // The dashboard of the finance pack as a person sees it.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { launch_browser, open_page, screenshot } from '../harness/browser.mjs';
+import { assert_accessible, assert_fits, launch_browser, open_page, screenshot } from '../harness/browser.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
 
@@ -46,8 +46,9 @@ test('the finance dashboard', { timeout: 300_000 }, async (t) => {
   for (const [theme, width, height] of [['light', 1440, 900], ['dark', 390, 844]])
     await t.test(`${theme}, ${width} x ${height}: no errors, nothing wider than the page`, async () => {
       const other = await open_page(browser, `http://127.0.0.1:${project.http_port}/`, { theme, width, height });
-      await other.getByTestId(/^tile-\d+$/).first().waitFor();
-      assert.equal(await other.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, 'no sideways scrolling');
+      await eventually('tiles', async () => (await other.getByTestId(/^tile-\d+$/).evaluateAll((tiles) => tiles.filter(({ dataset }) => dataset.state === 'ready').length)) >= 12, { deadline_ms: 15_000 });
+      await assert_fits(other, theme);
+      await assert_accessible(other, `finance, ${theme}`);
       await screenshot(other, `finance-${theme}-${width}`);
       assert.deepEqual(other.problems, []);
       await other.context().close();
