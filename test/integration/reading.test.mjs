@@ -135,7 +135,7 @@ test('a project that shows itself to those with a token', { timeout: 120_000 }, 
     assert.equal((await project.json('link', 'revoke', made.id)).code, 0);
     for (const rest of ['', '/tiles/0', '/live', '/filters']) assert.equal(await ask(`/api/shared/${taken}${rest}`), 410, rest);
     assert.deepEqual([(await listed()).state, await ask(`/api/shared/${token}`)], ['revoked', 200]);
-    assert.match((await project.run('link', 'list')).stdout, new RegExp(`${made.id} .*digits.*revoked`));
+    assert.match((await project.run('link', 'list')).stdout, new RegExp(`${made.id}\\s.*digits.*revoked`));
     for (const args of [['revoke', 'nobody'], ['revoke', '../link'], ['revoke'], ['digits', 'more']]) assert.equal((await project.run('link', ...args)).code, 2, args.join(' '));
     await eventually('who looks at it is left', async () => {
       await post(project, '/v1/track', { userId: 'ann', event: 'Paid' }, { Authorization: `Basic ${Buffer.from(`${sender}:`).toString('base64')}` });
