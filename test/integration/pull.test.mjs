@@ -3,9 +3,10 @@
 // what the servers hold, computed here from their objects and not by the models.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 import { ga4_api, klaviyo_api, list, shopify_api } from '../harness/commerce_apis.mjs';
-import { eventually } from '../harness/process.mjs';
+import { eventually, root } from '../harness/process.mjs';
 import { random_numbers } from '../harness/random.mjs';
 import { make_world } from '../harness/world.mjs';
 
@@ -101,10 +102,10 @@ test(`pull (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   Object.assign(project.environment, secrets, { SHOPIFY_ADMIN_URL: shopify.url, KLAVIYO_API_URL: klaviyo.url, GA4_API_URL: ga4.url, GA4_ACCOUNT_KEY: ga4.account, GA4_PROPERTY: '4711' });
   for (const name of ['shopify', 'klaviyo', 'ga4']) project.write(`sources/${name}.yaml`, project.read(`sources/${name}.yaml`).replace(/every: \w+/, 'every: 1s'));
   project.write('sources/shopify.yaml', project.read('sources/shopify.yaml').replace('  every:', `  shop: ${shop}\n  every:`));
-  // The models that read what is pulled, and no others: what is made of them is other tests' affair.
-  const needed = /^(staging|data_klaviyo)\/|^data_shopify\/(customers|orders|order_line_items|order_refund\w*|abandoned_checkouts|price_rules|discount_codes)\.sql|^data_ga4\/events|report_differences/;
+  // The models that read what is pulled or loaded, and no others: what is made of them is other tests' affair.
+  const needed = /^(staging|data_klaviyo)\/|^data_shopify\/(customers|orders|order_line_items|order_refund\w*|abandoned_checkouts|price_rules|discount_codes|transactions|transaction_fees|shop|countries|locations|inventory_\w+|order_agreements|customer_journey_\w+)\.sql|^data_ga4\/events|report_differences/;
   for (const file of fs.readdirSync(`${project.directory}/models`, { recursive: true }).filter((name) => name.endsWith('.sql') && !needed.test(name))) fs.rmSync(`${project.directory}/models/${file}`);
-  for (const folder of ['segments', 'dashboards', 'endpoints', 'destinations']) fs.rmSync(`${project.directory}/${folder}`, { recursive: true, force: true });
+  for (const folder of ['segments', 'dashboards', 'endpoints', 'destinations', 'roles']) fs.rmSync(`${project.directory}/${folder}`, { recursive: true, force: true });
 
   const one = async (query) => (await project.clickhouse(query)).trim();
   const pull_status = async (name) => (await project.status()).sources.find(({ source }) => source === name).pull;
@@ -195,12 +196,67 @@ test(`pull (seed ${seed})`, { timeout: 600_000 }, async (t) => {
     assert.match(shown, /asks shopify: (failed|pulling|waiting)/);
     assert.match(shown, /asks klaviyo: \w+, \d+ requests/);
     assert.match(shown, /events\t20\d\d-/);
+    const metrics = await (await project.fetch('/metrics')).text();
+    const metric = (name, labels) => Number(new RegExp(`^${name}\\{${labels}\\} (\\S+)$`, 'm').exec(metrics)?.[1]);
+    assert.equal(metric('tidemark_pull_failed', 'source="shopify"'), 1);
+    assert.equal(metric('tidemark_pull_failed', 'source="klaviyo"'), 0);
+    assert.ok(metric('tidemark_pull_rows_total', 'source="klaviyo",stream="events"') >= letters.events.length, metrics);
+    assert.ok(metric('tidemark_pull_pages_total', 'source="klaviyo",stream="events"') > 1);
+    assert.ok(metric('tidemark_pull_refused_rows_total', 'source="klaviyo",stream="profiles"') > 0);
+    assert.ok(metric('tidemark_pull_watermark_age_seconds', 'source="shopify",stream="orders"') < 600);
+    assert.ok(metric('tidemark_pull_requests_total', 'source="ga4"') > 0 && metric('tidemark_pull_waiting_seconds', 'source="ga4"') >= 0);
     shopify.token = secrets.SHOPIFY_ADMIN_TOKEN;
     store.customers[6].numberOfOrders = '77';
     store.customers[6].updatedAt = new Date().toISOString();
     await everything('after a refusal');
     const told = [JSON.stringify(await project.status()), await (await project.fetch('/api/settings')).text(), project.read('up.log'), shown].join('\n');
     for (const secret of [...Object.values(secrets), 'PRIVATE KEY', 'ya29.']) assert.ok(!told.includes(secret), `${secret.slice(0, 6)}... is shown`);
+  });
+
+  // TIDEMARK_COMMERCE_SAMPLES: a directory with more files that are named <system>_<stream>.<kind>.
+  await t.test('files as the three systems give them load as they are', async () => {
+    const names = { order: 'orders/updated', orders: 'orders/updated', customer: 'customers/update', refund: 'refunds/create', checkouts: 'checkouts/update', transaction: 'order_transactions/create', transactions: 'order_transactions/create', price_rule: 'price_rules/update', discount_code: 'discount_codes/update', fulfillment: 'fulfillments/update' };
+    const samples = path.join(root, 'test/data/commerce'), refused = [];
+    let records = 0;
+    for (const directory of [samples, process.env.TIDEMARK_COMMERCE_SAMPLES].filter(Boolean))
+      for (const file of fs.readdirSync(directory).sort()) {
+        const [, system, stream] = /^(shopify|klaviyo|ga4)_(\w+)\./.exec(file);
+        const topic = system === 'shopify' ? (names[stream] ?? `${stream.replace(/^(location|inventory_item|inventory_level)$/, '$1s')}/update`) : stream;
+        const { code, data, stderr } = await project.json('load', path.join(directory, file), '--into', 'files.documents', '--document', 'document', '--id', 'document_id', '--set', `system=${system}`, '--set', `stream=${topic}`, '--set', 'shop=samples.myshopify.com');
+        assert.equal(code, 0, `${file}: ${stderr}`);
+        if (directory === samples) records += data.files[0].rows;
+        if (data.files[0].quarantined > 0) refused.push(`${file} ${data.files[0].quarantined}`);
+      }
+    assert.deepEqual(refused, ['klaviyo_events.ndjson 1', 'klaviyo_person.csv 1']);
+    assert.ok(records >= 22, String(records));
+    const reasons = (await project.clickhouse("SELECT reason, bytes FROM tidemark.quarantine FINAL WHERE source = 'files' ORDER BY reason", { account: 'tidemark' })).trim().split('\n');
+    assert.match(reasons[0], /^klaviyo_events\.ndjson, .*"cut off/);
+    assert.match(reasons[1], /^klaviyo_person\.csv, record 2: 2 fields instead of 7\t01FSAMPLE2/);
+    const found = (query, ...wanted) => eventually(query, async (seen) => {
+      const answer = (await project.clickhouse(query, { format: 'TabSeparatedRaw' })).trimEnd();
+      seen(`${answer} instead of ${wanted.join('\n')}`);
+      return answer === wanted.join('\n');
+    }, { deadline_ms: 60_000 });
+    const id = '9007199999999997';
+    await found(`SELECT id, name, email, customer_id, financial_status, total_price, total_shipping FROM data_shopify.orders WHERE shop = 'samples.myshopify.com' AND id IN (${id}, 9223372036854775807) ORDER BY id`,
+      tabbed(id, '#1001', 'mara.voss@example.com', '9007199999999001', 'partially_refunded', '98.94', '1.94'), tabbed('9223372036854775807', '#1002', '', null, 'paid', '98.94', '1.94'));
+    await found(`SELECT id, quantity, price, gross, refunded_quantity FROM data_shopify.order_line_items WHERE order_id IN (${id}, 9223372036854775807) ORDER BY id`, tabbed(5001, 2, 33, 66, 1), tabbed(5002, 1, 33, 33, 0), tabbed(5003, 1, '12345678901234.5678', '12345678901234.5678', 0));
+    await found("SELECT email, last_name, accepts_marketing, addresses[1].city FROM data_shopify.customers WHERE id = 9007199999999001", tabbed('mara.voss@example.com', 'Voß', 'true', 'Kiel'));
+    await found('SELECT email, total_price FROM data_shopify.abandoned_checkouts WHERE id = 450', tabbed('mara.voss@example.com', 66));
+    await found('SELECT order_id, amount, credit_card_number FROM data_shopify.transactions WHERE id = 389', tabbed(id, '98.94', '•••• •••• •••• 4242'));
+    await found('SELECT transaction_id, currency, amount, flat_fee, rate FROM data_shopify.transaction_fees WHERE transaction_id = 389', tabbed(389, 'EUR', '3.17', '0.3', '0.029'));
+    await found("SELECT title, value, usage_limit FROM data_shopify.price_rules WHERE shop = 'samples.myshopify.com' AND id IN (1213131, 1213132) ORDER BY id", tabbed('BOGO', -100, null), tabbed('TENOFF', -10, 20));
+    await found('SELECT code, price_rule_id FROM data_shopify.discount_codes WHERE id = 34 AND price_rule_id > 0', tabbed('TENOFF', 1213132));
+    await found('SELECT name, currency, iana_timezone FROM data_shopify.shop WHERE id = 690', tabbed('Nordlicht', 'EUR', 'Europe/Berlin'));
+    await found('SELECT code, tax FROM data_shopify.countries WHERE id = 817', tabbed('DE', '0.19'));
+    await found('SELECT name, city FROM data_shopify.locations WHERE id = 487', tabbed('Warehouse', 'Kiel'));
+    await found('SELECT item.sku, item.cost, stock.available FROM data_shopify.inventory_items AS item INNER JOIN data_shopify.inventory_levels AS stock ON stock.inventory_item_id = item.id WHERE item.id = 808', tabbed('MUG-5001', '12.5', 9));
+    await found('SELECT name, quantity FROM data_shopify.inventory_quantities WHERE inventory_item_id = 808 ORDER BY name', tabbed('available', 9), tabbed('committed', 4));
+    await found(`SELECT reason, line_item_id, quantity, total_amount, tax_amount FROM data_shopify.order_agreements WHERE order_id = ${id}`, tabbed('order', 5001, 2, 65, '10.38'));
+    await found(`SELECT visit, visit_id, source, utm_source, utm_campaign FROM data_shopify.customer_journey_detail WHERE order_id = ${id}`, tabbed('first', 91, 'email', 'news', 'may'));
+    await found("SELECT email, country, historic_clv, average_days_between_orders FROM data_klaviyo.profiles WHERE profile_id = '01KSAMPLE1'", tabbed('mara.voss@example.com', 'Germany', '141.94', '30.5'));
+    await found("SELECT profile_id, metric_id, value, order_id FROM data_klaviyo.events WHERE event_id = '6XSample'", tabbed('01KSAMPLE1', 'SAMPLEM', '98765432109876.5432', id));
+    await found("SELECT event_name, ga_session_id, session_engaged, source, transaction_id, purchase_revenue FROM data_ga4.events WHERE user_pseudo_id = 'sample.1'", tabbed('purchase', 1714666000, 'true', 'news', id, '98.94'));
     await project.down();
   });
 });
