@@ -2,6 +2,7 @@
 
 #include "clickhouse/schema.h"
 #include "segments/canonical.h"
+#include "segments/definition_group.h"
 #include "segments/event_leaf_plan.h"
 #include "segments/few_entities.h"
 #include "segments/joined_rows.h"
@@ -15,14 +16,6 @@
 
 namespace tidemark::segments {
 namespace {
-
-const std::string& zone_of(const Definition& definition, const CompileOptions& options) {
-  return definition.time_zone.empty() ? options.time_zone : definition.time_zone;
-}
-
-const std::vector<EventTable>& events_of(const Definition& definition, const CompileOptions& options) {
-  return definition.events.empty() ? options.events : definition.events;
-}
 
 // "12.5" (percent) as 125000.
 int64_t millionths(const std::string& percent) {
@@ -521,32 +514,6 @@ class Compiler {
   std::map<std::string, size_t> event_leaves_;  // of a FewQuery
   size_t leaves_made_ = 0, nodes_made_ = 0;
 };
-
-}  // namespace
-
-std::string group_of(const Definition& definition, const CompileOptions& options) {
-  Definition outline;
-  outline.entity = definition.entity;
-  outline.key = definition.key;
-  outline.events = events_of(definition, options);
-  outline.time_zone = zone_of(definition, options);
-  return canonical_text(outline);
-}
-
-namespace {
-
-Result<std::vector<Node>> conditions_of(const std::vector<const Definition*>& definitions,
-                                        const CompileOptions& options, std::vector<Problem>& problems) {
-  const std::string group = group_of(*definitions.front(), options);
-  std::vector<Node> conditions;
-  for (const Definition* definition : definitions) {
-    if (group_of(*definition, options) != group)
-      return fail(ErrorKind::internal, fmt::format("segments {} and {} cannot share a query",
-                                                   definitions.front()->name, definition->name));
-    conditions.push_back(expanded(*definition, options, problems));
-  }
-  return conditions;
-}
 
 }  // namespace
 
