@@ -29,9 +29,12 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
     pipelines_.push_back(std::move(pipeline));
     return {};
   };
+  auto snapshots = TRY(config::load_snapshot_options(project.root));
   for (const auto& source : project.sources) {
-    ingest::PipelineOptions postgres{
-        .source = source, .tables_with_changes = options.tables_with_changes, .recopy = options.recopy};
+    ingest::PipelineOptions postgres{.source = source,
+                                     .tables_with_changes = options.tables_with_changes,
+                                     .recopy = options.recopy,
+                                     .snapshot = snapshots[source.name]};
     if (source.mode == config::PostgresSource::Mode::batch)
       TRY_VOID(add(source.name, std::make_unique<ingest::BatchPipeline>(std::move(postgres), pool, hooks,
                                                                         system_clock(), options.on_cut)));

@@ -1,5 +1,6 @@
 #include "base/limits.h"
 #include "config/loading.h"
+#include "config/snapshot_options.h"
 
 #include <fmt/format.h>
 
@@ -106,7 +107,7 @@ void check_option_tables(MappingReader& mapping, const PostgresSource& source) {
 // Options of one mode in a source of the other would do nothing.
 void check_mode(MappingReader& mapping, const PostgresSource& source) {
   if (source.mode == PostgresSource::Mode::batch) {
-    for (const char* key : {"slot", "publication", "streaming"})
+    for (const char* key : {"slot", "publication", "streaming", "snapshot"})
       if (mapping.has(key))
         mapping.error(key, fmt::format("`{}` belongs to `mode: cdc`", key), "Leave it out.");
     for (const auto& options : source.options)
@@ -157,6 +158,8 @@ void read_postgres(Reader reader, const YamlNode& node, PostgresSource& source) 
     source.batch = read_batch(inner);
     inner.finish();
   }
+  // Kept by load_snapshot_options().
+  if (const YamlNode* snapshot = mapping.child("snapshot")) read_snapshot(reader, *snapshot);
   check_mode(mapping, source);
   if (mapping.has("slot") && !is_slot_name(source.slot))
     mapping.error("slot", fmt::format("`{}` cannot be the name of a replication slot", source.slot),

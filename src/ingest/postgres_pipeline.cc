@@ -9,7 +9,6 @@
 #include "ingest/source_images.h"
 #include "ingest/table_statuses.h"
 #include "ingest/table_tender.h"
-#include "postgres/replication_setup.h"
 
 namespace tidemark::ingest {
 
@@ -23,7 +22,8 @@ PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPo
       life_(options_.source.name, clock),
       state_store_(pool, apply_policy("state"), life_.stopping()),
       book_(pool, apply_policy("state"), life_.stopping(), options_.source.name),
-      parity_(pool, apply_policy("state"), life_.stopping(), options_.source.name) {
+      parity_(pool, apply_policy("state"), life_.stopping(), options_.source.name),
+      ranges_(pool, apply_policy("state"), life_.stopping(), options_.source.name) {
   if (hooks_.barrier == nullptr) hooks_.barrier = &own_barrier_;
 }
 
@@ -83,6 +83,7 @@ Status PostgresPipeline::prepare() {
   TRY_VOID(state_store_.prepare());
   TRY_VOID(book_.prepare());
   TRY_VOID(parity_.prepare());
+  TRY_VOID(ranges_.prepare());
   TRY_VOID(parity_.load());
   auto record = TRY(state_store_.source(options_.source.name));
   if (record && record->copied && !options_.recopy) {
@@ -100,8 +101,10 @@ Status PostgresPipeline::prepare() {
     if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready)
       return fail(std::move(ready.error()).in(where));
   }
+  // Of one that is not whole it begins behind the copy.
   for (const auto& table : tables_)
-    if (table.history) TRY_VOID(begin_history(pool_, table, true));
+    if (table.history && record && record->copied && !options_.recopy)
+      TRY_VOID(begin_history(pool_, table, true));
   auto quarantined = TRY(state_store_.quarantined(options_.source.name));
   for (const auto& table : tables_) counters_.at(&table)->quarantined = quarantined[table.name];
   return {};
@@ -126,8 +129,7 @@ Status PostgresPipeline::live() {
         "this is not the Postgres server the warehouse was filled from (its system identifier differs)",
         "check the URL; to take this server from now on: tidemark up --recopy");
   if (!record || !record->copied || options_.recopy) {
-    TRY_VOID(copy(connection, identity, static_cast<uint16_t>(record ? record->epoch + 1 : 1)));
-    options_.recopy = false;
+    if (!TRY(copy(connection, identity, record))) return {};
     record = TRY(state_store_.source(options_.source.name));
   }
   {
@@ -151,7 +153,7 @@ Status PostgresPipeline::live() {
   }
   TRY_VOID(publish_tables(connection));
   TRY_VOID(join_copied_table(connection, record->epoch));
-  return stream(record->epoch, false);
+  return stream(record->epoch, {});
 }
 
 // Runs `action` between two cuts; asks for a fence when none comes by itself.
@@ -214,73 +216,8 @@ void PostgresPipeline::begin_change_rows(const std::set<std::string>& tables) {
   if (news && handoff_ != nullptr) handoff_->close();
 }
 
-Status PostgresPipeline::copy(postgres::Connection& connection, const postgres::ServerIdentity& identity,
-                              uint16_t epoch) {
-  life_.set_state("copying");
-  log::info("source {}: initial copy of {} tables (epoch {})", options_.source.name, tables_.size(), epoch);
-  if (hooks_.before_copy) TRY_VOID(hooks_.before_copy(table_names()));
-  for (auto& table : tables_) {
-    CapturedTable now = TRY(TableTender::look(connection, table));
-    if (!compare(shape_of(table), now).none()) TRY_VOID(make_bronze_anew(pool_, now));
-    std::lock_guard lock(mutex_);
-    table.source = std::move(now.source);
-    table.log = now.log;
-  }
-  TRY_VOID(publish_tables(connection));
-  TRY_VOID(postgres::drop_slot(connection, options_.source.slot));
-  SourceRecord record{.source = options_.source.name,
-                      .epoch = epoch,
-                      .system_id = identity.system_id,
-                      .timeline = identity.timeline,
-                      .slot = options_.source.slot};
-  TRY_VOID(state_store_.save(record));
-  for (const auto& table : tables_) {
-    TRY_VOID(pool_.execute("TRUNCATE TABLE " + table.target()));
-    counters_.at(&table)->copied = 0;
-  }
-  if (hooks_.reset) TRY_VOID(hooks_.reset(table_names()));
-
-  auto replication = connection_options(options_.source);
-  replication.replication = true;
-  auto slot_connection = TRY(postgres::Connection::open(replication));
-  auto slot = TRY(postgres::create_slot(slot_connection, options_.source.slot, false));
-  int64_t started = clock_.monotonic_micros();
-  CopyOptions options{.source = options_.source.name,
-                      .epoch = epoch,
-                      .connection = connection_options(options_.source),
-                      .snapshot_name = slot.snapshot_name,
-                      .snapshot_lsn = slot.consistent_point};
-  uint64_t rows = TRY(copy_tables(options, tables_, counters_, pool_, state_store_, life_.stopping()));
-  for (const auto& table : tables_) {
-    CapturedTable after = TRY(TableTender::look(connection, table));
-    TRY_VOID(TableTender::check_unchanged(table, after));
-    TRY_VOID(book_.save({.oid = table.source.oid,
-                         .name = table.name,
-                         .epoch = epoch,
-                         .from = slot.consistent_point,
-                         .shape = shape_of(table)}));
-    if (table.history) TRY_VOID(begin_history(pool_, table, false));
-  }
-  if (hooks_.after_copy)
-    TRY_VOID(hooks_.after_copy(make_version(epoch, slot.consistent_point, 0), table_names()));
-  record.slot_lsn = slot.consistent_point;
-  record.copied = true;
-  TRY_VOID(state_store_.fence({.source = options_.source.name,
-                               .epoch = epoch,
-                               .cut = 0,
-                               .last_lsn = slot.consistent_point,
-                               .end_lsn = slot.consistent_point,
-                               .rows = rows,
-                               .committed_at = clock_.wall_micros()}));
-  TRY_VOID(state_store_.save(record));
-  double seconds = static_cast<double>(clock_.monotonic_micros() - started) / 1e6;
-  log::info("source {}: initial copy done, {} rows in {:.1f} s ({:.0f} rows/s), as of {}",
-            options_.source.name, rows, seconds, static_cast<double>(rows) / std::max(seconds, 1e-3),
-            postgres::format_lsn(slot.consistent_point));
-  return {};
-}
-
-Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
+Status PostgresPipeline::stream(uint16_t epoch, const StreamEnd& end) {
+  bool settles = end.until != 0;
   auto fenced = TRY(state_store_.fenced(options_.source.name, epoch));
   if (!fenced)
     return fail(ErrorKind::internal, "the initial copy left no fence",
@@ -303,8 +240,8 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
   log::info("source {}: streaming from {} (cut {}{})", options_.source.name,
             postgres::format_lsn(fenced->end_lsn), fenced->cut,
             planned ? fmt::format(", replaying cut {}", planned->cut) : "");
-  life_.set_state("streaming");
-  {
+  if (!settles) {
+    life_.set_state("streaming");
     std::lock_guard lock(mutex_);
     streamed_ = true;
     handoff_ = &handoff;
@@ -314,8 +251,11 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
   }
   // The applier finishes what it has when we are told to stop; everything else stops at once.
   StateStore fences(pool_, apply_policy("state"), stop_now_);
-  Applier applier(pool_, fences, hooks_, handoff, counters_, applied_, clock_, on_cut_, stop_now_);
-  applier.read_from(source_images(connection_options(options_.source)));
+  const ModelHooks nobody{.barrier = hooks_.barrier, .parts_gate = hooks_.parts_gate};
+  Applier applier(pool_, fences, settles ? nobody : hooks_, handoff, counters_, applied_, clock_,
+                  settles ? nullptr : on_cut_, stop_now_);
+  auto from = connection_options(options_.source);
+  applier.read_from(settles ? source_images_or_ended(std::move(from)) : source_images(std::move(from)));
   applier.set_on_refused([this](const CapturedTable& table, const Error& error) { set_aside(table, error); });
   Status applied;
   std::thread apply_thread([&] {
@@ -330,7 +270,7 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
                                     .memory_bytes_max = options_.streamed_memory_bytes_max},
                        .lanes = std::move(lanes.of),
                        .late_lsn = lanes.late_lsn,
-                       .only_replay = only_replay,
+                       .only_replay = end.only_replay,
                        .on_unknown_form =
                            [this](const CapturedTable& table, const postgres::Relation& relation) {
                              std::lock_guard lock(mutex_);
@@ -339,6 +279,11 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
                            }},
                       tables_, counters_, quarantine_of(state_store_), handoff, applied_, read_, clock_,
                       life_.stopping());
+  auto end_life = [this, &handoff, &follower] {
+    begins_anew_ = true;
+    handoff.close();
+    follower.wake();
+  };
   TableTender tender({.source = options_.source.name,
                       .epoch = epoch,
                       .connection = connection_options(options_.source),
@@ -348,12 +293,7 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
                           [this, &tender](const std::function<Status()>& action) {
                             return between_cuts(action, tender.stopped());
                           },
-                      .end_life =
-                          [this, &handoff, &follower] {
-                            begins_anew_ = true;
-                            handoff.close();
-                            follower.wake();
-                          },
+                      .end_life = end_life,
                       .before_copy = hooks_.before_copy,
                       .after_copy = hooks_.after_copy,
                       .reset = hooks_.reset,
@@ -363,18 +303,16 @@ Status PostgresPipeline::stream(uint16_t epoch, bool only_replay) {
                             return known && known->wanted() && !table.log;
                           },
                       .bring_back =
-                          [this, epoch, &tender, &handoff, &follower](const CapturedTable& table) {
-                            auto end_life = [&] {
-                              begins_anew_ = true;
-                              handoff.close();
-                              follower.wake();
-                            };
+                          [this, epoch, &tender, end_life](const CapturedTable& table) {
                             return bring_back(
                                 table, {.epoch = epoch, .end_life = end_life, .stop = tender.stopped()});
                           }},
                      book_, applied_, pool_, state_store_, clock_);
   std::thread tender_thread;
-  if (!only_replay) tender_thread = std::thread([&] { tender.run(); });
+  if (settles)
+    tender_thread = std::thread([&] { end_behind(end.until, tender.stopped(), end_life); });
+  else if (!end.only_replay)
+    tender_thread = std::thread([&] { tender.run(); });
   Status read = follower.run(reader);
   {
     std::lock_guard lock(mutex_);

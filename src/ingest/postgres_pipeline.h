@@ -1,7 +1,8 @@
 // A Postgres source as a pipeline (source_pipeline.h): prepare() runs preflight and reads the tables' shapes,
 // start() copies when it must, then streams. Nothing in memory is needed to go on.
 //
-// A source's first life begins with an initial copy under epoch 1. A copy that was interrupted starts over.
+// A source's first life begins with an initial copy under epoch 1 (postgres_copy.cc). One of large tables
+// goes on where it was interrupted, any other starts over.
 //
 // Tables change, come and fail while others flow: each life of the stream begins with a look at them
 // (look_at_tables), and a tender (table_tender.h) works beside it.
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "config/postgres_source.h"
+#include "config/snapshot_options.h"
 #include "ingest/initial_copy.h"
 #include "ingest/parity_book.h"
 #include "ingest/source_life.h"
@@ -19,6 +21,7 @@
 #include "ingest/stream_reader.h"
 #include "ingest/table_tender.h"
 #include "postgres/preflight.h"
+#include "postgres/replication_setup.h"
 
 namespace tidemark::ingest {
 
@@ -28,6 +31,7 @@ struct PipelineOptions {
   config::PostgresSource source;
   std::set<std::string> tables_with_changes;  // names in bronze that models need change rows of
   bool recopy = false;                        // start a new epoch with a new copy
+  config::SnapshotOptions snapshot = {};
   // Transactions that still run, together, in memory.
   size_t streamed_memory_bytes_max = limits::streamed_memory_bytes_max;
 };
@@ -64,7 +68,24 @@ class PostgresPipeline final : public SourcePipeline {
  private:
   Status read_tables(postgres::Connection& connection);
   Status live();
-  Status copy(postgres::Connection& connection, const postgres::ServerIdentity& identity, uint16_t epoch);
+  // The first copy, or a new one. False: it goes on in the next life.
+  Result<bool> copy(postgres::Connection& connection, const postgres::ServerIdentity& identity,
+                    const std::optional<SourceRecord>& before);
+  Result<SourceRecord> begin_copy(postgres::Connection& connection, const postgres::ServerIdentity& identity,
+                                  uint16_t epoch);
+  Status copy_at_once(postgres::Connection& connection, SourceRecord record,
+                      const postgres::CreatedSlot& slot);
+  Status begin_ranges(postgres::Connection& connection, const SourceRecord& record,
+                      const postgres::CreatedSlot& slot);
+  Result<bool> can_go_on(postgres::Connection& connection, const postgres::ServerIdentity& identity,
+                         const SourceRecord& record);
+  Result<bool> copy_in_ranges(postgres::Connection& connection, const SourceRecord& record);
+  Result<bool> settle(const SourceRecord& record);
+  Status give_to_models(SourceRecord record, const std::set<std::string>& with_changes);
+  void end_behind(postgres::Lsn until, const std::atomic<bool>& stop, const std::function<void()>& end_life);
+  uint64_t range_pages() const;
+  bool is_large() const;
+  CopyOptions copy_options(const SourceRecord& record) const;
   std::vector<uint32_t> oids() const;
   Status look_at_tables(postgres::Connection& connection, uint16_t epoch);
   Result<TableRecord> first_record(const CapturedTable& table, uint16_t epoch, bool was_there);
@@ -100,8 +121,12 @@ class PostgresPipeline final : public SourcePipeline {
                                    const SourceRecord& record, const CutRecord& fenced);
   Status repair_source(postgres::Connection& connection, const postgres::ServerIdentity& identity,
                        const SourceRecord& before, const CutRecord& fenced, const std::string& lost);
-  // `only_replay`: ends behind the cut that was planned.
-  Status stream(uint16_t epoch, bool only_replay);
+  struct StreamEnd {
+    bool only_replay = false;  // behind the cut that was planned
+    // Behind this place, and nothing but the mirrored tables hears of it; 0: no such place.
+    postgres::Lsn until = 0;
+  };
+  Status stream(uint16_t epoch, const StreamEnd& end);
   std::vector<std::string> table_names() const;
 
   PipelineOptions options_;
@@ -114,6 +139,7 @@ class PostgresPipeline final : public SourcePipeline {
   StateStore state_store_;
   TableBook book_;
   ParityBook parity_;
+  CopiedRanges ranges_;
   CutBarrier own_barrier_;  // when the project has none
 
   std::vector<CapturedTable> tables_;
@@ -122,6 +148,10 @@ class PostgresPipeline final : public SourcePipeline {
   std::vector<postgres::Finding> warnings_;
   ApplierCounters applied_;
   ReaderCounters read_;
+
+  // When this life began to copy, and how many rows were in then.
+  int64_t copying_since_ = 0;
+  uint64_t copied_before_ = 0;
 
   mutable std::mutex mutex_;
   uint16_t epoch_ = 0;

@@ -168,7 +168,7 @@ Status PostgresPipeline::join_copied_table(postgres::Connection& connection, uin
     if (!record || record->phase != TablePhase::copied) continue;
     auto newest = TRY(state_store_.newest(options_.source.name, epoch));
     if (newest.planned && newest.fenced && newest.planned->cut > newest.fenced->cut) {
-      TRY_VOID(stream(epoch, true));
+      TRY_VOID(stream(epoch, {.only_replay = true}));
       newest = TRY(state_store_.newest(options_.source.name, epoch));
       if (newest.planned->cut > newest.fenced->cut) return {};  // told to stop: the next life
     }

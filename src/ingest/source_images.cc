@@ -8,6 +8,8 @@
 #include "postgres/copy_reader.h"
 #include "postgres/key_pages.h"
 
+#include <set>
+
 namespace tidemark::ingest {
 namespace {
 
@@ -102,13 +104,14 @@ std::string condition_for(const postgres::SourceTable& table, const Block& keys)
   return fmt::format("({}) IN ({})", names, list);
 }
 
+// `unfit`: some of them do not fit, and are not found.
 Status read_rows(const postgres::ConnectionOptions& options, const postgres::SourceTable& table,
-                 const std::string& condition, Block& found, postgres::Lsn& watermark) {
+                 const std::string& condition, Block& found, postgres::Lsn& watermark, bool& unfit) {
   auto connection = TRY(postgres::Connection::open(options));
   TRY_VOID(connection.execute("SET statement_timeout = '60s'"));
   postgres::TableDecoder decoder(table);
   // A row that does not fit is in quarantine for good reason.
-  postgres::CopyBinaryReader reader([](const auto&) {});
+  postgres::CopyBinaryReader reader([&](const auto&) { unfit = true; });
   TRY(connection.copy_out(postgres::copy_statement(table, condition), [&](std::string_view piece) -> Status {
     if (found.bytes() > source_bytes_max) return {};
     TRY(reader.feed(piece.data(), piece.size(), decoder, found));
@@ -118,7 +121,69 @@ Status read_rows(const postgres::ConnectionOptions& options, const postgres::Sou
   return {};
 }
 
+// Keys [begin, end), and what ended.
+Status read_or_ended(const postgres::ConnectionOptions& options, const CapturedTable& table,
+                     const Block& keys, size_t begin, size_t end, Block& found) {
+  Block some;
+  for (size_t column = 0; column < keys.columns.size(); ++column) {
+    some.add(keys.names[column], keys.columns[column].type());
+    for (size_t row = begin; row < end; ++row) some.columns.back().append_from(keys.columns[column], row);
+  }
+  std::string condition = condition_for(table.source, some);
+  if (condition.empty()) return {};
+  Block there;
+  postgres::TableDecoder(table.source).add_columns(there);
+  postgres::Lsn watermark = 0;
+  bool unfit = false;
+  Status read = read_rows(options, table.source, condition, there, watermark, unfit);
+  if (!read && read.error().kind == ErrorKind::dependency_down) return read;
+  if (!read) {
+    log::warn("{}: large values that updates leave out cannot be read from Postgres: {}", table.display(),
+              read.error().describe());
+    return {};
+  }
+  if (there.bytes() > source_bytes_max && end - begin > 1) {  // some of it was not taken
+    size_t middle = begin + (end - begin) / 2;
+    TRY_VOID(read_or_ended(options, table, keys, begin, middle, found));
+    return read_or_ended(options, table, keys, middle, end, found);
+  }
+  std::set<std::string> known;
+  for (size_t row = 0; row < there.rows(); ++row) {
+    std::string key;
+    for (size_t column : table.source.key) there.columns[column].encode(row, key);
+    known.insert(std::move(key));
+    for (size_t column = 0; column < there.columns.size(); ++column)
+      found.columns[column].append_from(there.columns[column], row);
+  }
+  // Which of them does not fit is not known: then nobody has ended.
+  for (size_t row = begin; row < end && !unfit; ++row) {
+    std::string key;
+    for (const auto& column : keys.columns) column.encode(row, key);
+    if (known.contains(key)) continue;
+    for (size_t column = 0; column < found.columns.size(); ++column) {
+      int position = table.source.columns[column].key_position;
+      if (position < 0)
+        found.columns[column].append_default();
+      else
+        found.columns[column].append_from(keys.columns[static_cast<size_t>(position)], row);
+    }
+  }
+  return {};
+}
+
 }  // namespace
+
+ImageReader source_images_or_ended(postgres::ConnectionOptions connection) {
+  return
+      [connection = std::move(connection)](const CapturedTable& table, const Block& keys) -> Result<Block> {
+        Block found;
+        postgres::TableDecoder(table.source).add_columns(found);
+        for (size_t begin = 0; begin < keys.rows(); begin += source_keys_max)
+          TRY_VOID(read_or_ended(connection, table, keys, begin,
+                                 std::min(begin + source_keys_max, keys.rows()), found));
+        return found;
+      };
+}
 
 ImageReader source_images(postgres::ConnectionOptions connection) {
   return [connection = std::move(connection)](const CapturedTable& table,
@@ -128,7 +193,8 @@ ImageReader source_images(postgres::ConnectionOptions connection) {
     std::string condition = condition_for(table.source, keys);
     if (condition.empty()) return found;
     postgres::Lsn watermark = 0;
-    Status read = read_rows(connection, table.source, condition, found, watermark);
+    bool unfit = false;
+    Status read = read_rows(connection, table.source, condition, found, watermark, unfit);
     if (!read && read.error().kind == ErrorKind::dependency_down) return fail(std::move(read.error()));
     if (!read) {
       found.clear();

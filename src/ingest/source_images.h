@@ -23,6 +23,11 @@ namespace tidemark::ingest {
 // Errors: dependency_down. When Postgres refuses, nothing is found, and a warning says why.
 ImageReader source_images(postgres::ConnectionOptions connection);
 
+// For a time in which the warehouse lacks rows that have ended at the source since: those of `keys` that the
+// source does not have come back with their key and otherwise with defaults, because their end is still to
+// come in the stream and nobody needs them. Of any number of keys.
+ImageReader source_images_or_ended(postgres::ConnectionOptions connection);
+
 // What `source` finds, the same at each call with this token. `again`: the part may have been sent in part.
 Result<Block> read_once(clickhouse::ClientPool& pool, const ImageReader& source, const CapturedTable& table,
                         const Block& keys, const std::string& token, bool again,
