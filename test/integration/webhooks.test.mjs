@@ -3,6 +3,7 @@
 // would have landed it, and Postgres computes from that one what every model must show.
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
+import fs from 'node:fs';
 import test from 'node:test';
 import { assert_pack_equal, expected_models } from '../harness/pack.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
@@ -18,7 +19,10 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   const { postgres, project, database } = world;
   Object.assign(project.environment, secrets);
   project.write('sources/shopify.yaml', 'source: shopify\nwebhook:\n  from: shopify\n  secrets: ["${env:SHOPIFY_WEBHOOK_SECRET}", { name: before, key: last-years-secret }]\n');
-  project.write('destinations/crm.yaml', 'destination: crm\nfile: { path: ./notifications.ndjson }\n');
+  // The models that read what is called, and one over them: the rest of the pack reads these, and is commerce_pack.test.mjs's affair.
+  const needed = /^(staging|data_shopify)[/.]|^data_klaviyo[/.](events|metrics)|^data_ga4[/.]events|^analytics_shopify[/.]order_values/;
+  for (const file of fs.readdirSync(`${project.directory}/models`, { recursive: true }).filter((name) => name.endsWith('.sql') && !needed.test(name))) fs.rmSync(`${project.directory}/models/${file}`);
+  for (const folder of ['segments', 'dashboards', 'endpoints', 'destinations', 'roles']) fs.rmSync(`${project.directory}/${folder}`, { recursive: true, force: true });
   const generated = await run(binary, ['generate', 'commerce', '--url', world.url, '--seed', String(seed), '--rows', '1500', '--days', '20']);
   assert.equal(generated.code, 0, generated.stderr);
   await postgres.sql('postgres', `CREATE DATABASE truth TEMPLATE ${database}`);
@@ -57,7 +61,7 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   });
   const models = expected_models('commerce');
   // What comes from calls has other raw ids: staging is compared by what is made of it.
-  models.models = models.models.filter(({ model }) => !model.startsWith('staging.'));
+  models.models = models.models.filter(({ model }) => !model.startsWith('staging.') && needed.test(model));
   const equal = async (phase) => {
     await caught_up();
     await project.caught_up(postgres);
@@ -117,7 +121,7 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
       if (index % 5 === 0) await taken({ ...what, headers: { ...what.headers, 'X-Shopify-Hmac-Sha256': signed(what.body, 'last-years-secret') } });
     }
     await truth(sql);
-    assert.ok((await equal('calls')) > 2000);
+    assert.ok((await equal('calls')) > 1000);
     assert.equal(await one('SELECT count() FROM bronze.shopify_webhooks'), String(deliveries.length));
     const { intake } = await source_status('shopify');
     const again = (n) => Math.ceil(mixed.length / n);
