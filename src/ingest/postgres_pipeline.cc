@@ -98,7 +98,9 @@ Status PostgresPipeline::prepare() {
   } else {
     // A table whose shape is another one is empty from here on.
     if (options_.recopy && hooks_.before_copy) TRY_VOID(hooks_.before_copy(table_names()));
-    if (auto ready = ensure_bronze(pool_, tables_, options_.recopy); !ready)
+    // So may be one that changed while a first copy was under way that a kill ended; that copy starts over.
+    bool anew = options_.recopy || (record && !record->copied);
+    if (auto ready = ensure_bronze(pool_, tables_, anew); !ready)
       return fail(std::move(ready.error()).in(where));
   }
   // Of one that is not whole it begins behind the copy.
