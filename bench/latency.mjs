@@ -24,6 +24,7 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
   const sessions = Array.from({ length: writers }, () => new Session(postgres.url));
   const latencies = [];
   const from_commit = [];
+  const asked = [];
   const begun = performance.now();
   const measured_from = begun + warm_up_s * 1000;
   const last = measured_from + seconds * 1000;
@@ -54,9 +55,11 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
     while (!end()) {
       check();
       if (performance.now() > deadline) throw new Error(`${sent.size - latencies_seen} rows never arrived`);
+      const began = performance.now();
       const answer = await warehouse.query(`SELECT intDiv(id - ${begin(0)}, ${writer_span}) + 1 AS writer, max(id) FROM ${from}
         WHERE ${seen.map((id, writer) => `(id > ${id} AND id < ${begin(writer + 1)})`).join(' OR ')} GROUP BY writer FORMAT TSV`, { max_threads: '1' });
       const now = performance.now();
+      if (now >= measured_from) asked.push(now - began);
       for (const line of answer.split('\n').filter(Boolean)) {
         const [writer, highest] = line.split('\t').map(Number);
         for (let id = seen[writer - 1] + 1; id <= highest; ++id) {
@@ -79,10 +82,12 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
   for (const session of sessions) await session.close();
   latencies.sort((a, b) => a - b);
   from_commit.sort((a, b) => a - b);
+  asked.sort((a, b) => a - b);
   return {
     rows: latencies.length, rate: latencies.length / seconds,
     p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), max: latencies.at(-1),
     from_commit_p50: quantile(from_commit, 0.5), from_commit_p99: quantile(from_commit, 0.99),
+    asked_p50: quantile(asked, 0.5),
   };
 }
 
