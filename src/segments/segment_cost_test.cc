@@ -189,6 +189,7 @@ TEST_F(SegmentCost, ACut) {
   std::vector<size_t> changes;
   for (bool in_memory : {false, true}) {
     KeptMemberships kept(now_);
+    kept.slice = limits::everybody_slice;
     kept.begin(limits::alone_entities_min, in_memory ? size_t{4} << 30 : 0);
     ASSERT_TRUE(kept.replace(definitions, options_));
     auto read = kept.evaluator->warm_up();
