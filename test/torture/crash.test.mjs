@@ -9,7 +9,7 @@ import { Child, binary, eventually, run } from '../harness/process.mjs';
 import { random_numbers } from '../harness/random.mjs';
 import { make_world } from '../harness/world.mjs';
 
-const rounds = Number(process.env.ROUNDS ?? (process.env.TIDEMARK_TORTURE === 'short' ? 12 : 50));
+const rounds = Number(process.env.ROUNDS ?? (process.env.TIDEMARK_TORTURE === 'short' ? 8 : 50));
 const compare_every = 10;
 const copies_cut_short = 3;
 const seed = Number(process.env.TIDEMARK_SEED ?? Date.now() % 1_000_000_007);

@@ -8,7 +8,7 @@ import { Child, binary, run } from '../harness/process.mjs';
 import { random_numbers } from '../harness/random.mjs';
 import { make_world } from '../harness/world.mjs';
 
-const rounds = Number(process.env.ROUNDS ?? (process.env.TIDEMARK_TORTURE === 'short' ? 8 : 40));
+const rounds = Number(process.env.ROUNDS ?? (process.env.TIDEMARK_TORTURE === 'short' ? 4 : 40));
 const compare_every = 8;
 const seed = Number(process.env.TIDEMARK_SEED ?? Date.now() % 1_000_000_007);
 

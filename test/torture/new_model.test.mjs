@@ -10,7 +10,7 @@ import path from 'node:path';
 import { Child, binary, run } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
 
-const rounds = Number(process.env.ROUNDS ?? (process.env.TIDEMARK_TORTURE === 'short' ? 5 : 15));
+const rounds = Number(process.env.ROUNDS ?? (process.env.TIDEMARK_TORTURE === 'short' ? 3 : 15));
 const seed = Number(process.env.TIDEMARK_SEED ?? Date.now() % 1_000_000_007);
 
 test(`new models after kill -9, ${rounds} rounds (seed ${seed})`, { timeout: 900_000 }, async (t) => {
