@@ -371,14 +371,14 @@ Status Evaluator::evaluate_now(Group& group, const std::vector<std::string>* ent
     return ask_oracle(group, entities, as_of, found);
   });
   if (!asked) return fail(std::move(asked.error()).in("segments of " + group.definitions.front().entity));
-  // Slices come as they are ready.
-  if (entities == nullptr)
+  if (entities == nullptr) {
+    // Slices come as they are ready.
     std::stable_sort(found.flips.begin(), found.flips.end(),
                      [](const Flip& one, const Flip& other) { return one.entity < other.entity; });
-  if (entities == nullptr)
     log::info("segments: everybody in {} was evaluated in {} ms, {} conditions, {} changes",
               group.definitions.front().entity, (clock_.monotonic_micros() - began) / 1000,
               group.definitions.size(), found.flips.size());
+  }
   if (due != nullptr)
     for (Flip& flip : found.flips)
       if (const Timer* timer = due->of(flip.entity)) flip.at = timer->due;
