@@ -10,6 +10,7 @@
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "cli/warehouse_access.h"
+#include "config/model_owner.h"
 #include "http/client.h"
 #include "models/compiler.h"
 #include "models/model_explanation.h"
@@ -72,7 +73,8 @@ json::array tables_json(const std::vector<models::StoredTable>& tables, bool byt
   return list;
 }
 
-json::object as_json(const models::ModelExplanation& model, const std::optional<json::object>& live) {
+json::object as_json(const models::ModelExplanation& model, const std::string& owner,
+                     const std::optional<json::object>& live) {
   json::array columns, audits;
   for (const auto& column : model.columns)
     columns.push_back(json::object{{"column", column.column},
@@ -84,6 +86,7 @@ json::object as_json(const models::ModelExplanation& model, const std::optional<
   json::object document{{"model", model.model},
                         {"kind", model.kind},
                         {"description", model.description},
+                        {"owner", owner},
                         {"file", model.file},
                         {"fingerprint", model.fingerprint},
                         {"why_exact", model.why_exact},
@@ -116,9 +119,11 @@ std::string indented(const std::string& text) {
   return out + "\n";
 }
 
-std::string as_text(const models::ModelExplanation& model, const std::optional<json::object>& live) {
+std::string as_text(const models::ModelExplanation& model, const std::string& owner,
+                    const std::optional<json::object>& live) {
   std::string text = fmt::format("{}  ({}, {})\n", model.model, model.kind, model.file);
   if (!model.description.empty()) text += "  " + model.description + "\n";
+  if (!owner.empty()) text += "  owner: " + owner + "\n";
   text += "\nexact because\n" + indented(model.why_exact);
   text += "\nreads\n" +
           indented(joined(
@@ -246,8 +251,9 @@ Result<ExitCode> explain(const Options& options, const Invocation& invocation) {
   if (options.row.empty() && options.where.empty()) {
     auto explanation = TRY(models::explain_model(client, compilation.models, *model));
     auto live = live_status(project, options.model);
-    print_out(invocation.json ? json::serialize(as_json(explanation, live)) + "\n"
-                              : as_text(explanation, live));
+    std::string owner = config::model_owner(project.root, model->file.file);
+    print_out(invocation.json ? json::serialize(as_json(explanation, owner, live)) + "\n"
+                              : as_text(explanation, owner, live));
     return ExitCode::ok;
   }
   std::string condition = options.where;

@@ -2,6 +2,7 @@
 
 #include "cli/origin_document.h"
 #include "clickhouse/cancellation.h"
+#include "config/model_owner.h"
 #include "models/row_origin.h"
 
 #include <boost/json.hpp>
@@ -12,7 +13,7 @@ namespace json = boost::json;
 
 namespace {
 
-json::object described(const models::CompiledModel& model) {
+json::object described(const models::CompiledModel& model, const std::filesystem::path& root) {
   json::array columns;
   for (const auto& column : model.columns)
     columns.push_back(json::object{{"name", column.name}, {"type", column.type}});
@@ -21,6 +22,7 @@ json::object described(const models::CompiledModel& model) {
   return {{"model", model.name},
           {"kind", models::name(model.kind)},
           {"description", model.file.description},
+          {"owner", config::model_owner(root, model.file.file)},
           {"file", model.file.file.string()},
           {"tables", json::value_from(model.tables)},
           {"models", json::value_from(model.models)},
@@ -52,18 +54,18 @@ Result<http::Response> origin(const http::Request& request, LiveModels& models,
 
 }  // namespace
 
-void add_model_routes(http::Server& server, LiveModels& models, clickhouse::ClientPool& pool,
-                      std::shared_ptr<const serve::Access> access) {
+void add_model_routes(http::Server& server, const std::filesystem::path& root, LiveModels& models,
+                      clickhouse::ClientPool& pool, std::shared_ptr<const serve::Access> access) {
   server.route("GET", "/api/models/{name}/origin", [&models, &pool, access](const http::Request& request) {
     if (auto refused = access->refuse(request, "read")) return *refused;
     auto response = origin(request, models, pool);
     return response ? std::move(*response) : http::Response::problem(response.error());
   });
-  server.route("GET", "/api/models", [&models](const http::Request&) {
+  server.route("GET", "/api/models", [&models, root](const http::Request&) {
     json::array list;
     // Models that are only watched are the program's own.
     for (const auto& model : models.published()->models)
-      if (!model.file.watch) list.push_back(described(model));
+      if (!model.file.watch) list.push_back(described(model, root));
     return http::Response::json(json::serialize(json::object{{"models", std::move(list)}}));
   });
 }

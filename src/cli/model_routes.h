@@ -9,12 +9,13 @@
 #include "http/server.h"
 #include "serve/access.h"
 
+#include <filesystem>
 #include <memory>
 
 namespace tidemark::cli {
 
-// `models` and `pool` must outlive the server.
-void add_model_routes(http::Server& server, LiveModels& models, clickhouse::ClientPool& pool,
-                      std::shared_ptr<const serve::Access> access);
+// `models` and `pool` must outlive the server. `root`: the project's directory.
+void add_model_routes(http::Server& server, const std::filesystem::path& root, LiveModels& models,
+                      clickhouse::ClientPool& pool, std::shared_ptr<const serve::Access> access);
 
 }  // namespace tidemark::cli

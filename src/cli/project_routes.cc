@@ -56,7 +56,7 @@ void add_project_routes(http::Server& server, const config::Project& project, cl
     return Response::json(json::serialize(json::object{{"quarantined", std::move(*rows)}}));
   });
   add_resync_routes(server, pipelines, access);
-  add_model_routes(server, models, pool, std::move(access));
+  add_model_routes(server, project.root, models, pool, std::move(access));
   add_people_routes(server, pool, project);
   add_plan_route(server, pool.endpoint(), project);
   add_settings_route(server, project);

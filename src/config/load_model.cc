@@ -7,9 +7,9 @@
 namespace tidemark::config {
 namespace {
 
-const std::vector<std::string> header_keys = {"kind",      "description",    "audit",    "key",
-                                              "order_by",  "partition_by",   "ttl",      "every",
-                                              "on_change", "not_more_often", "freshness"};
+const std::vector<std::string> header_keys = {"kind",  "description", "owner",          "audit",
+                                              "key",   "order_by",    "partition_by",   "ttl",
+                                              "every", "on_change",   "not_more_often", "freshness"};
 const std::vector<std::string> kinds = {"view", "incremental", "keyed", "refresh"};
 const std::vector<std::string> reserved_databases = {"tidemark",           "system", "information_schema",
                                                      "INFORMATION_SCHEMA", "bronze", "live"};
@@ -33,6 +33,14 @@ void read_kind(Report& report, const HeaderEntry& entry, ModelFile& model) {
                  fmt::format("Allowed: {}.", words(kinds)));
   else
     model.kind = entry.value;
+}
+
+// It is shown beside the model's name, so it is a name itself, not prose (model_owner.h).
+void check_owner(Report& report, const HeaderEntry& entry) {
+  constexpr size_t owner_bytes_max = 100;
+  if (entry.value.size() > owner_bytes_max)
+    report.error(entry.value_where, fmt::format("`owner` has more than {} characters", owner_bytes_max),
+                 "Name a team or an address: -- owner: growth@example.com");
 }
 
 int64_t read_duration(Report& report, const HeaderEntry& entry) {
@@ -72,6 +80,7 @@ void read_header(Report& report, const SqlFile& parsed, ModelFile& model) {
     }
     if (entry.key == "kind") read_kind(report, entry, model);
     if (entry.key == "description") model.description = entry.value;
+    if (entry.key == "owner") check_owner(report, entry);
     if (entry.key == "key") model.key = key_list(entry.value);
     if (entry.key == "order_by") model.order_by = key_list(entry.value);
     if (entry.key == "partition_by") model.partition_by = entry.value;

@@ -2,6 +2,8 @@
 // what is wrong. Golden texts are compared whole, because the text is the feature.
 #include "config/project.h"
 
+#include "config/model_owner.h"
+
 #include <cstdlib>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -309,7 +311,8 @@ TEST_F(ProjectTest, EnvironmentAndFilesAreFilledInAndNeverShown) {
 TEST_F(ProjectTest, ModelsReadTheirHeader) {
   write("models/analytics/daily.sql",
         "-- models/analytics/daily.sql\n-- See https://example.org: it says why.\n-- kind: incremental\n"
-        "-- description: clicks: by day\n-- key: (campaign_id, day)\n-- order_by: cityHash64(a, b), day\n"
+        "-- description: clicks: by day\n-- owner: growth@example.com\n-- key: (campaign_id, day)\n-- "
+        "order_by: cityHash64(a, b), day\n"
         "-- partition_by: toYYYYMM(day)\n-- audit: not_null(campaign_id), unique(a, b)\n-- audit: "
         "row_count(min=1)\n\n"
         "SELECT '; -- no' AS a, /* ; */ `;` AS b\nFROM bronze.clicks ; -- end\n");
@@ -319,14 +322,16 @@ TEST_F(ProjectTest, ModelsReadTheirHeader) {
   EXPECT_EQ(model.full_name(), "analytics.daily");
   EXPECT_EQ(model.kind, "incremental");
   EXPECT_EQ(model.description, "clicks: by day");
+  EXPECT_EQ(model_owner(loaded.project.root, model.file), "growth@example.com");
+  EXPECT_EQ(model_owner(loaded.project.root, "models/analytics/none.sql"), "");
   EXPECT_THAT(model.key, ElementsAre("campaign_id", "day"));
   EXPECT_THAT(model.order_by, ElementsAre("cityHash64(a, b)", "day"));
   std::vector<std::string> audits;
   for (const AuditLine& line : model.audits) audits.push_back(line.call);
   EXPECT_THAT(audits, ElementsAre("not_null(campaign_id)", "unique(a, b)", "row_count(min=1)"));
   EXPECT_EQ(model.sql, "SELECT '; -- no' AS a, /* ; */ `;` AS b\nFROM bronze.clicks");
-  EXPECT_EQ(model.sql_first_line, 11);
-  EXPECT_EQ(model.location_in_sql(2, 6).describe(), "models/analytics/daily.sql:12:6");
+  EXPECT_EQ(model.sql_first_line, 12);
+  EXPECT_EQ(model.location_in_sql(2, 6).describe(), "models/analytics/daily.sql:13:6");
   EXPECT_EQ(model.header_locations.at("kind").describe(), "models/analytics/daily.sql:3:10");
 }
 

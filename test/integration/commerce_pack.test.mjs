@@ -23,11 +23,11 @@ const segments = {
     AND NOT EXISTS (SELECT FROM raw_shopify.orders AS later WHERE later.customer->>'id' = one.customer->>'id' AND later.created_at > one.created_at AND later.created_at < one.created_at + interval '2 hours'))`,
 };
 
-test('every model says what it is and is audited', () => {
+test('every model says what it is and whose, and is audited', () => {
   const models = path.join(root, 'packs/commerce/models');
   const lacking = fs.readdirSync(models, { recursive: true }).filter((file) => file.endsWith('.sql')).filter((file) => {
     const header = fs.readFileSync(path.join(models, file), 'utf8').split(/^(?!--)/m)[0];
-    return !/^-- kind: \w+$/m.test(header) || !/^-- description: \S.{15,}$/m.test(header) || !/^-- audit: \w+\(/m.test(header);
+    return !/^-- kind: \w+$/m.test(header) || !/^-- description: \S.{15,}$/m.test(header) || !/^-- owner: (data|shop|email|acquisition)$/m.test(header) || !/^-- audit: \w+\(/m.test(header);
   });
   assert.deepEqual(lacking, []);
 });
@@ -171,6 +171,13 @@ test(`commerce pack (seed ${seed})`, { timeout: 600_000 }, async (t) => {
       assert.equal(answer.status, 200, `${path}: ${body}`);
       assert.ok(body.includes(order) || body.includes(customer), body);
     }
+    // As the catalogue has them: columns are the server's.
+    const { models: listed } = await (await project.fetch('/api/models')).json();
+    const shown = listed.filter(({ file }) => file.startsWith('models/'));
+    assert.equal(shown.length, models.models.length);
+    assert.deepEqual(shown.filter(({ description, owner, columns, audits }) => !description || !owner || columns.length < 2 || audits.length === 0).map(({ model }) => model), []);
+    const explained = await project.json('explain', 'model', 'analytics_shopify.daily_shop');
+    assert.equal(explained.data.owner, 'shop', explained.stderr);
     const { data } = await project.json('audit');
     const failing = data.audits.filter((audit) => audit.failing !== 0);
     assert.deepEqual(failing.filter(({ audit }) => !audit.startsWith('relationships')).map(({ model, audit }) => `${model} ${audit}`), []);

@@ -4,6 +4,7 @@ export interface ModelEntry {
   model: string;
   kind: 'view' | 'incremental' | 'keyed' | 'refresh';
   description: string;
+  owner: string;
   file: string;
   tables: string[]; // "bronze.x" read directly
   models: string[]; // read directly

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: which visitors of the site a customer is, by what they bought (GA4's transaction is the order's id) and by the user_id of events, when that is the customer's id. One person has a visitor's id for each browser
+-- owner: acquisition
 -- audit: unique(customer_id, user_pseudo_id)
 SELECT
     customer_id,

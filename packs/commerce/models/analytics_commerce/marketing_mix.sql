@@ -1,5 +1,6 @@
 -- kind: view
 -- description: the three systems side by side, by UTC day, channel and currency: GA4's visits and purchases (by the day of the visit), the shop's orders and net sales that GA4 saw (joined by the order's id, by the day of the order), letters of Klaviyo. Orders that GA4 did not see are channel '(not tracked)'
+-- owner: acquisition
 -- audit: unique(date, channel, currency)
 SELECT
     date,

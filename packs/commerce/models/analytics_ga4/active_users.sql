@@ -1,5 +1,6 @@
 -- kind: view
 -- description: people active on a day (an event with engagement), in the 7 and in the 28 days up to it, counted from the events: never added up
+-- owner: acquisition
 -- audit: unique(date)
 SELECT
     day.date AS date,

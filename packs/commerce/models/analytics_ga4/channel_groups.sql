@@ -1,5 +1,6 @@
 -- kind: view
 -- description: visits by UTC day they began, channel and currency of their purchases ('' without)
+-- owner: acquisition
 -- audit: unique(date, channel, currency)
 SELECT
     date, channel, currency, count() AS sessions, uniqExact(user_pseudo_id) AS users, countIf(visit.is_new_user) AS new_users, countIf(visit.is_engaged) AS engaged_sessions,

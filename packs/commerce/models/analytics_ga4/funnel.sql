@@ -1,5 +1,6 @@
 -- kind: view
 -- description: how far visits came, by UTC day and device: each step at or after the one before
+-- owner: acquisition
 -- audit: unique(date, device_category)
 SELECT
     date, device_category, count() AS sessions,

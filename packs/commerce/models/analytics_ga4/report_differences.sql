@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what GA4's own reports say of a day beside what the events give: a row a day, measure and (of events by name) name, on days that were reported. GA4 thresholds and samples, so small differences are usual; a large one says that events are missing
+-- owner: acquisition
 -- audit: unique(day, measure, name)
 SELECT
     day,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: visits, one row each: (user_pseudo_id, ga_session_id), also over midnight. The four steps of a purchase: each the first at or after the one before. Source: the first of the visit that is not direct. A purchase that was sent twice counts once; revenue is of the visit's own currency
+-- owner: acquisition
 -- audit: unique(user_pseudo_id, ga_session_id)
 SELECT
     user_pseudo_id,

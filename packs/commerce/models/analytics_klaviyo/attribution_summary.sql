@@ -1,5 +1,6 @@
 -- kind: view
 -- description: purchases credited to the visits of the 30 days up to them, by UTC day of the purchase, currency, source, medium, campaign: to the first visit, the last, the last that is not direct, all equally, by age (half in 7 days), 40-20-40. What rounding leaves goes to the last visit, so every model adds up to the same purchases and revenue
+-- owner: email
 -- audit: not_null(date)
 WITH touched AS
 (

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: campaigns by their messages' ids: who got, opened and clicked them, what it brought (revenue is NULL when orders were in several currencies: analytics_klaviyo.campaign_revenue has them apart). Opens by machines and clicks by robots are apart; rates are of delivered messages
+-- owner: email
 -- audit: unique(campaign_id)
 SELECT
     campaign.campaign_id AS campaign_id,

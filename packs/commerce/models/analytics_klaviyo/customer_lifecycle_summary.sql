@@ -1,5 +1,6 @@
 -- kind: view
 -- description: profiles by what they have spent and where they live; people with no recorded value are apart. Active: an event within 30 days before the newest one
+-- owner: email
 -- audit: unique(clv_segment, country)
 SELECT
     multiIf(isNull(person.historic_clv) OR person.historic_clv = 0, 'No Purchase History', person.historic_clv < 100, 'Low Value', person.historic_clv < 500, 'Medium Value', 'High Value') AS clv_segment,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: events with the name of their metric
+-- owner: email
 -- audit: unique(event_id)
 SELECT
     happened.event_id AS event_id, happened.profile_id AS profile_id, happened.datetime AS datetime, metric.name AS metric, metric.integration AS integration,

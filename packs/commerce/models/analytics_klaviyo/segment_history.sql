@@ -1,5 +1,6 @@
 -- kind: view
 -- description: the segments of segment_performance by UTC day, from the first event to the newest: who had reacted within 30 and 90 days before the end of the day. Consent and who there is are as they are now, from the day a profile was created
+-- owner: email
 -- audit: unique(date, segment)
 SELECT date, segment, count() AS profiles
 FROM

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: subscribers by how lately they reacted: Active within 30 days before the newest event, Engaged within 90, Inactive later or never; and who did not subscribe
+-- owner: email
 -- audit: unique(segment)
 SELECT
     multiIf(NOT person.accepts_marketing, 'Non-Subscribers', reaction.at > newest.at - INTERVAL 30 DAY, 'Active Subscribers',

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: checkouts by UTC day and currency: how many were left, how many of these recovered (completed, or an order of the same address within 72 hours)
+-- owner: shop
 -- audit: unique(date, currency)
 SELECT
     toDate32(checkout.created_at, 'UTC') AS date,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: customers by the UTC month of their first order: how many ordered again n months later, and for how much; complete: that month is over as of the newest order
+-- owner: shop
 -- audit: unique(cohort, currency, months_later)
 SELECT
     cohort,

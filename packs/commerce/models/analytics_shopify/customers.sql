@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what a customer is worth, by currency: orders, net of what came back, recency, frequency and value in fifths of all customers of the currency. Recency is as of the newest order
+-- owner: shop
 -- audit: unique(customer_id, currency)
 SELECT
     customer_id,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: the shop by UTC day (processed_at of orders and of refunds) and currency. Returns count on the day of the refund, as in Shopify's own reports; net = gross - discounts - returns
+-- owner: shop
 -- audit: not_null(date), unique(date, currency)
 SELECT
     date, currency, orders, gross_sales, discounts, returns, net_sales, shipping, taxes, units, units_returned, average_order_value,

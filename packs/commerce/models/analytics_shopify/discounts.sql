@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what codes were used for, by currency
+-- owner: shop
 -- audit: unique(code, currency)
 SELECT
     used.code AS code, used.currency AS currency, count() AS orders, sum(ifNull(used.amount, 0)) AS discounted,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: stock by item: what is there, what 30 days sold (up to the newest order), how many days it lasts at that pace
+-- owner: shop
 -- audit: unique(inventory_item_id)
 SELECT
     item.id AS inventory_item_id, item.sku AS sku, item.cost AS cost, ifNull(stock.available, 0) AS available, ifNull(stock.places_out, 0) AS places_out_of_stock,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: customers by UTC month and what they were in it: new (first order), active (ordered, and the month before too), returned (ordered after a pause), at risk (no order for 1 or 2 months), lost (3 and more). Up to the month of the newest order
+-- owner: shop
 -- audit: unique(month, stage)
 SELECT month, stage, count() AS customers
 FROM

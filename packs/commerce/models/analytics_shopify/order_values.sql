@@ -1,5 +1,6 @@
 -- kind: view
 -- description: one row an order that counts (no test orders): gross, discounts, what came back since, and which order of the customer it is
+-- owner: shop
 -- audit: unique(order_id)
 SELECT
     placed.id AS order_id,

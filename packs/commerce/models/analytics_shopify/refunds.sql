@@ -1,5 +1,6 @@
 -- kind: view
 -- description: refunds by UTC day and currency of the order: goods, tax, money paid back, how long after the order
+-- owner: shop
 -- audit: unique(date, currency)
 SELECT
     toDate32(refund.created_at, 'UTC') AS date, placed.currency AS currency, count() AS refunds, uniqExact(refund.order_id) AS orders,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: the shop by UTC day, currency and instant: created_at or processed_at, of orders as of refunds. Returns count on the day of the refund, as in Shopify's own reports; net = gross - discounts - returns
+-- owner: shop
 -- audit: not_null(date), unique(instant, date, currency)
 SELECT
     instant,

@@ -2,6 +2,7 @@
 -- key: property_id, date, device_category, operating_system, browser
 -- order_by: property_id, date, device_category, operating_system, browser
 -- description: visits by device and day as GA4 reports them; users of two devices are in both
+-- owner: data
 -- audit: not_null(date)
 SELECT
     landed.property_id AS property_id,

@@ -2,6 +2,7 @@
 -- key: event_key
 -- order_by: event_key
 -- description: what people did on the site, each event once, however often its day was exported
+-- owner: data
 -- audit: not_null(event_date)
 SELECT
     extracted.event_key AS event_key,

@@ -2,6 +2,7 @@
 -- key: property_id, date
 -- order_by: property_id, date
 -- description: people who were active in the 28 days up to it, as GA4 reports them; such counts do not add up over days
+-- owner: data
 -- audit: not_null(date)
 SELECT
     landed.property_id AS property_id,

@@ -2,6 +2,7 @@
 -- key: property_id, date, country, region, city
 -- order_by: property_id, date, country, region, city
 -- description: visits by place and day as GA4 reports them
+-- owner: data
 -- audit: not_null(date)
 SELECT
     landed.property_id AS property_id,

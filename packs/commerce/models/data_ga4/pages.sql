@@ -2,6 +2,7 @@
 -- key: property_id, date, host_name, page_path
 -- order_by: property_id, date, host_name, page_path
 -- description: views by page and day as GA4 reports them
+-- owner: data
 -- audit: not_null(date)
 SELECT
     landed.property_id AS property_id,

@@ -2,6 +2,7 @@
 -- key: property_id, date, session_source, session_medium
 -- order_by: property_id, date, session_source, session_medium
 -- description: visits by source and day as GA4 reports them
+-- owner: data
 -- audit: not_null(date)
 SELECT
     landed.property_id AS property_id,

@@ -2,6 +2,7 @@
 -- key: property_id, date
 -- order_by: property_id, date
 -- description: the whole site by day as GA4 reports it; of a day that was extracted again the newest counts
+-- owner: data
 -- audit: not_null(date)
 SELECT
     landed.property_id AS property_id,

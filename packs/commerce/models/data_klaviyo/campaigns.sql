@@ -2,6 +2,7 @@
 -- key: campaign_id
 -- order_by: campaign_id
 -- description: campaigns as they are now, with the ids of their messages
+-- owner: data
 -- audit: unique(campaign_id)
 SELECT
     assumeNotNull(landed.id) AS campaign_id,

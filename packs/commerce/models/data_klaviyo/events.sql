@@ -2,6 +2,7 @@
 -- key: event_id
 -- order_by: event_id
 -- description: what happened to profiles: messages, visits, orders; each event once, however often it was extracted
+-- owner: data
 -- audit: not_null(datetime)
 SELECT
     extracted.event_id AS event_id,

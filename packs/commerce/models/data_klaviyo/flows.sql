@@ -2,6 +2,7 @@
 -- key: flow_id
 -- order_by: flow_id
 -- description: automations: letters that follow what people do, as they are now
+-- owner: data
 -- audit: unique(flow_id)
 SELECT
     assumeNotNull(landed.id) AS flow_id,

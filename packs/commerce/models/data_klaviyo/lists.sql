@@ -2,6 +2,7 @@
 -- key: list_id
 -- order_by: list_id
 -- description: lists that profiles are on, as they are now
+-- owner: data
 -- audit: unique(list_id)
 SELECT
     assumeNotNull(landed.id) AS list_id,

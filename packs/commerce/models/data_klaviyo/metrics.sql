@@ -2,6 +2,7 @@
 -- key: metric_id
 -- order_by: metric_id
 -- description: what events are called, and where they come from
+-- owner: data
 -- audit: unique(metric_id)
 SELECT
     assumeNotNull(landed.id) AS metric_id,

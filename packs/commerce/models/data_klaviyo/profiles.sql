@@ -2,6 +2,7 @@
 -- key: profile_id
 -- order_by: profile_id
 -- description: people that Klaviyo knows, with what it predicts of them
+-- owner: data
 -- audit: unique(profile_id)
 SELECT
     extracted.profile_id AS profile_id,

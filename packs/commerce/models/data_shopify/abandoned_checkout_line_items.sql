@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what lay in the cart of a checkout
+-- owner: data
 -- audit: not_null(checkout_id)
 SELECT
     checkout.id AS checkout_id, checkout.created_at AS created_at, checkout.currency AS currency, item.product_id AS product_id, item.variant_id AS variant_id,

@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: checkouts that were begun, as they are now; completed_at says that an order came of it
+-- owner: data
 -- audit: unique(id)
 SELECT
     extracted.id AS id,

@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: countries the shop sells to, with their tax, as they are now
+-- owner: data
 -- audit: unique(id)
 SELECT
     extracted.id AS id,

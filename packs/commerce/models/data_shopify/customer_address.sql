@@ -1,5 +1,6 @@
 -- kind: view
 -- description: addresses of customers
+-- owner: data
 -- audit: not_null(customer_id)
 SELECT
     customer.id AS customer_id, address.id AS id, address.default AS is_default, address.address1 AS address1, address.city AS city,

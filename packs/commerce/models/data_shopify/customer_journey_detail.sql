@@ -1,5 +1,6 @@
 -- kind: view
 -- description: the first and the last visit before an order, as Shopify saw them: where from, by which link. One that is both has a row as each
+-- owner: data
 -- audit: unique(order_id, visit), accepted_values(visit, 'first', 'last')
 SELECT
     order_id, shop, visit, occurred_at, visit_id, landing_page, referral_code, referrer_url, source, source_type, source_description, utm_source, utm_medium, utm_campaign, utm_content, utm_term

@@ -2,6 +2,7 @@
 -- key: order_id
 -- order_by: order_id
 -- description: what Shopify knows of the visits that led to an order: how many, how long from the first to the order, the first and the last; the visits themselves are in customer_journey_detail
+-- owner: data
 -- audit: unique(order_id)
 SELECT
     extracted.id AS order_id,

@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: codes customers can give, with their rule, as they are now; what they were used for is in order_discount
+-- owner: data
 -- audit: unique(id)
 SELECT
     extracted.id AS id,

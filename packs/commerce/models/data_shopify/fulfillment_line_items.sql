@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what was in a parcel, line by line
+-- owner: data
 -- audit: not_null(fulfillment_id, line_item_id)
 SELECT fulfillment_id, order_id, item.id AS line_item_id, item.sku AS sku, item.quantity AS quantity
 FROM

@@ -1,6 +1,7 @@
 -- kind: view
 -- description: parcels of orders, as their orders say now
--- audit: unique(id)
+-- owner: data
+-- audit: not_null(id), unique(order_id, id)
 SELECT
     parcel.id AS id, placed.id AS order_id, parcel.status AS status, parcel.shipment_status AS shipment_status, parcel.service AS service, parcel.location_id AS location_id,
     parcel.tracking_company AS tracking_company, parcel.tracking_number AS tracking_number,

@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: what is stocked, with its cost
+-- owner: data
 -- audit: unique(id)
 SELECT
     assumeNotNull(landed.id) AS id,

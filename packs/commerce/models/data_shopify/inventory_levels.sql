@@ -2,6 +2,7 @@
 -- key: inventory_item_id, location_id
 -- order_by: inventory_item_id, location_id
 -- description: how much of an item is available at a place now; quantities has the other states where Shopify says them
+-- owner: data
 -- audit: unique(inventory_item_id, location_id), not_null(inventory_item_id, location_id)
 SELECT
     assumeNotNull(landed.inventory_item_id) AS inventory_item_id,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: stock by state: available, on hand, committed, incoming, reserved and whatever else Shopify names, by item and place
+-- owner: data
 -- audit: unique(inventory_item_id, location_id, name)
 SELECT
     stock.inventory_item_id AS inventory_item_id, stock.location_id AS location_id, held.name AS name, held.quantity AS quantity,

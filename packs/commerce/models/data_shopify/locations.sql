@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: places that hold stock
+-- owner: data
 -- audit: unique(id)
 SELECT
     assumeNotNull(landed.id) AS id,

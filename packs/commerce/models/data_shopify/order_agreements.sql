@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what was agreed on for an order, sale by sale: the order itself, later edits, returns; amounts in the currency of the shop, returns below zero
+-- owner: data
 -- audit: not_null(agreement_id, sale_id), unique(order_id, agreement_id, sale_id)
 SELECT
     order_id, shop, agreement_id, happened_at, reason, sale.id AS sale_id, sale.action_type AS action_type, sale.line_type AS line_type,

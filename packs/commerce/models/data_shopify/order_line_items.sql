@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what was ordered, line by line. refunded_quantity is what came back so far
+-- owner: data
 -- audit: not_null(id, price), unique(order_id, id)
 SELECT
     placed.id AS order_id,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what a refund differs from its goods by
+-- owner: data
 -- audit: not_null(refund_id)
 SELECT
     refund.id AS refund_id, entry.id AS id, refund.order_id AS order_id, refund.created_at AS created_at,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: money that went back
+-- owner: data
 -- audit: not_null(refund_id)
 SELECT
     refund.id AS refund_id, paid.id AS id, refund.order_id AS order_id, refund.created_at AS created_at,

@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: refunds as they are now: what went back, in goods, tax, adjustments and money. Money in the currency of the shop
+-- owner: data
 -- audit: not_null(created_at), relationships(order_id, data_shopify.orders, id) severity=warning
 SELECT
     extracted.id AS id,

@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: orders as they are now: the newest version of each; deleted ones are gone, and who asked to be forgotten has no address. Money in the currency of the shop
+-- owner: data
 -- audit: not_null(created_at, total_price), unique(id)
 SELECT
     extracted.id AS id,

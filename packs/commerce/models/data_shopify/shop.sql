@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: the shop itself, as it is now
+-- owner: data
 -- audit: unique(id)
 SELECT
     extracted.id AS id,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what the payment provider kept of a transaction (Shopify Payments says it, others do not)
+-- owner: data
 -- audit: not_null(transaction_id), unique(transaction_id, id)
 SELECT
     paid.id AS transaction_id, paid.order_id AS order_id, paid.shop AS shop, paid.created_at AS created_at, fee.id AS id, fee.type AS type, fee.rate_name AS rate_name, fee.rate AS rate,

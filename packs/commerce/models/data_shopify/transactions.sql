@@ -2,6 +2,7 @@
 -- key: id
 -- order_by: id
 -- description: money that moved for orders: authorisations, captures, sales, refunds, as they are now
+-- owner: data
 -- audit: unique(id)
 SELECT
     extracted.id AS id,

@@ -2,6 +2,7 @@
 -- key: raw_id
 -- order_by: event_key, raw_id
 -- description: every extracted row of the GA4 export, out of Postgres and of files, and what was sent to the collector, its parameters parsed once. GA4 gives events no id: event_key is a hash of all that makes one
+-- owner: data
 -- audit: unique(raw_id), not_null(event_date)
 SELECT
     landed._airbyte_raw_id AS raw_id,

@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what Klaviyo says of its objects in documents: called, asked for, and out of files (records of its API's pages). Where decimals have 16 digits and more, they are strings here: a JSON reader makes floats of numbers, and the last digits are lost
+-- owner: data
 -- audit: not_null(raw_id, kind)
 SELECT
     raw_id, extracted_at, tupleElement(object, 'type') AS kind, tupleElement(object, 'id') AS id,

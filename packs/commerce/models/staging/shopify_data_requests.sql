@@ -1,6 +1,7 @@
 -- kind: incremental
 -- key: message_id
 -- description: people who asked their shop what is known of them (webhook customers/data_request), to be answered by whoever runs the shop
+-- owner: data
 -- audit: unique(message_id)
 SELECT
     asked.message_id AS message_id, asked.timestamp AS requested_at, asked.group_id AS shop,

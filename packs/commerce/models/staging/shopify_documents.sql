@@ -1,5 +1,6 @@
 -- kind: view
 -- description: what Shopify says of its objects in documents of its own: webhooks, and files that were loaded. topic is that of the webhook. Where decimals have 16 digits and more, they are strings here: a JSON reader makes floats of numbers, and the last digits are lost
+-- owner: data
 -- audit: not_null(raw_id, topic)
 SELECT
     raw_id, extracted_at, shop, topic,

@@ -2,6 +2,7 @@
 -- key: raw_id
 -- order_by: kind, id, raw_id
 -- description: every version of the objects whose tables read a document each: transactions, price rules, discount codes, countries, the shop, customer journeys and agreements of orders; rows of Postgres become the same documents.
+-- owner: data
 -- audit: not_null(id, version), unique(raw_id)
 SELECT
     said.raw_id AS raw_id,

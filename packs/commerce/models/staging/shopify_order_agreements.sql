@@ -2,6 +2,7 @@
 -- key: order_id
 -- order_by: order_id
 -- description: agreements of each order as they are now, nested as Shopify says them; data_shopify.order_agreements has them row by row
+-- owner: data
 -- audit: unique(order_id)
 SELECT
     extracted.id AS order_id,

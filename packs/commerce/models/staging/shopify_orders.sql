@@ -2,6 +2,7 @@
 -- key: raw_id
 -- order_by: id, raw_id
 -- description: every extracted version of an order: money as Decimal, nested JSON parsed once into typed arrays. A higher version is newer: later changed, then later extracted
+-- owner: data
 -- audit: unique(raw_id)
 SELECT
     landed._airbyte_raw_id AS raw_id,

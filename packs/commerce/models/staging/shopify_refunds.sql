@@ -2,6 +2,7 @@
 -- key: raw_id
 -- order_by: id, raw_id
 -- description: every extracted version of a refund, its JSON parsed once
+-- owner: data
 -- audit: unique(raw_id)
 SELECT
     landed._airbyte_raw_id AS raw_id,
