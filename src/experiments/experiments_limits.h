@@ -31,6 +31,14 @@ inline constexpr int64_t kept_unasked_us = 1'800'000'000;  // nobody looks any m
 // Questions about now that wait for each other are answered as of the last one's moment.
 inline constexpr int64_t asked_together_us = 60'000'000;
 
+// Exposed units of a slice (sliced_units.h): their hash tables are some tens of megabytes.
+inline constexpr uint64_t slice_units = 100'000;
+inline constexpr uint64_t slices_max = 200;     // parts of a table that are not merged
+inline constexpr size_t slices_at_once = 2;     // one reads while the other joins
+inline constexpr uint64_t slice_share_max = 3;  // times as many rows as its share: more is no slice
+inline constexpr uint64_t slice_units_most = uint64_t{1}
+                                             << 40;  // numbers of the next slice's units begin there
+
 // Rows of a log for each row of the exposures' model, up to which the log is read instead.
 inline constexpr uint64_t rows_an_exposure = 2;
 

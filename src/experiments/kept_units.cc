@@ -185,8 +185,8 @@ Result<bool> KeptUnits::is_more_than(clickhouse::Client& client, uint64_t units,
 // What has changed becomes part of the base.
 Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& experiment) {
   std::string merged = new_unit_table(experiment, kept_units, "values");
-  auto made =
-      make_unit_table(client, merged, "SELECT rowNumberInAllBlocks() AS number, * FROM " + parts().all);
+  auto made = make_unit_table(
+      client, merged, "SELECT rowNumberInAllBlocks() AS number, * FROM " + parts().all, kept_units_engine());
   if (!made) {
     (void)drop_unit_table(client, merged);
     return made;

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <limits>
 #include <map>
+#include <set>
 #include <tuple>
 
 namespace tidemark::experiments {
@@ -48,15 +49,11 @@ struct Table {
 };
 
 // What a row brings to a measure: one column.
-//   sum    the value, and a mark whether it counts
+//   sum    a mark whether it counts; the value is another column
 //   any    the mark
 //   first  the time until the window ends
 //   steps  time and fulfilled steps as one number
 // All are 0 when it does not count, as for units that have no rows.
-std::string row_column(const Measure& measure) {
-  return fmt::format("tm_{}", measure.index);
-}
-
 // Steps are the lowest bits, and one that is never set lies above them.
 std::string steps_type(const Measure& measure) {
   return measure.steps.size() < 12 ? "Int64" : "Int128";
@@ -80,14 +77,15 @@ struct Aggregate {
   std::string of_rows() const { return fmt::format("{}({})", function, arguments); }
 };
 
-// Of the grouped rows; `value`: the column of the values.
-std::vector<Aggregate> aggregates_of(const Measure& measure, const std::string& value) {
-  std::string column = row_column(measure);
+// Of the grouped rows; `column`: what they bring, `value`: the column of the values.
+std::vector<Aggregate> aggregates_of(const Measure& measure, const std::string& column,
+                                     const std::string& value) {
   switch (measure.fold) {
     case Fold::sum:
       if (measure.valued) return {{"sumIf", fmt::format("{}, {}", value, column)}};
       return {{"sum", column}};
-    case Fold::any:
+    case Fold::any:  // counted once, where others want the count
+      return {{"sum", column}};
     case Fold::first:
       return {{"max", column}};
     case Fold::steps:
@@ -100,6 +98,7 @@ std::vector<Aggregate> aggregates_of(const Measure& measure, const std::string& 
 
 std::string folded(const Measure& measure, const std::vector<std::string>& aggregated) {
   if (measure.fold == Fold::first) return fmt::format("toInt64({})", aggregated[0]);
+  if (measure.fold == Fold::any) return fmt::format("toFloat64({} != 0)", aggregated[0]);
   if (measure.fold != Fold::steps) return fmt::format("toFloat64({})", aggregated[0]);
   // Looked at one by one where every step was done at some time.
   return fmt::format(
@@ -148,7 +147,7 @@ class Builder {
     if (as_of_.keeps) folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
     for (const Measure& measure : measures_) {
       std::vector<std::string> aggregated;
-      for (const Aggregate& one : aggregates_of(measure, value_column(measure)))
+      for (const Aggregate& one : aggregates_of(measure, row_column(measure), value_column(measure)))
         aggregated.push_back(one.of_rows());
       folds.push_back(fmt::format("{} AS {}", folded(measure, aggregated), measure.output()));
     }
@@ -160,7 +159,7 @@ class Builder {
     collect_tables();
     std::vector<std::string> states;
     for (const Measure& measure : measures_) {
-      auto aggregates = aggregates_of(measure, value_column(measure));
+      auto aggregates = aggregates_of(measure, row_column(measure), value_column(measure));
       for (size_t place = 0; place < aggregates.size(); ++place)
         states.push_back(fmt::format("{}State({}) AS {}", aggregates[place].function,
                                      aggregates[place].arguments, state_column(measure, place)));
@@ -174,7 +173,7 @@ class Builder {
     collect_tables();
     std::vector<std::string> folds;
     for (const Measure& measure : measures_) {
-      auto aggregates = aggregates_of(measure, value_column(measure));
+      auto aggregates = aggregates_of(measure, row_column(measure), value_column(measure));
       std::vector<std::string> aggregated;
       for (size_t place = 0; place < aggregates.size(); ++place)
         aggregated.push_back(
@@ -302,25 +301,24 @@ class Builder {
   std::string table_part(const Table& table, const std::string& exposed) const {
     std::vector<std::string> read, wanted;
     bool all_wanted = false;
-    int64_t low = std::numeric_limits<int64_t>::max(), high = std::numeric_limits<int64_t>::min();
+    int64_t low = std::numeric_limits<int64_t>::max();
     for (size_t index : table.measures) {
       const Measure& measure = measures_[index];
       low = std::min(low, measure.low_us);
-      high = std::max(high, measure.high_us);
       if (measure.fold == Fold::steps) {
         std::string mask;
         for (size_t step = 0; step < measure.steps.size(); ++step)
           mask += fmt::format("{}if({}, {}, 0)", step == 0 ? "" : " + ", measure.steps[step],
                               uint64_t{1} << step);
         read.push_back(fmt::format("toUInt32({}) AS tm_mask{}", mask, index));
-        wanted.push_back(fmt::format("tm_mask{} != 0", index));
+        wanted.push_back(mark(measure));
         continue;
       }
-      if (!measure.rows.where.empty()) {
-        read.push_back(fmt::format("({}) AS tm_is{}", measure.rows.where, index));
-        wanted.push_back(fmt::format("tm_is{}", index));
-      } else {
+      if (measure.rows.where.empty()) {
         all_wanted = true;
+      } else if (first_of_condition(measure) == index) {
+        read.push_back(fmt::format("({}) AS {}", measure.rows.where, mark(measure)));
+        wanted.push_back(mark(measure));
       }
       if (owns_values(measure))
         read.push_back(
@@ -334,6 +332,8 @@ class Builder {
     if (as_of_.first_us != 0)
       conditions.push_back(fmt::format("{} >= {}", table.time, instant(as_of_.first_us + low)));
     if (!as_of_.only.empty()) conditions.push_back(only_of(table.unit));
+    if (std::string range = as_of_.range.condition(table.unit); !range.empty())
+      conditions.push_back(std::move(range));
     if (!all_wanted) conditions.push_back(fmt::format("({})", fmt::join(wanted, " OR ")));
     std::string columns = "tm_exposed.number AS tm_number";
     if (as_of_.keeps)
@@ -342,14 +342,13 @@ class Builder {
       columns += fmt::format(", toUInt8(arrayCount(tm_at -> tm_at < tm_rows.tm_time, [{}])) AS tm_point",
                              fmt::join(as_of_.points_us, ", "));
     for (const Measure& measure : measures_) {
-      columns += fmt::format(", {} AS {}", row_value(table, measure), row_column(measure));
+      if (first_of_rows(measure) == measure.index)
+        columns += fmt::format(", {} AS {}", row_value(table, measure), row_column(measure));
       if (!owns_values(measure)) continue;
       std::string values = value_column(measure);
       columns += has(table, measure) ? fmt::format(", tm_rows.{0} AS {0}", values)
                                      : fmt::format(", toFloat64(0) AS {}", values);
     }
-    std::string near = fmt::format("tm_since >= {}", low);
-    if (high != std::numeric_limits<int64_t>::max()) near += fmt::format(" AND tm_since < {}", high);
     return fmt::format(
         "WITH tm_rows.tm_time - tm_exposed.first_us AS tm_since\nSELECT {}\nFROM\n(\n  SELECT ({}) AS "
         "tm_unit, {} AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\nINNER JOIN\n(SELECT unit, "
@@ -358,7 +357,69 @@ class Builder {
         columns, table.unit, microseconds(table.time), read.empty() ? "" : ",\n    ",
         fmt::join(read, ",\n    "), readable_table(table.from), fmt::join(conditions, "\n    AND "), exposed,
         // Who saw a second variant later counts until then.
-        as_of_.points_us.empty() ? "arm" : "known", near);
+        as_of_.points_us.empty() ? "arm" : "known", counting(table));
+  }
+
+  // What a row of the table must be to count for any measure, now or later: of what a unit did before its
+  // exposure, for example, most rows are of no use.
+  std::string counting(const Table& table) const {
+    struct Window {
+      int64_t low_us, high_us;
+      std::set<std::string> marks;
+      bool all = false;
+    };
+    std::vector<Window> windows;
+    for (size_t index : table.measures) {
+      const Measure& measure = measures_[index];
+      auto found = std::find_if(windows.begin(), windows.end(), [&](const Window& window) {
+        return window.low_us == measure.low_us && window.high_us == measure.high_us;
+      });
+      if (found == windows.end())
+        found = windows.insert(found, {.low_us = measure.low_us, .high_us = measure.high_us});
+      found->all |= mark(measure).empty();
+      found->marks.insert(mark(measure));
+    }
+    std::vector<std::string> conditions;
+    for (const Window& window : windows) {
+      std::string condition = fmt::format("tm_since >= {}", window.low_us);
+      if (window.high_us != std::numeric_limits<int64_t>::max())
+        condition += fmt::format(" AND tm_since < {}", window.high_us);
+      // One mark for each condition, however many measures have it.
+      if (!window.all) condition += fmt::format(" AND ({})", fmt::join(window.marks, " OR "));
+      conditions.push_back(std::move(condition));
+    }
+    return fmt::format("{}", fmt::join(conditions, "\n  OR "));
+  }
+
+  // Whether a row fulfils the measure's condition. Empty: there is none.
+  std::string mark(const Measure& measure) const {
+    if (measure.fold == Fold::steps) return fmt::format("tm_mask{} != 0", measure.index);
+    return measure.rows.where.empty() ? "" : fmt::format("tm_is{}", first_of_condition(measure));
+  }
+
+  // Measures over rows of the same table on the same condition share their mark.
+  size_t first_of_condition(const Measure& measure) const {
+    for (const Measure& other : measures_)
+      if (same_condition(measure, other)) return other.index;
+    return measure.index;
+  }
+  static bool same_condition(const Measure& one, const Measure& other) {
+    return one.fold != Fold::steps && other.fold != Fold::steps && one.rows.where == other.rows.where &&
+           one.rows.from == other.rows.from && one.rows.unit == other.rows.unit &&
+           one.rows.time == other.rows.time;
+  }
+
+  // Those that are marks share the column, too, where their windows are the same.
+  std::string row_column(const Measure& measure) const {
+    return fmt::format("tm_{}", first_of_rows(measure));
+  }
+  size_t first_of_rows(const Measure& measure) const {
+    auto is_mark = [](const Measure& one) { return one.fold == Fold::sum || one.fold == Fold::any; };
+    for (const Measure& other : measures_)
+      if (is_mark(measure) && is_mark(other) && same_condition(measure, other) &&
+          measure.low_us == other.low_us && measure.high_us == other.high_us)
+        return other.index;
+    return measure.index;
   }
 
   static bool has(const Table& table, const Measure& measure) {
@@ -369,10 +430,9 @@ class Builder {
     if (!has(table, measure)) return neutral(measure);
     std::string condition = inside(measure);
     if (measure.fold == Fold::steps)
-      return fmt::format("if({}, to{}(tm_since) * {} + tm_mask{}, 0)",
-                         condition + fmt::format(" AND tm_mask{} != 0", measure.index), steps_type(measure),
-                         uint64_t{1} << (measure.steps.size() + 1), measure.index);
-    if (!measure.rows.where.empty()) condition += fmt::format(" AND tm_is{}", measure.index);
+      return fmt::format("if({}, to{}(tm_since) * {} + tm_mask{}, 0)", condition + " AND " + mark(measure),
+                         steps_type(measure), uint64_t{1} << (measure.steps.size() + 1), measure.index);
+    if (!measure.rows.where.empty()) condition += " AND " + mark(measure);
     if (measure.fold == Fold::first)
       return fmt::format("if({}, {} - tm_since, {})", condition, measure.high_us, neutral(measure));
     return fmt::format("toUInt8({})", condition);
@@ -385,6 +445,12 @@ class Builder {
 };
 
 }  // namespace
+
+std::string UnitRange::condition(const std::string& unit) const {
+  std::string low = after ? fmt::format("({}) > {}", unit, *after) : "";
+  std::string high = upto ? fmt::format("({}) <= {}", unit, *upto) : "";
+  return low.empty() || high.empty() ? low + high : low + " AND " + high;
+}
 
 std::vector<Variable> variables_of(MetricShape shape) {
   switch (shape) {
@@ -430,6 +496,7 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
         ",\n    if(several, arraySort(groupArray(toUnixTimestamp64Micro(first_at)))[2], 0) AS several_us";
   std::string conditions = fmt::format("first_at <= {}", instant(as_of.at_us));
   if (!as_of.only.empty()) conditions += fmt::format(" AND unit IN (SELECT unit FROM {})", as_of.only);
+  if (std::string range = as_of.range.condition("unit"); !range.empty()) conditions += " AND " + range;
   return fmt::format(
       "SELECT unit, {7} AS number,\n    transform(bitAnd(tm_first, 63), [{0}], [{1}], 0)::UInt8 AS known, "
       "{8} AS "
@@ -440,7 +507,9 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
       fmt::join(ranks, ", "), fmt::join(arms, ", "),
       experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
       dimensions, fmt::join(names, ", "), exposures, conditions,
-      as_of.only.empty() ? "rowNumberInAllBlocks()" : "unit",
+      as_of.only.empty()
+          ? fmt::format("rowNumberInAllBlocks() + toUInt64({})", as_of.place * limits::slice_units_most)
+          : "unit",
       as_of.rows ? "min(tm_seen) != max(tm_seen)" : "count() > 1",
       // Numbers are compared sooner than names. Declared variants have small ones of their own.
       as_of.rows ? ", if(bitTest(tm_rank, 0), toUInt64(tm_rank), bitOr(sipHash64(variant), 64)) AS tm_seen"

@@ -27,13 +27,21 @@
 #pragma once
 
 #include "experiments/definition.h"
+#include "experiments/experiments_limits.h"
 #include "experiments/stats_sums.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace tidemark::experiments {
+
+// Units whose name lies behind `after` and up to `upto`; nothing: without that end. Both are SQL literals.
+struct UnitRange {
+  std::optional<std::string> after, upto;
+  std::string condition(const std::string& unit) const;  // empty: all are
+};
 
 // What a metric is in the table of units.
 struct UnitValues {
@@ -63,6 +71,9 @@ struct ReadAsOf {
   int64_t first_us = 0;
   // A table of units, quoted: only rows of these are read. Empty: of all.
   std::string only;
+  UnitRange range;     // only these, too
+  uint64_t place = 0;  // which of several ranges: numbers of units differ from range to range
+  uint64_t units_a_slice = limits::slice_units;  // of a whole table of units: sliced_units.h
   // For units that are kept: next_us says when the first of a unit's later rows will count, 0: none.
   bool keeps = false;
   // Exposures are rows, perhaps several a unit and variant: exposure_rows(). Else the model's.

@@ -3,6 +3,7 @@
 #include "clickhouse/schema.h"
 #include "experiments/experiments_limits.h"
 #include "experiments/exposure_model.h"
+#include "experiments/sliced_units.h"
 
 #include <atomic>
 #include <fmt/format.h>
@@ -16,12 +17,15 @@ clickhouse::QueryOptions unit_query_options() {
   options.timeout = limits::query_time;
   // Every query is another text: compiling its expressions takes longer than it gives. Grouping spills when
   // half of the server's memory is taken, which is the server's default.
-  options.settings = {{"compile_expressions", "0"},
-                      {"compile_aggregate_expressions", "0"},
-                      {"compile_sort_description", "0"},
-                      // Units without rows have zeros.
-                      {"join_use_nulls", "0"},
-                      {"max_insert_threads", "4"}};
+  options.settings = {
+      {"compile_expressions", "0"},
+      {"compile_aggregate_expressions", "0"},
+      {"compile_sort_description", "0"},
+      // Units without rows have zeros.
+      {"join_use_nulls", "0"},
+      // The units are what is looked up, whatever is thought of how many rows conditions pass.
+      {"query_plan_join_swap_table", "false"},
+      {"max_insert_threads", "4"}};
   return options;
 }
 
@@ -29,6 +33,22 @@ std::string new_unit_table(const Experiment& experiment, const char* prefix, con
   static std::atomic<uint64_t> made{0};
   return clickhouse::quote_table(
       exposures_database, fmt::format("{}{}_{}_{}_{}", prefix, experiment.name, getpid(), ++made, what));
+}
+
+namespace {
+
+// Of tables that slices are written to, each as a part: merging them would take longer than to read them.
+constexpr const char* not_merged = "max_bytes_to_merge_at_max_space_in_pool = 1";
+
+}  // namespace
+
+std::string asked_units_engine() {
+  return fmt::format("MergeTree ORDER BY tuple() SETTINGS {}", not_merged);
+}
+
+std::string kept_units_engine() {
+  return fmt::format("MergeTree ORDER BY unit SETTINGS {}, index_granularity = 512, {}", not_merged,
+                     clickhouse::point_read_settings);
 }
 
 Status make_unit_table(clickhouse::Client& client, const std::string& table, const std::string& sql,
@@ -75,6 +95,12 @@ Result<UnitQuery> UnitTable::fill(const std::vector<const Metric*>& metrics, con
                                   ReadAsOf as_of) {
   TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
   TRY_VOID(drop_left_units(client_));
+  auto slices = TRY(unit_slices(client_, experiment_, metrics, exposures, as_of.units_a_slice));
+  if (slices.size() > 1) {
+    std::string engine = as_of.keeps ? kept_units_engine() : asked_units_engine();
+    TRY_VOID(fill_slices(client_, {experiment_, metrics, exposures, as_of, name_, engine}, slices));
+    return unit_query(experiment_, metrics, "", as_of);
+  }
   as_of.rows = exposures == readable_table(exposures_table(experiment_)) &&
                TRY(rows_are_quicker(client_, experiment_));
   TRY_VOID(

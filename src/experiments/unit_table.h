@@ -20,6 +20,9 @@ clickhouse::QueryOptions unit_query_options();
 inline constexpr const char* asked_units = "units_of_";   // while a question is answered
 inline constexpr const char* kept_units = "kept_units_";  // between questions: kept_units.h
 std::string new_unit_table(const Experiment& experiment, const char* prefix, const char* what);
+// Of tables that are filled slice by slice (sliced_units.h): read whole, or a few units at a time, too.
+std::string asked_units_engine();
+std::string kept_units_engine();
 // Makes `table` of what `sql` selects.
 Status make_unit_table(clickhouse::Client& client, const std::string& table, const std::string& sql,
                        const std::string& engine = "MergeTree ORDER BY tuple()");
