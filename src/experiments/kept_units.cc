@@ -7,6 +7,7 @@
 #include "models/query_settings.h"
 
 #include <fmt/format.h>
+#include <future>
 
 namespace tidemark::experiments {
 namespace {
@@ -90,10 +91,12 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
       fmt::format("SELECT * EXCEPT number, toUInt64(0) AS tm_version, toUInt8(0) AS tm_gone FROM {} LIMIT 0",
                   units.name()),
       "ReplacingMergeTree(tm_version, tm_gone) ORDER BY unit"));
-  Block described = TRY(client.query(fmt::format(
-      "SELECT arrayStringConcat(groupArray(name), ', ') FROM (SELECT name FROM system.columns WHERE "
-      "concat('`', database, '`.`', table, '`') = {} AND name != 'number' ORDER BY position)",
-      clickhouse::quote_string(units.name()))));
+  Block described = TRY(client.query(
+      fmt::format(
+          "SELECT arrayStringConcat(groupArray(name), ', ') FROM (SELECT name FROM system.columns WHERE "
+          "concat('`', database, '`.`', table, '`') = {} AND name != 'number' ORDER BY position)",
+          clickhouse::quote_string(units.name())),
+      unit_query_options()));
   columns_ = described.columns[0].text(0);
   base_ = units.release();
   base_sums_ = {};
@@ -137,6 +140,15 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
     return false;
   ReadAsOf as_of{.at_us = at_us, .only = list, .keeps = true};
   ++version_;
+  // What the base has of them counts no more. Beside the others: it reads other tables.
+  auto replacing = std::async(std::launch::async, [&]() -> Result<uint64_t> {
+    clickhouse::Client own(client.endpoint());
+    TRY_VOID(own.execute(fmt::format("INSERT INTO {0} SELECT * FROM {1} WHERE unit IN (SELECT unit FROM {2}) "
+                                     "AND number NOT IN (SELECT number FROM {0})",
+                                     replaced_, base_, list),
+                         unit_query_options()));
+    return number_of(own, later_exposures_count_sql(experiment, as_of));
+  });
   std::string seen = new_unit_table(experiment, kept_units, "seen");
   Dropped seen_dropped{client, seen};
   TRY_VOID(make_unit_table(client, seen, exposed_sql(experiment, exposures, as_of), "Memory"));
@@ -144,12 +156,7 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
   TRY_VOID(client.execute(fmt::format("INSERT INTO {} ({}, tm_version, tm_gone) SELECT {}, {}, 0 FROM ({})",
                                       changed_, columns_, columns_, version_, query.sql),
                           unit_query_options()));
-  // What the base has of them counts no more; who is seen no more has no row at all.
-  TRY_VOID(
-      client.execute(fmt::format("INSERT INTO {0} SELECT * FROM {1} WHERE unit IN (SELECT unit FROM {2}) "
-                                 "AND number NOT IN (SELECT number FROM {0})",
-                                 replaced_, base_, list),
-                     unit_query_options()));
+  // Who is seen no more has no row at all.
   TRY_VOID(client.execute(
       fmt::format("INSERT INTO {0} (unit, tm_version, tm_gone) SELECT DISTINCT unit, {1}, 1 FROM {2} WHERE "
                   "unit NOT IN (SELECT unit FROM {3}) AND unit IN (SELECT unit FROM {0})",
@@ -158,8 +165,7 @@ Result<bool> KeptUnits::follow(clickhouse::Client& client, const Experiment& exp
   std::string later = fmt::format(
       "SELECT unit, next_us AS at_us FROM {} WHERE tm_version = {} AND next_us != 0", changed_, version_);
   // As a rule there are none, which their times alone say.
-  if (TRY(number_of(client, later_exposures_count_sql(experiment, as_of))) > 0)
-    later += "\nUNION ALL\n" + later_exposures_sql(experiment, as_of);
+  if (TRY(replacing.get()) > 0) later += "\nUNION ALL\n" + later_exposures_sql(experiment, as_of);
   TRY_VOID(client.execute(fmt::format("INSERT INTO {} {}", later_, later), unit_query_options()));
   changed_rows_ += recomputed;
   return true;
@@ -227,7 +233,8 @@ Result<std::optional<KeptUnits::Brought>> KeptUnits::bring(clickhouse::Client& c
     bool same_later = next_later_us_ == 0 || next_later_us_ > at_us;
     if (!lost && brought.recomputed == 0 && same_later) return {};
     Block next = TRY(client.query(
-        fmt::format("SELECT minIf(at_us, at_us > {0}), countIf(at_us > {0}) FROM {1}", at_us, later_)));
+        fmt::format("SELECT minIf(at_us, at_us > {0}), countIf(at_us > {0}) FROM {1}", at_us, later_),
+        unit_query_options()));
     next_later_us_ = next.columns[1].get<uint64_t>(0) == 0 ? 0 : next.columns[0].get<int64_t>(0);
     return {};
   };

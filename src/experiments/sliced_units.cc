@@ -24,8 +24,8 @@ struct TableRead {
 };
 
 Result<std::vector<TableRead>> reads_of(clickhouse::Client& client, const std::string& select) {
-  Block found =
-      TRY(client.query(fmt::format("SELECT database, table, rows FROM (EXPLAIN ESTIMATE {})", select)));
+  Block found = TRY(client.query(
+      fmt::format("SELECT database, table, rows FROM (EXPLAIN ESTIMATE {})", select), unit_query_options()));
   std::vector<TableRead> reads;
   for (size_t row = 0; row < found.rows(); ++row)
     reads.push_back({std::string(found.columns[0].text(row)), std::string(found.columns[1].text(row)),
@@ -62,13 +62,16 @@ std::string literal(const std::string& text, const std::string& type) {
 // Bounds of ranges of about as many units each: first units of granules, as the primary key has them.
 Result<std::vector<std::string>> bounds_of(clickhouse::Client& client, const TableRead& store,
                                            uint64_t slices) {
-  Block found = TRY(client.query(fmt::format(
-      "SELECT toString(unit) FROM (SELECT unit, rowNumberInAllBlocks() AS tm_place, count() OVER () AS "
-      "tm_count FROM (SELECT unit FROM mergeTreeIndex({0}, {1}) ORDER BY unit)) WHERE tm_place + 1 != "
-      "tm_count "
-      "AND intDiv(tm_place * {2}, tm_count) != intDiv((tm_place + 1) * {2}, tm_count) GROUP BY unit ORDER BY "
-      "unit",
-      clickhouse::quote_string(store.database), clickhouse::quote_string(store.table), slices)));
+  Block found = TRY(client.query(
+      fmt::format(
+          "SELECT toString(unit) FROM (SELECT unit, rowNumberInAllBlocks() AS tm_place, count() OVER () AS "
+          "tm_count FROM (SELECT unit FROM mergeTreeIndex({0}, {1}) ORDER BY unit)) WHERE tm_place + 1 != "
+          "tm_count "
+          "AND intDiv(tm_place * {2}, tm_count) != intDiv((tm_place + 1) * {2}, tm_count) GROUP BY unit "
+          "ORDER BY "
+          "unit",
+          clickhouse::quote_string(store.database), clickhouse::quote_string(store.table), slices),
+      unit_query_options()));
   std::vector<std::string> bounds;
   for (size_t row = 0; row < found.rows(); ++row) bounds.emplace_back(found.columns[0].text(row));
   return bounds;
@@ -118,7 +121,8 @@ Result<std::vector<UnitRange>> find_slices(clickhouse::Client& client,
 // Of each question: all threads of the server are those of the questions that are under way.
 Result<uint64_t> threads_of_slice(clickhouse::Client& client) {
   Block found = TRY(client.query(
-      "SELECT toUInt64OrZero(extract(value, '[0-9]+')) FROM system.settings WHERE name = 'max_threads'"));
+      "SELECT toUInt64OrZero(extract(value, '[0-9]+')) FROM system.settings WHERE name = 'max_threads'",
+      unit_query_options()));
   uint64_t threads = found.rows() == 1 ? found.columns[0].get<uint64_t>(0) : 0;
   return std::max<uint64_t>(1, threads / limits::slices_at_once);
 }
@@ -156,7 +160,7 @@ class Filling {
     TRY_VOID(client.execute(
         fmt::format("INSERT INTO {} {}", exposed, exposed_sql(units_.experiment, units_.exposures, as_of)),
         options_));
-    Block first = TRY(client.query(fmt::format("SELECT min(first_us), count() FROM {}", exposed)));
+    Block first = TRY(client.query(fmt::format("SELECT min(first_us), count() FROM {}", exposed), options_));
     if (first.columns[1].get<uint64_t>(0) == 0) return {};
     as_of.first_us = first.columns[0].get<int64_t>(0);
     return client.execute(fmt::format("INSERT INTO {} {}", units_.table,

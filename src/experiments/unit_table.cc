@@ -79,12 +79,14 @@ namespace {
 Result<bool> rows_are_quicker(clickhouse::Client& client, const Experiment& experiment) {
   const std::string& from = experiment.exposures.from;
   std::string model = exposures_table(experiment);
-  Block found = TRY(client.query(fmt::format(
-      "SELECT maxIf(ifNull(total_rows, 0), database = 'bronze' AND engine = 'MergeTree'), "
-      "maxIf(ifNull(total_rows, 0), database = '{0}') FROM system.tables WHERE concat(database, '.', name) = "
-      "{1} "
-      "OR (database = '{0}' AND startsWith(concat(database, '.', name), {2}))",
-      exposures_database, clickhouse::quote_string(from), clickhouse::quote_string(model + "__"))));
+  Block found = TRY(client.query(
+      fmt::format("SELECT maxIf(ifNull(total_rows, 0), database = 'bronze' AND engine = 'MergeTree'), "
+                  "maxIf(ifNull(total_rows, 0), database = '{0}') FROM system.tables WHERE concat(database, "
+                  "'.', name) = "
+                  "{1} "
+                  "OR (database = '{0}' AND startsWith(concat(database, '.', name), {2}))",
+                  exposures_database, clickhouse::quote_string(from), clickhouse::quote_string(model + "__")),
+      unit_query_options()));
   uint64_t rows = found.columns[0].get<uint64_t>(0), units = found.columns[1].get<uint64_t>(0);
   return rows > 0 && rows <= limits::rows_an_exposure * units;
 }
@@ -107,7 +109,8 @@ Result<UnitQuery> UnitTable::fill(const std::vector<const Metric*>& metrics, con
       make_unit_table(client_, exposed_,
                       exposed_sql(experiment_, as_of.rows ? exposure_rows(experiment_) : exposures, as_of)));
   if (as_of.first_us == 0) {
-    Block found = TRY(client_.query(fmt::format("SELECT min(first_us) FROM {}", exposed_)));
+    Block found =
+        TRY(client_.query(fmt::format("SELECT min(first_us) FROM {}", exposed_), unit_query_options()));
     if (found.rows() == 1) as_of.first_us = found.columns[0].get<int64_t>(0);
   }
   UnitQuery query = unit_query(experiment_, metrics, exposed_, as_of);
@@ -136,7 +139,8 @@ Status UnitSeries::fill(const std::string& exposures, std::vector<int64_t> point
   TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
   as_of_ = {.at_us = points_us.back(), .points_us = std::move(points_us)};
   TRY_VOID(make_unit_table(client_, exposed_, exposed_sql(experiment_, exposures, as_of_)));
-  Block found = TRY(client_.query(fmt::format("SELECT min(first_us) FROM {}", exposed_)));
+  Block found =
+      TRY(client_.query(fmt::format("SELECT min(first_us) FROM {}", exposed_), unit_query_options()));
   if (found.rows() == 1) as_of_.first_us = found.columns[0].get<int64_t>(0);
   return make_unit_table(client_, states_, series_states_sql(experiment_, metrics_, exposed_, as_of_),
                          "MergeTree ORDER BY tm_point");
