@@ -24,7 +24,9 @@ constexpr int64_t lead_look_ms = 500;
 std::string summary_of(const config::Alert& alert, const Step& step, std::optional<double> value) {
   std::string number = !value ? "no value" : fmt::format("{:.6g}{}", *value, alert.compares() ? " %" : "");
   if (alert.subject == Subject::source || alert.condition == config::Alert::Condition::age)
-    number = value ? fmt::format("{:.0f} s", *value) : "no value";
+    number = !value                                              ? "no value"
+             : alert.measure == config::Alert::Measure::retained ? fmt::format("{:.0f} bytes", *value)
+                                                                 : fmt::format("{:.0f} s", *value);
   const char* state = step.telling == Telling::resolved   ? "resolved"
                       : step.telling == Telling::repeated ? "still firing"
                                                           : "firing";
@@ -328,6 +330,17 @@ int64_t AlertService::lag_ms(const std::string& name) {
   return lag;
 }
 
+// No value: the source has no slot, or nothing invalidates it.
+std::optional<double> AlertService::slot_value(const config::Alert& alert) {
+  for (const auto& source : hooks_.pipeline().sources) {
+    if (source.source != alert.of || !source.slot) continue;
+    if (alert.measure == config::Alert::Measure::retained)
+      return static_cast<double>(source.slot->retained_bytes);
+    if (source.slot->seconds_left) return static_cast<double>(*source.slot->seconds_left);
+  }
+  return std::nullopt;
+}
+
 std::string AlertService::not_whole() {
   for (const auto& source : hooks_.pipeline().sources) {
     if (source.follows()) followed_.insert(source.source);
@@ -340,6 +353,8 @@ std::string AlertService::not_whole() {
 }
 
 Result<std::optional<double>> AlertService::read(const config::Alert& alert, int64_t now_ms) {
+  if (alert.subject == Subject::source && alert.measure != config::Alert::Measure::lag)
+    return slot_value(alert);
   if (alert.subject == Subject::source) return static_cast<double>(lag_ms(alert.of)) / 1000;
   if (alert.subject == Subject::query) return ask_value(client_, alert, now_ms);
   std::optional<double> failing;

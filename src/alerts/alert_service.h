@@ -99,6 +99,7 @@ class AlertService {
   // Why numbers would be wrong now; empty: they would not.
   std::string not_whole();
   int64_t lag_ms(const std::string& source);
+  std::optional<double> slot_value(const config::Alert& alert);
   void add_sample(Watched& watched, double value, int64_t now_ms);
   void save_samples(int64_t now_ms);
   void take_cuts();

@@ -171,6 +171,26 @@ TEST_F(AlertServiceTest, half_of_a_table_says_nothing) {
   EXPECT_EQ(told(), "");
 }
 
+TEST_F(AlertServiceTest, of_a_source_s_slot) {
+  source_.slot = ingest::SlotHealth{.wal_status = "extended", .retained_bytes = 5'000'000'000};
+  config::Alert kept, left;
+  kept.name = "kept";
+  left.name = "left";
+  kept.subject = left.subject = config::Alert::Subject::source;
+  kept.of = left.of = "shop";
+  kept.measure = config::Alert::Measure::retained;
+  kept.limit = 4e9;
+  left.measure = config::Alert::Measure::left;
+  left.condition = config::Alert::Condition::below;
+  left.limit = 3'600;
+  auto service = life({kept, left});
+  wait_for("both", [&] { return service->facts().at(0).checks > 0 && service->facts().at(1).checks > 0; });
+  EXPECT_EQ(service->facts().at(0).state, "firing");
+  EXPECT_EQ(service->facts().at(0).value, 5e9);
+  EXPECT_EQ(service->facts().at(1).state, "ok") << "nothing bounds it";
+  EXPECT_EQ(service->facts().at(1).value, std::nullopt);
+}
+
 TEST_F(AlertServiceTest, only_one_process_looks) {
   sql("INSERT INTO default.watched (value) VALUES (11)");
   leads_ = false;

@@ -89,6 +89,29 @@ std::string time_of(const json::object& object, const char* key) {
   return ingest::api_time(value->as_int64() * 1000);
 }
 
+// "2 h 5 min"
+std::string time_text(uint64_t seconds) {
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  if (seconds < 7'200) return fmt::format("{} min", seconds / 60);
+  return fmt::format("{} h {} min", seconds / 3'600, seconds / 60 % 60);
+}
+
+// Of a source that is streamed: what its slot makes the server keep.
+std::string slot_line(const json::object& slot) {
+  auto seconds = [&](const char* key) -> std::optional<uint64_t> {
+    const json::value* value = slot.if_contains(key);
+    if (value == nullptr || !value->is_number()) return std::nullopt;
+    return value->to_number<uint64_t>();
+  };
+  std::string text = fmt::format("  slot {}, {} bytes of log kept", text_of(slot, "wal_status"),
+                                 text_of(slot, "retained_bytes"));
+  if (std::string left = text_of(slot, "left_bytes"); !left.empty()) text += fmt::format(" ({} left)", left);
+  if (auto left = seconds("seconds_left")) text += fmt::format(", invalid in {}", time_text(*left));
+  if (auto ago = seconds("acknowledged_seconds_ago")) text += fmt::format(", moved {} ago", time_text(*ago));
+  if (std::string warning = text_of(slot, "warning"); !warning.empty()) text += "\n    " + warning;
+  return text + "\n";
+}
+
 // Of a source that asks by itself.
 std::string pull_lines(const json::object& pull) {
   std::string state = text_of(pull, "state");
@@ -133,6 +156,10 @@ std::string render(const json::object& status) {
         text += fmt::format("{} {}  ", step, text_of(ladder->as_object(), step));
       text += "\n";
     }
+    if (const auto* slot = source.if_contains("slot"); slot != nullptr && slot->is_object())
+      text += slot_line(slot->as_object());
+    if (const auto* left = source.if_contains("copy_seconds_left"); left != nullptr && left->is_int64())
+      text += fmt::format("  copied in about {}\n", time_text(static_cast<uint64_t>(left->as_int64())));
     if (const auto* intake = source.if_contains("intake"); intake != nullptr && intake->is_object())
       text += intake_line(intake->as_object());
     if (const auto* pull = source.if_contains("pull"); pull != nullptr && pull->is_object())

@@ -17,6 +17,9 @@ namespace tidemark::config {
 
 struct Alert {
   enum class Subject { query, audit, source };
+  // Of a source: how far it is behind, what its replication slot makes the server keep, and how long until
+  // the server invalidates it.
+  enum class Measure { lag, retained, left };
   // rises, falls: in percent, against the period before. age: seconds since the newest row.
   enum class Condition { above, below, rises, falls, age };
 
@@ -25,13 +28,14 @@ struct Alert {
   std::string severity = "warning";  // info | warning | critical
 
   Subject subject = Subject::query;
+  Measure measure = Measure::lag;
   std::string of;   // model or endpoint that the query was made from, audited model, source
   std::string sql;  // query: one row, whose first column is the value
   std::vector<std::pair<std::string, std::string>> times;  // {from:T} and {to:T} that it names: name, type
   std::map<std::string, std::string> parameters;           // what else is bound to it
 
   Condition condition = Condition::above;
-  double limit = 0;               // percent for rises and falls, seconds for age and lags, else the value's
+  double limit = 0;  // percent for rises and falls, seconds for age, lags and what is left, else the value's
   std::optional<double> recover;  // over when the value is at or on the good side of it; nothing: the limit
   bool empty_fires = false;       // no value counts as met, not as over
 

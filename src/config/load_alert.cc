@@ -19,7 +19,11 @@ constexpr int64_t period_seconds_max = 400 * 24 * 3'600;
 constexpr int64_t repeat_seconds_min = 1;
 
 const std::vector<std::string> subjects = {"query", "model", "endpoint", "audit", "source"};
-const std::vector<std::string> conditions = {"above", "below", "rises", "falls", "no_data", "lag_above"};
+const std::vector<std::string> conditions = {
+    "above", "below", "rises", "falls", "no_data", "lag_above", "slot_retained_above", "slot_left_below"};
+bool is_of_source(const std::string& condition) {
+  return condition == "lag_above" || condition == "slot_retained_above" || condition == "slot_left_below";
+}
 
 // What from and to can be bound as; days are not among them: a period ends now.
 bool is_moment_type(const std::string& type) {
@@ -59,7 +63,12 @@ std::optional<double> seconds(MappingReader& mapping, const std::string& key) {
 std::optional<double> in_unit(MappingReader& mapping, const std::string& key, const Alert& alert,
                               const std::string& condition) {
   if (alert.compares()) return percent(mapping, key);
-  if (condition == "no_data" || condition == "lag_above") return seconds(mapping, key);
+  if (condition == "no_data" || condition == "lag_above" || condition == "slot_left_below")
+    return seconds(mapping, key);
+  if (condition == "slot_retained_above") {
+    auto bytes = mapping.size_bytes(key);
+    return bytes ? std::optional<double>(static_cast<double>(*bytes)) : std::nullopt;
+  }
   return mapping.number(key, -any_number, any_number);
 }
 
@@ -93,10 +102,15 @@ void read_when(Reader reader, MappingReader& mapping, Alert& alert) {
   if (key == "falls") alert.condition = Alert::Condition::falls;
   if (key == "no_data") alert.condition = Alert::Condition::age;
   bool of_source = alert.subject == Alert::Subject::source;
-  if (!key.empty() && of_source != (key == "lag_above"))
+  if (key == "slot_retained_above") alert.measure = Alert::Measure::retained;
+  if (key == "slot_left_below") {
+    alert.measure = Alert::Measure::left;
+    alert.condition = Alert::Condition::below;
+  }
+  if (!key.empty() && of_source != is_of_source(key))
     when.error(key,
-               of_source ? "of a source the lag is known, and nothing else"
-                         : "`lag_above` is for alerts on a source",
+               of_source ? "of a source the lag and what its slot keeps are known, and nothing else"
+                         : fmt::format("`{}` is for alerts on a source", key),
                of_source ? "Write: when: { lag_above: 1m }" : "Write `source: <name>` instead of a query.");
   if (alert.subject == Alert::Subject::audit && !key.empty() && key != "above")
     when.error(key, "an audit has failing rows, which can be above a number",
@@ -264,7 +278,17 @@ std::string describe_condition(const Alert& alert) {
   auto lasting = static_cast<int64_t>(alert.limit);
   std::string text;
   if (alert.subject == Alert::Subject::source) {
-    text = fmt::format("more than {} behind", duration_text(lasting));
+    switch (alert.measure) {
+      case Alert::Measure::lag:
+        text = fmt::format("more than {} behind", duration_text(lasting));
+        break;
+      case Alert::Measure::retained:
+        text = fmt::format("more than {} bytes of log kept for its slot", lasting);
+        break;
+      case Alert::Measure::left:
+        text = fmt::format("its slot is invalid in less than {}", duration_text(lasting));
+        break;
+    }
   } else {
     switch (alert.condition) {
       case Condition::above:

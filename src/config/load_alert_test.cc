@@ -115,6 +115,16 @@ TEST(LoadAlert, reads_audits_and_sources) {
   ASSERT_EQ(lag.messages(), "");
   EXPECT_EQ(lag.alerts[0].limit, 90);
   EXPECT_EQ(describe_condition(lag.alerts[0]), "more than 90 s behind");
+  Loaded kept =
+      load("alert: kept\nsource: ads\nwhen: { slot_retained_above: 4 GB, recover: 1 GB }\n", project);
+  ASSERT_EQ(kept.messages(), "");
+  EXPECT_EQ(kept.alerts[0].limit, 4e9);
+  Loaded left = load("alert: left\nsource: ads\nwhen: { slot_left_below: 1h, recover: 2h }\n", project);
+  ASSERT_EQ(left.messages(), "");
+  EXPECT_EQ(left.alerts[0].condition, Alert::Condition::below);
+  EXPECT_EQ(describe_condition(left.alerts[0]), "its slot is invalid in less than 1 h");
+  EXPECT_EQ(load("alert: one\nquery: SELECT 1\nwhen: { slot_left_below: 10s }\n").messages(),
+            "3: `slot_left_below` is for alerts on a source\n");
   EXPECT_EQ(load("alert: lag\nsource: adds\nwhen: { lag_above: 90s }\n", project).messages(),
             "2: there is no source `adds` (did you mean `ads`?)\n");
 }

@@ -29,7 +29,10 @@ Status check_identity(const CapturedTable& table) {
 }  // namespace
 
 CapturePipeline::CapturePipeline(CaptureOptions options, const Clock& clock)
-    : options_(std::move(options)), clock_(clock), life_(options_.source.name, clock) {}
+    : options_(std::move(options)),
+      clock_(clock),
+      life_(options_.source.name, clock),
+      slot_watch_(options_.source, clock) {}
 
 CapturePipeline::~CapturePipeline() {
   stop();
@@ -107,9 +110,11 @@ void CapturePipeline::start() {
   life_.start({.live = [this] { return live(); },
                .proven = [this] { return streamed_; },
                .hopeless = [](const Error& error) { return error.kind == ErrorKind::limit; }});
+  slot_watch_.start();
 }
 
 void CapturePipeline::stop() {
+  slot_watch_.stop();
   life_.stop();
 }
 
@@ -287,6 +292,7 @@ SourceStatus CapturePipeline::status() const {
   for (const auto& [table, counters] : counters_) rows += counters->copied;
   life_.describe(status, applied_, rows);
   life_.describe_ladder(status, applied_, read_, applied_.fenced_lsn);
+  status.slot = slot_watch_.health();
   for (const auto& table : tables_) {
     const TableCounters& counters = *counters_.at(&table);
     status.tables.push_back({.table = encoders_.at(&table)->topic(),

@@ -12,6 +12,7 @@
 #include "config/kafka_output.h"
 #include "config/postgres_source.h"
 #include "ingest/kafka_publisher.h"
+#include "ingest/slot_watch.h"
 #include "ingest/source_life.h"
 #include "postgres/preflight.h"
 
@@ -55,6 +56,7 @@ class CapturePipeline {
   CaptureOptions options_;
   const Clock& clock_;
   SourceLife life_;
+  SlotWatch slot_watch_;
   std::atomic<bool> stop_now_{false};
   std::string database_;
   std::vector<CapturedTable> tables_;

@@ -74,6 +74,17 @@ struct PullStatus {
   std::vector<Stream> streams;
 };
 
+// What a source's replication slot makes the server keep (slot_watch.h).
+struct SlotHealth {
+  std::string wal_status;                // reserved | extended | unreserved | lost
+  uint64_t retained_bytes = 0;           // log that is kept for it
+  std::optional<uint64_t> left_bytes;    // that may come before it is invalidated; nothing: there is no bound
+  double log_bytes_per_second = 0;       // how fast the log grows, over the last minute
+  std::optional<int64_t> seconds_left;   // to its invalidation at that rate; nothing: not known
+  int64_t acknowledged_seconds_ago = 0;  // since the slot moved last
+  std::string warning;                   // which threshold is passed, and what it means; empty: none
+};
+
 struct SourceStatus {
   std::string source;
   std::string state;  // starting | copying | streaming | waiting (dependency down, will retry) | failed |
@@ -91,8 +102,10 @@ struct SourceStatus {
   uint64_t queryable_p99_us = 0;
   uint64_t queryable_max_us = 0;
   Ladder ladder;
-  uint64_t streamed_transactions = 0;  // still running at the source, and read in part
-  uint64_t streamed_bytes = 0;         // of them, in memory and on disk
+  uint64_t streamed_transactions = 0;        // still running at the source, and read in part
+  uint64_t streamed_bytes = 0;               // of them, in memory and on disk
+  std::optional<int64_t> copy_seconds_left;  // initial copy, as fast as it went; nothing: not known
+  std::optional<SlotHealth> slot;
   std::vector<TableStatus> tables;
   std::optional<IntakeStatus> intake;
   std::optional<PullStatus> pull;

@@ -314,7 +314,7 @@ Status PostgresPipeline::give_to_models(SourceRecord record, const std::set<std:
   for (const auto& [table, counters] : counters_) rows += counters->copied;
   double seconds = static_cast<double>(clock_.monotonic_micros() - copying_since_) / 1e6;
   log::info("source {}: initial copy done, {} rows, {} of them in the last {:.1f} s, as of {}",
-            options_.source.name, rows, rows - std::min(rows, copied_before_), seconds,
+            options_.source.name, rows, rows - std::min(rows, copied_before_.load()), seconds,
             postgres::format_lsn(place));
   return {};
 }
@@ -332,6 +332,21 @@ void PostgresPipeline::end_behind(postgres::Lsn until, const std::atomic<bool>& 
           return {};
         });
   }
+}
+
+std::optional<int64_t> PostgresPipeline::copy_seconds_left() const {
+  uint64_t copied = 0, left = 0;
+  for (const auto& table : tables_) {
+    if (table.source.estimated_rows < 0) return std::nullopt;  // never analysed
+    uint64_t rows = counters_.at(&table)->copied;
+    auto all = static_cast<uint64_t>(table.source.estimated_rows);
+    copied += rows;
+    left += all > rows ? all - rows : 0;
+  }
+  uint64_t now = copied - std::min(copied, copied_before_.load());
+  if (copying_since_ == 0 || now == 0) return std::nullopt;
+  double seconds = static_cast<double>(clock_.monotonic_micros() - copying_since_) / 1e6;
+  return static_cast<int64_t>(static_cast<double>(left) * seconds / static_cast<double>(now));
 }
 
 }  // namespace tidemark::ingest

@@ -23,7 +23,8 @@ PostgresPipeline::PostgresPipeline(PipelineOptions options, clickhouse::ClientPo
       state_store_(pool, apply_policy("state"), life_.stopping()),
       book_(pool, apply_policy("state"), life_.stopping(), options_.source.name),
       parity_(pool, apply_policy("state"), life_.stopping(), options_.source.name),
-      ranges_(pool, apply_policy("state"), life_.stopping(), options_.source.name) {
+      ranges_(pool, apply_policy("state"), life_.stopping(), options_.source.name),
+      slot_watch_(options_.source, clock) {
   if (hooks_.barrier == nullptr) hooks_.barrier = &own_barrier_;
 }
 
@@ -114,9 +115,11 @@ Status PostgresPipeline::prepare() {
 
 void PostgresPipeline::start() {
   life_.start({.live = [this] { return live(); }, .proven = [this] { return streamed_.load(); }});
+  slot_watch_.start();
 }
 
 void PostgresPipeline::stop() {
+  slot_watch_.stop();
   life_.stop();
 }
 
@@ -350,6 +353,8 @@ SourceStatus PostgresPipeline::status() const {
     for (size_t index = 0; index < tables_.size(); ++index)
       book_.describe(tables_[index].source.oid, status.tables[index]);
   for (auto& table : status.tables) parity_.describe(table.table.substr(7), table);
+  status.slot = slot_watch_.health();
+  if (status.state == "copying") status.copy_seconds_left = copy_seconds_left();
   return status;
 }
 

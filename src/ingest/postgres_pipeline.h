@@ -16,6 +16,7 @@
 #include "config/snapshot_options.h"
 #include "ingest/initial_copy.h"
 #include "ingest/parity_book.h"
+#include "ingest/slot_watch.h"
 #include "ingest/source_life.h"
 #include "ingest/source_pipeline.h"
 #include "ingest/stream_reader.h"
@@ -86,6 +87,7 @@ class PostgresPipeline final : public SourcePipeline {
   uint64_t range_pages() const;
   bool is_large() const;
   CopyOptions copy_options(const SourceRecord& record) const;
+  std::optional<int64_t> copy_seconds_left() const;
   std::vector<uint32_t> oids() const;
   Status look_at_tables(postgres::Connection& connection, uint16_t epoch);
   Result<TableRecord> first_record(const CapturedTable& table, uint16_t epoch, bool was_there);
@@ -140,6 +142,7 @@ class PostgresPipeline final : public SourcePipeline {
   TableBook book_;
   ParityBook parity_;
   CopiedRanges ranges_;
+  SlotWatch slot_watch_;
   CutBarrier own_barrier_;  // when the project has none
 
   std::vector<CapturedTable> tables_;
@@ -150,8 +153,8 @@ class PostgresPipeline final : public SourcePipeline {
   ReaderCounters read_;
 
   // When this life began to copy, and how many rows were in then.
-  int64_t copying_since_ = 0;
-  uint64_t copied_before_ = 0;
+  std::atomic<int64_t> copying_since_{0};
+  std::atomic<uint64_t> copied_before_{0};
 
   mutable std::mutex mutex_;
   uint16_t epoch_ = 0;

@@ -102,6 +102,7 @@ TEST_F(RangesTest, RowsMoveWhileRangesAreReadAndItIsStoppedBetweenThem) {
   double oldest = 0;
   int stops = 0;
   uint64_t in = 0;
+  bool told_how_long = false;
   auto begun = std::chrono::steady_clock::now();
   pipeline->start();
   while (true) {
@@ -128,6 +129,7 @@ TEST_F(RangesTest, RowsMoveWhileRangesAreReadAndItIsStoppedBetweenThem) {
   std::chrono::duration<double> last_life = std::chrono::steady_clock::now() - begun;
   EXPECT_EQ(stops, 3);
   EXPECT_GE(ranges_in(), 20u);
+  EXPECT_TRUE(told_how_long);
   EXPECT_EQ(after_copies, 1);
   EXPECT_LT(oldest, last_life.count() / 2) << "no transaction spans the copy";
   EXPECT_EQ(pipeline->status().epoch, 1u);

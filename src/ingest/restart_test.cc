@@ -101,6 +101,45 @@ TEST_F(RestartTest, AnIdleSourceMovesItsSlotAndStillKnowsHowFreshItIs) {
   expect_equal();
 }
 
+TEST_F(RestartTest, WhatTheSlotKeepsIsKnown) {
+  make_things();
+  start();
+  auto slot = [&] { return pipeline->status().slot.value_or(SlotHealth{}); };
+  ASSERT_TRUE(eventually([&] { return slot().wal_status == "reserved"; }));
+  EXPECT_EQ(slot().left_bytes, std::nullopt) << "the server has no bound";
+  EXPECT_EQ(slot().warning, "");
+  run("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'");
+  run("SELECT pg_reload_conf()");
+  ASSERT_TRUE(eventually([&] { return slot().left_bytes.has_value(); }));
+  EXPECT_GT(*slot().left_bytes, 500'000'000u);
+  run("INSERT INTO things SELECT n, repeat('x', 1000), n FROM generate_series(1, 5000) n");
+  ASSERT_TRUE(eventually([&] { return slot().seconds_left.has_value(); }));
+  EXPECT_GT(slot().log_bytes_per_second, 0);
+  run("ALTER SYSTEM RESET max_slot_wal_keep_size");
+  run("SELECT pg_reload_conf()");
+  ASSERT_TRUE(eventually([&] { return !slot().left_bytes; }));
+}
+
+TEST(SlotWarning, IsOneForEachThreshold) {
+  auto name = [](const SlotHealth& health) {
+    std::string warning = slot_warning(health);
+    return warning.substr(0, warning.find(':'));
+  };
+  constexpr uint64_t gigabyte = 1ULL << 30;
+  EXPECT_EQ(name({.wal_status = "reserved", .retained_bytes = gigabyte / 2}), "");
+  EXPECT_EQ(name({.wal_status = "extended", .left_bytes = gigabyte, .seconds_left = 4'000}), "");
+  EXPECT_EQ(name({.wal_status = "extended", .left_bytes = gigabyte, .seconds_left = 3'000}),
+            "slot_invalid_soon");
+  EXPECT_EQ(name({.wal_status = "unreserved", .left_bytes = 0}), "slot_unreserved");
+  EXPECT_EQ(name({.wal_status = "lost", .seconds_left = 0}), "slot_lost");
+  EXPECT_EQ(name({.wal_status = "extended", .retained_bytes = 20 * gigabyte}), "slot_retains_much");
+  EXPECT_EQ(name({.wal_status = "extended", .retained_bytes = 20 * gigabyte, .left_bytes = gigabyte}), "");
+  EXPECT_EQ(name({.wal_status = "extended", .retained_bytes = 2 * gigabyte, .acknowledged_seconds_ago = 700}),
+            "slot_stands_still");
+  EXPECT_EQ(name({.wal_status = "reserved", .acknowledged_seconds_ago = 7'000}), "")
+      << "nothing happens there";
+}
+
 TEST_F(RestartTest, ABacklogOfNothingButBadRowsIsPassedOnce) {
   run("CREATE TABLE things (id bigint PRIMARY KEY, text text, number bigint NOT NULL, price numeric(10,2))");
   start();

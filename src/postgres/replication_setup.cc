@@ -125,8 +125,9 @@ Result<CreatedSlot> create_slot(Connection& replication_connection, const std::s
 Result<std::optional<SlotInfo>> read_slot(Connection& connection, const std::string& name) {
   Rows rows = TRY(connection.query(fmt::format(
       "SELECT s.active, s.active_pid, a.application_name, s.plugin, s.database, s.confirmed_flush_lsn, "
-      "s.restart_lsn, "
-      "s.wal_status FROM pg_catalog.pg_replication_slots s LEFT JOIN pg_catalog.pg_stat_activity a "
+      "s.restart_lsn, s.wal_status, CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE "
+      "pg_catalog.pg_current_wal_lsn() END, s.safe_wal_size FROM pg_catalog.pg_replication_slots s LEFT JOIN "
+      "pg_catalog.pg_stat_activity a "
       "ON a.pid = s.active_pid WHERE s.slot_name = {}",
       quote_literal(name))));
   if (rows.size() == 0) return std::nullopt;
@@ -139,6 +140,11 @@ Result<std::optional<SlotInfo>> read_slot(Connection& connection, const std::str
   slot.confirmed_flush = parse_lsn(std::string(rows.at(0, 5))).value_or(0);
   slot.restart_lsn = parse_lsn(std::string(rows.at(0, 6))).value_or(0);
   slot.wal_status = rows.at(0, 7);
+  slot.log_end = parse_lsn(std::string(rows.at(0, 8))).value_or(0);
+  if (slot.restart_lsn != 0 && slot.log_end > slot.restart_lsn)
+    slot.retained_bytes = slot.log_end - slot.restart_lsn;
+  // Negative when it is beyond its bound already.
+  if (!rows.is_null(0, 9)) slot.left_bytes = static_cast<uint64_t>(std::max<int64_t>(0, rows.integer(0, 9)));
   return slot;
 }
 

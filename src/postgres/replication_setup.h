@@ -31,7 +31,10 @@ struct SlotInfo {
   std::string database;
   Lsn confirmed_flush = 0;
   Lsn restart_lsn = 0;
-  std::string wal_status;  // reserved | extended | unreserved | lost: at `lost` the slot is useless
+  std::string wal_status;       // reserved | extended | unreserved | lost: at `lost` the slot is useless
+  Lsn log_end = 0;              // of the server
+  uint64_t retained_bytes = 0;  // of the log, from restart_lsn on
+  std::optional<uint64_t> left_bytes;  // that may come before it is lost; nothing: the server has no bound
 };
 Result<std::optional<SlotInfo>> read_slot(Connection& connection, const std::string& name);
 // No error when there is none. Errors: conflict when somebody streams from it.

@@ -94,6 +94,17 @@ json::object pull_object(const ingest::PullStatus& pull) {
           {"streams", std::move(streams)}};
 }
 
+json::object slot_object(const ingest::SlotHealth& slot) {
+  json::object object = {
+      {"wal_status", slot.wal_status}, {"retained_bytes", slot.retained_bytes},
+      {"left_bytes", nullptr},         {"log_bytes_per_second", std::round(slot.log_bytes_per_second)},
+      {"seconds_left", nullptr},       {"acknowledged_seconds_ago", slot.acknowledged_seconds_ago},
+      {"warning", slot.warning}};
+  if (slot.left_bytes) object["left_bytes"] = *slot.left_bytes;
+  if (slot.seconds_left) object["seconds_left"] = *slot.seconds_left;
+  return object;
+}
+
 json::object source_object(const ingest::SourceStatus& source) {
   json::array tables;
   for (const auto& table : source.tables) {
@@ -127,6 +138,8 @@ json::object source_object(const ingest::SourceStatus& source) {
       {"behind_bytes", ladder_behind(source.ladder)},
       {"streamed", {{"transactions", source.streamed_transactions}, {"bytes", source.streamed_bytes}}},
       {"tables", std::move(tables)}};
+  if (source.slot) object["slot"] = slot_object(*source.slot);
+  if (source.copy_seconds_left) object["copy_seconds_left"] = *source.copy_seconds_left;
   if (source.intake) object["intake"] = intake_object(*source.intake);
   if (source.pull) object["pull"] = pull_object(*source.pull);
   return object;

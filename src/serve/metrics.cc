@@ -79,6 +79,32 @@ void write_sources(std::string& out, const std::vector<ingest::SourceStatus>& so
        [](const auto& source) { return source.last_cut; });
 }
 
+// Of sources that have one; what is not known is left out.
+void write_slots(std::string& out, const std::vector<ingest::SourceStatus>& sources) {
+  const auto each = [&](const char* name, const char* help, auto value) {
+    begin(out, name, "gauge", help);
+    for (const auto& source : sources)
+      if (auto known = source.slot ? value(*source.slot) : std::optional<double>())
+        sample(out, name, {{"source", source.source}}, *known);
+  };
+  using Slot = ingest::SlotHealth;
+  using Value = std::optional<double>;
+  each("tidemark_slot_retained_bytes", "Log that the server keeps for the replication slot",
+       [](const Slot& slot) { return Value(slot.retained_bytes); });
+  each("tidemark_slot_left_bytes", "Log that may come before the server invalidates the slot",
+       [](const Slot& slot) { return slot.left_bytes ? Value(*slot.left_bytes) : Value(); });
+  each("tidemark_slot_seconds_left", "Until the slot is invalidated, as fast as the log grows now",
+       [](const Slot& slot) { return slot.seconds_left ? Value(*slot.seconds_left) : Value(); });
+  each("tidemark_slot_acknowledged_age_seconds", "Since the slot moved last",
+       [](const Slot& slot) { return Value(slot.acknowledged_seconds_ago); });
+  begin(out, "tidemark_slot_wal_status", "gauge", "1 for what the server says of the slot's log");
+  for (const auto& source : sources)
+    for (const char* status : {"reserved", "extended", "unreserved", "lost"})
+      if (source.slot)
+        sample(out, "tidemark_slot_wal_status", {{"source", source.source}, {"status", status}},
+               source.slot->wal_status == status ? 1 : 0);
+}
+
 void write_tables(std::string& out, const std::vector<ingest::SourceStatus>& sources) {
   const auto each = [&](const char* name, const char* type, const char* help, auto value) {
     begin(out, name, type, help);
@@ -205,6 +231,7 @@ std::string metrics_document(const StatusInputs& inputs, const CutMetrics& cuts,
   std::string out;
   out.reserve(16 << 10);
   write_sources(out, inputs.pipeline.sources);
+  write_slots(out, inputs.pipeline.sources);
   write_tables(out, inputs.pipeline.sources);
   write_models(out, inputs.models);
   write_audits(out, inputs.audits);

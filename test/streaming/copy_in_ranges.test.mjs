@@ -91,6 +91,9 @@ test('a large source', { timeout: 300_000 + away_ms }, async (t) => {
         most = Math.max(most, resident());
         if (away_ms > 60_000) await new Promise((resolve) => setTimeout(resolve, 250));
       }
+      // Told also while nothing is read.
+      const { slot } = (await project.status()).sources[0];
+      assert.ok(slot.retained_bytes > 0 && slot.wal_status !== '', JSON.stringify(slot));
     } finally {
       process.kill(pid, 'SIGCONT');
     }
@@ -98,6 +101,9 @@ test('a large source', { timeout: 300_000 + away_ms }, async (t) => {
     most = Math.max(most, resident());
     t.diagnostic(`away for ${away_ms / 1000} s and ${written * 2000} rows: ${before.toFixed(0)} MB resident before, ${most.toFixed(0)} MB at most`);
     assert.ok(most < 384, `${most} MB`);
+    const metrics = await (await project.fetch('/metrics')).text();
+    assert.match(metrics, /^tidemark_slot_retained_bytes\{source="shop"\} \d+/m);
+    assert.match(metrics, /^tidemark_slot_wal_status\{source="shop",status="reserved"\} 1$/m);
   });
   await project.down();
 });
