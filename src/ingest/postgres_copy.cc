@@ -336,6 +336,7 @@ void PostgresPipeline::end_behind(postgres::Lsn until, const std::atomic<bool>& 
 
 std::optional<int64_t> PostgresPipeline::copy_seconds_left() const {
   uint64_t copied = 0, left = 0;
+  std::lock_guard lock(mutex_);
   for (const auto& table : tables_) {
     if (table.source.estimated_rows < 0) return std::nullopt;  // never analysed
     uint64_t rows = counters_.at(&table)->copied;

@@ -112,6 +112,7 @@ TEST_F(RangesTest, RowsMoveWhileRangesAreReadAndItIsStoppedBetweenThem) {
       oldest = std::max(oldest, oldest_transaction());
       auto status = pipeline->status();
       streams = status.state == "streaming";
+      told_how_long |= status.copy_seconds_left.has_value();
       return streams || ranges_in() > in;
     })) << pipeline->status().error;
     if (streams) break;

@@ -103,21 +103,45 @@ TEST_F(RestartTest, AnIdleSourceMovesItsSlotAndStillKnowsHowFreshItIs) {
 
 TEST_F(RestartTest, WhatTheSlotKeepsIsKnown) {
   make_things();
-  start();
-  auto slot = [&] { return pipeline->status().slot.value_or(SlotHealth{}); };
-  ASSERT_TRUE(eventually([&] { return slot().wal_status == "reserved"; }));
-  EXPECT_EQ(slot().left_bytes, std::nullopt) << "the server has no bound";
-  EXPECT_EQ(slot().warning, "");
   run("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'");
   run("SELECT pg_reload_conf()");
+  start();
+  auto slot = [&] { return pipeline->status().slot.value_or(SlotHealth{}); };
   ASSERT_TRUE(eventually([&] { return slot().left_bytes.has_value(); }));
+  EXPECT_EQ(slot().wal_status, "reserved");
+  EXPECT_EQ(slot().warning, "");
   EXPECT_GT(*slot().left_bytes, 500'000'000u);
   run("INSERT INTO things SELECT n, repeat('x', 1000), n FROM generate_series(1, 5000) n");
   ASSERT_TRUE(eventually([&] { return slot().seconds_left.has_value(); }));
   EXPECT_GT(slot().log_bytes_per_second, 0);
+  expect_equal();
+
+  // Nobody reads, and the server removes what was not read.
+  pipeline.reset();
+  run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
+  run("SELECT pg_reload_conf()");
+  run("INSERT INTO things VALUES (6000, 'in the log that goes', 1)");
+  ASSERT_TRUE(eventually([&] {
+    run("SELECT pg_logical_emit_message(false, 'noise', 'x'), pg_switch_wal()");
+    run("CHECKPOINT");
+    return ask("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'pipeline_test'") == "lost";
+  }));
+  auto refused = prepare();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("replication slot pipeline_test was invalidated"), std::string::npos)
+      << refused.error().describe();
+  EXPECT_NE(refused.error().remedy.find("SELECT pg_drop_replication_slot('pipeline_test')"),
+            std::string::npos)
+      << refused.error().remedy;
   run("ALTER SYSTEM RESET max_slot_wal_keep_size");
   run("SELECT pg_reload_conf()");
-  ASSERT_TRUE(eventually([&] { return !slot().left_bytes; }));
+  // As it was told.
+  run("SELECT pg_drop_replication_slot('pipeline_test')");
+  start();
+  expect_equal();
+  EXPECT_EQ(pipeline->status().epoch, 2u) << "by parity, under a new epoch";
+  ASSERT_TRUE(eventually([&] { return slot().wal_status == "reserved"; }));
+  EXPECT_EQ(slot().left_bytes, std::nullopt) << "the server has no bound";
 }
 
 TEST(SlotWarning, IsOneForEachThreshold) {

@@ -18,7 +18,7 @@ std::string gigabytes(uint64_t bytes) {
 
 std::string slot_warning(const SlotHealth& health) {
   if (health.wal_status == "lost")
-    return "slot_lost: the server has removed log that was not read; the tables are brought back by parity";
+    return "slot_lost: the server has removed log that was not read";
   if (health.wal_status == "unreserved")
     return "slot_unreserved: the server may remove log that was not read at its next checkpoint; raise "
            "max_slot_wal_keep_size now";
@@ -39,6 +39,7 @@ std::string slot_warning(const SlotHealth& health) {
 }
 
 void SlotWatch::start() {
+  stopping_ = false;
   thread_ = std::thread([this] { run(); });
 }
 

@@ -109,9 +109,13 @@ class Inspection {
                       slot->database),
           "name another slot in the source's file", ErrorKind::conflict);
     } else if (slot->wal_status == "lost") {
-      add(Level::fail, "slot", fmt::format("{} is invalidated: the log it needs is gone", options_.slot),
-          "drop it and resync the source's tables; raise max_slot_wal_keep_size so that it does not happen "
-          "again",
+      add(Level::fail, "slot",
+          fmt::format("replication slot {} was invalidated: the server has removed log that was not read",
+                      options_.slot),
+          fmt::format("raise max_slot_wal_keep_size so that it does not happen again, run SELECT "
+                      "pg_drop_replication_slot({}), and start again: what differs from the source is then "
+                      "resynced (tables without a key, and topics, are copied anew)",
+                      quote_literal(options_.slot)),
           ErrorKind::refused);
     } else if (slot->active && !options_.own_application.empty() &&
                slot->active_application == options_.own_application) {
