@@ -39,7 +39,7 @@ void probe_source(const config::PostgresSource& source, std::vector<Probe>& prob
     probes.push_back({about, failed("connection", connection.error())});
     return;
   }
-  auto tables = postgres::read_tables(*connection, source.tables);
+  auto tables = postgres::read_tables(*connection, source.tables, postgres::selections_of(source));
   if (!tables) {
     probes.push_back({about, failed("tables", tables.error())});
     return;

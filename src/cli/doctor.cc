@@ -127,7 +127,7 @@ std::vector<Finding> look_at_source(const config::PostgresSource& source, bool r
     auto rows = TRY(connection->query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
     return std::strtoll(std::string(rows.at(0, 0)).c_str(), nullptr, 10);
   }));
-  auto tables = postgres::read_tables(*connection, source.tables);
+  auto tables = postgres::read_tables(*connection, source.tables, postgres::selections_of(source));
   if (!tables) {
     findings.push_back(failed(check, tables.error()));
     tables = std::vector<postgres::SourceTable>();

@@ -43,7 +43,14 @@ TableOptions read_options(Reader reader, const YamlNode& node) {
   options.table = mapping.required_text("table");
   options.append_only = mapping.boolean("append_only");
   options.history = mapping.boolean("history");
+  options.columns = mapping.texts("columns");
   options.exclude = mapping.texts("exclude");
+  options.where = mapping.optional_text("where").value_or("");
+  if (mapping.has("columns") && mapping.has("exclude"))
+    mapping.error("exclude", "`columns` says which columns are read, so `exclude` has nothing to say",
+                  "Keep one of them.");
+  if (mapping.has("where") && options.where.find_first_not_of(" \t\r\n") == std::string::npos)
+    mapping.error("where", "`where` is empty", "Leave it out: all rows are read then.");
   options.order_by = mapping.texts("order_by");
   options.key = mapping.texts("key");
   options.batch = read_batch(mapping);

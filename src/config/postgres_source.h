@@ -25,8 +25,11 @@ struct BatchOptions {
 struct TableOptions {
   std::string table;  // as in PostgresSource::tables, a plain name
   bool append_only = false;
-  bool history = false;              // keep the change rows
-  std::vector<std::string> exclude;  // columns never read
+  bool history = false;  // keep the change rows
+  // What is read of it (postgres/table_selection.h).
+  std::vector<std::string> columns;  // only these
+  std::vector<std::string> exclude;  // all but these
+  std::string where;                 // only these rows
   std::vector<std::string> order_by;
   std::vector<std::string> key;  // for tables without a primary key
   BatchOptions batch;            // mode batch: what differs from the source's

@@ -191,7 +191,8 @@ TEST_F(ProjectTest, SourcesReadOptionsAndDefaults) {
   write("sources/ads.yaml",
         "source: ads\npostgres:\n  url: postgresql://localhost/ads\n  tables:\n    - advertiser\n"
         "    - { table: impressions, append_only: true, exclude: [ssn], order_by: [campaign_id, id] }\n"
-        "  options:\n    - { table: advertiser, history: true }\n");
+        "  options:\n    - { table: advertiser, history: true, columns: [id, name], where: \"region = 'eu'\" "
+        "}\n");
   LoadedProject loaded = load();
   ASSERT_THAT(loaded.errors, IsEmpty()) << render(loaded.errors);
   const PostgresSource& source = loaded.project.sources[0];
@@ -201,7 +202,10 @@ TEST_F(ProjectTest, SourcesReadOptionsAndDefaults) {
   ASSERT_THAT(source.options, SizeIs(2));
   EXPECT_TRUE(source.options[0].append_only);
   EXPECT_THAT(source.options[0].order_by, ElementsAre("campaign_id", "id"));
+  EXPECT_THAT(source.options[0].exclude, ElementsAre("ssn"));
   EXPECT_TRUE(source.options[1].history);
+  EXPECT_THAT(source.options[1].columns, ElementsAre("id", "name"));
+  EXPECT_EQ(source.options[1].where, "region = 'eu'");
   EXPECT_EQ(source.where.describe(), "sources/ads.yaml:1:9");
 }
 
@@ -212,8 +216,13 @@ TEST_F(ProjectTest, SourcesAreChecked) {
   write("sources/b.yaml", "source: a\npostgres: { url: y, tables: [t], slot: ok }\n");
   write("sources/c.yaml", "source: c\nfiles: {}\n");
   write("sources/d.yaml", "source: D-1\npostgres: { tables: [] }\n");
+  write(
+      "sources/e.yaml",
+      "source: e\npostgres:\n  url: z\n  tables: [{ table: t, columns: [a], exclude: [b], where: \" \" }]\n");
   std::string text = errors();
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:5:10: `batch` belongs to `mode: batch`"));
+  EXPECT_THAT(text, HasSubstr("`columns` says which columns are read, so `exclude` has nothing to say"));
+  EXPECT_THAT(text, HasSubstr("`where` is empty"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:6:15: `tables` names `t` twice"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:7:9: `Bad-Slot` cannot be the name of a replication slot"));
   EXPECT_THAT(text, HasSubstr("sources/a.yaml:8:13: options for `impresions`, which is not in `tables` (did "

@@ -232,12 +232,12 @@ Result<BatchTable> batch_table(postgres::SourceTable table, const config::Postgr
   config::TableOptions options;
   for (const auto& option : source.options)
     if (option.table == table.name || option.table == table.schema + "." + table.name) options = option;
-  for (const auto* list : {&options.exclude, &options.order_by})
-    if (!list->empty())
-      return fail(
-          ErrorKind::unsupported,
-          fmt::format("exclude and order_by of {} are not supported in this version", table.display()),
-          "remove them from the table's options");
+  if (!options.columns.empty() || !options.exclude.empty() || !options.order_by.empty() ||
+      !options.where.empty())
+    return fail(ErrorKind::unsupported,
+                fmt::format("columns, exclude, where and order_by of {} are not supported in `mode: batch`",
+                            table.display()),
+                "remove them from the table's options, or write `mode: cdc`");
   TRY_VOID(take_key(table, options.key));
   BatchTable result;
   const config::BatchOptions& own = options.batch;

@@ -51,6 +51,13 @@ PublisherOptions CapturePipeline::publisher_options() const {
 }
 
 Status CapturePipeline::read_tables(postgres::Connection& connection) {
+  if (auto selections = postgres::selections_of(options_.source); !selections.empty())
+    return fail(
+        ErrorKind::unsupported,
+        fmt::format("columns, exclude and where of {} are not supported where a source is published to "
+                    "Kafka",
+                    selections.begin()->first),
+        "remove them from the table's options, or run the source without `--role capture`");
   database_ = std::string(TRY(connection.query("SELECT current_database()")).at(0, 0));
   auto sources = TRY(postgres::read_tables(connection, options_.source.tables));
   tables_.clear();

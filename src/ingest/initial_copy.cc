@@ -34,7 +34,8 @@ std::vector<Range> ranges_of(const std::vector<CapturedTable>& tables, const Cop
   std::vector<Range> ranges;
   for (const auto& table : tables) {
     uint64_t pages = table.source.pages;
-    bool whole = pages <= options.range_pages || (table.source.kind == 'p' && options.ranges == nullptr);
+    bool whole = pages <= options.range_pages || table.source.read_by_columns ||
+                 (table.source.kind == 'p' && options.ranges == nullptr);
     uint64_t length = std::max<uint64_t>(1, options.range_pages / files_of(table.source));
     uint32_t number = 0;
     for (uint64_t begin = 0; begin == 0 || (!whole && begin < pages); begin += length) {

@@ -316,7 +316,7 @@ Result<ParityReport> verify_tables(const config::PostgresSource& source, clickho
     return verify_batch_tables(source, pool, options, stop);
   postgres::ConnectionOptions url{.url = source.url.reveal(), .application_name = "tidemark verify"};
   auto connection = TRY(postgres::Connection::open(url));
-  auto sources = TRY(postgres::read_tables(connection, source.tables));
+  auto sources = TRY(postgres::read_tables(connection, source.tables, postgres::selections_of(source)));
   StateStore state(pool, apply_policy("verify"), stop);
   auto record = TRY(state.source(source.name));
   if (!record || !record->copied)

@@ -99,8 +99,7 @@ Result<bool> PostgresPipeline::copy(postgres::Connection& connection,
     return copy_in_ranges(connection, *before);
   auto epoch = static_cast<uint16_t>(before ? before->epoch + 1 : 1);
   log::info("source {}: initial copy of {} tables (epoch {})", options_.source.name, tables_.size(), epoch);
-  std::string fingerprint =
-      TRY(postgres::shape_fingerprint(connection, oids()));  // before they are looked at
+  std::string before_looking = TRY(fingerprint(connection));
   SourceRecord record = TRY(begin_copy(connection, identity, epoch));
   options_.recopy = false;  // what is written down says that it is to be copied
 
@@ -116,7 +115,7 @@ Result<bool> PostgresPipeline::copy(postgres::Connection& connection,
     return true;
   }
   TRY_VOID(begin_ranges(connection, record, slot));
-  TRY_VOID(ranges_.begin(epoch, std::move(fingerprint)));
+  TRY_VOID(ranges_.begin(epoch, std::move(before_looking)));
   { auto ended = std::move(slot_connection); }
   return copy_in_ranges(connection, record);
 }
@@ -218,7 +217,7 @@ Result<bool> PostgresPipeline::can_go_on(postgres::Connection& connection,
   auto fenced = TRY(state_store_.fenced(record.source, record.epoch));
   if (!fenced) return false;
   std::string why = TRY(what_is_lost(connection, identity, record, *fenced));
-  if (why.empty() && TRY(postgres::shape_fingerprint(connection, oids())) != ranges_.fingerprint())
+  if (why.empty() && TRY(fingerprint(connection)) != ranges_.fingerprint())
     why = "a table changed its columns";
   for (const auto& table : tables_)
     if (why.empty() && ranges_.rows_of(table.source.oid) > 0 &&
@@ -260,7 +259,7 @@ Result<bool> PostgresPipeline::copy_in_ranges(postgres::Connection& connection, 
       table.source = std::move(now);
     }
   }
-  if (TRY(postgres::shape_fingerprint(connection, oids())) != ranges_.fingerprint())
+  if (TRY(fingerprint(connection)) != ranges_.fingerprint())
     return fail(ErrorKind::dependency_down, "a table changed its columns while the source was copied");
   TRY_VOID(book_.load(record.epoch));
   for (const auto& table : tables_)

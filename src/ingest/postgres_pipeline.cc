@@ -39,7 +39,8 @@ std::vector<std::string> PostgresPipeline::table_names() const {
 }
 
 Status PostgresPipeline::read_tables(postgres::Connection& connection) {
-  auto sources = TRY(postgres::read_tables(connection, options_.source.tables));
+  auto sources = TRY(
+      postgres::read_tables(connection, options_.source.tables, postgres::selections_of(options_.source)));
   tables_.clear();
   for (auto& source : sources) {
     bool append_only = false, history = false;
@@ -47,14 +48,11 @@ Status PostgresPipeline::read_tables(postgres::Connection& connection) {
       if (option.table != source.name && option.table != source.schema + "." + source.name) continue;
       append_only = option.append_only;
       history = option.history;
-      for (const auto* list : {&option.exclude, &option.order_by, &option.key})
+      for (const auto* list : {&option.order_by, &option.key})
         if (!list->empty())
-          return fail(
-              ErrorKind::unsupported,
-              fmt::format(
-                  "table option of {} is not supported in this version: only append_only and history are",
-                  option.table),
-              "remove exclude, order_by and key from the table's options");
+          return fail(ErrorKind::unsupported,
+                      fmt::format("order_by and key of {} are not supported in `mode: cdc`", option.table),
+                      "remove them from the table's options");
     }
     std::string name = source.schema == "public" ? source.name : source.schema + "_" + source.name;
     if (history && pool_.endpoint().cluster)

@@ -16,6 +16,14 @@ std::vector<uint32_t> PostgresPipeline::oids() const {
   return list;
 }
 
+// What the tables look like at the source, and what is taken of them.
+Result<std::string> PostgresPipeline::fingerprint(postgres::Connection& connection) const {
+  std::string text = TRY(postgres::shape_fingerprint(connection, oids()));
+  for (const auto& table : tables_)
+    if (!table.source.selection.everything()) text += "; " + table.name + " " + table.source.selection.text();
+  return text;
+}
+
 // Where the tables are now against what is known of them: what can be followed is, everything else is copied
 // by the tender. Between two lives of the stream, so nobody writes these tables.
 Status PostgresPipeline::look_at_tables(postgres::Connection& connection, uint16_t epoch) {

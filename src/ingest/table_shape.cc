@@ -70,7 +70,8 @@ std::string TableShape::to_json() const {
                                       {"last_number", last_number},
                                       {"definitions", std::move(definition_list)},
                                       {"forms", std::move(form_list)},
-                                      {"values_before", std::move(value_list)}});
+                                      {"values_before", std::move(value_list)},
+                                      {"selection", selection}});
 }
 
 Result<TableShape> TableShape::from_json(std::string_view text) try {
@@ -93,6 +94,8 @@ Result<TableShape> TableShape::from_json(std::string_view text) try {
   }
   for (const auto& one : value.at("values_before").as_array())
     shape.values_before[one.at(0).to_number<int>()] = std::string(one.at(1).as_string());
+  if (const auto* selection = value.as_object().if_contains("selection"))  // earlier versions had none
+    shape.selection = selection->as_string();
   if (shape.forms.empty()) return fail(ErrorKind::corrupt, "the shape of a table has no form");
   return shape;
 } catch (const std::exception& error) {
@@ -127,7 +130,8 @@ TableShape shape_of(const CapturedTable& table) {
   TableShape shape{.storage = table.source.storage,
                    .key = key_numbers(table.source),
                    .log = table.log,
-                   .last_number = table.source.last_number};
+                   .last_number = table.source.last_number,
+                   .selection = table.source.selection.text()};
   for (const auto& column : table.source.columns)
     shape.definitions[column.attribute_number] = column.definition;
   shape.forms.push_back(form_of(table.source));
@@ -142,6 +146,7 @@ ShapeChange compare(const TableShape& before, const CapturedTable& now) {
   };
   bool written_anew = before.storage != now.source.storage;
   if (before.key != key_numbers(now.source)) copy("its primary key changed");
+  if (before.selection != now.source.selection.text()) copy("its `columns`, `exclude` or `where` are others");
   if (before.log != now.log) copy(now.log ? "it is a log now" : "it is no log any more");
   if (now.source.kind == 'p')
     if (auto why = partition_change(before.storage, now.source.storage); !why.empty()) copy(std::move(why));
@@ -153,6 +158,8 @@ ShapeChange compare(const TableShape& before, const CapturedTable& now) {
     if (known == old.end()) {
       say(fmt::format("column {} was added", column.name));
       change.added.push_back(index);
+      if (now.source.selection.leaves_out_columns())
+        copy(fmt::format("its new column {} is not in the publication yet", column.name));
       if (column.value_before_in_partitions || (!column.value_before && written_anew))
         copy(fmt::format("what older rows read in its new column {} was written without the stream",
                          column.name));

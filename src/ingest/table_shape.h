@@ -40,6 +40,7 @@ struct TableShape {
   std::map<int, uint32_t> definitions;       // number -> postgres::SourceColumn::definition
   std::vector<TableForm> forms;              // newest last
   std::map<int, std::string> values_before;  // of columns added meanwhile: what older rows read, as text
+  std::string selection;                     // postgres::TableSelection::text()
 
   std::string to_json() const;
   static Result<TableShape> from_json(std::string_view text);

@@ -12,6 +12,7 @@
 namespace tidemark::ingest {
 
 Status check_replica_identity(const CapturedTable& table) {
+  TRY_VOID(postgres::check_column_list(table.source));
   if (table.log || table.source.identity == postgres::ReplicaIdentity::primary_key ||
       table.source.identity == postgres::ReplicaIdentity::full)
     return {};
@@ -34,6 +35,11 @@ Result<CapturedTable> TableTender::look(postgres::Connection& connection, const 
 
 Result<CapturedTable> TableTender::look(postgres::SourceTable source, const CapturedTable& table) {
   CapturedTable now = table;
+  if (auto selected = postgres::select(source, table.source.selection); !selected) {
+    // It is there, unlike one that cannot be read.
+    selected.error().kind = ErrorKind::unsupported;
+    return fail(std::move(selected.error()));
+  }
   now.source = std::move(source);
   now.log = table.append_only || now.source.key.empty();
   TRY_VOID(check_replica_identity(now));

@@ -231,7 +231,8 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
       "(SELECT FROM pg_catalog.pg_attribute b WHERE b.attrelid = k.oid AND b.attnum > 0 AND b.xmin = y.xmin "
       "AND b.cmin = y.cmin)) THEN ':a' END), "
       "',' ORDER BY l.oid) FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON "
-      "l.oid = t.relid WHERE t.isleaf) ELSE c.relfilenode::text END, c.relnatts "
+      "l.oid = t.relid WHERE t.isleaf) ELSE c.relfilenode::text END, c.relnatts, "
+      "pg_catalog.has_table_privilege(c.oid, 'SELECT') "
       "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE "
       "c.oid = ANY({}) "
       "ORDER BY n.nspname, c.relname",
@@ -260,6 +261,7 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
     table.pages = static_cast<uint32_t>(heads.number(row, 6));
     table.storage = heads.is_null(row, 7) ? "" : heads.at(row, 7);
     table.last_number = static_cast<int>(heads.integer(row, 8));
+    table.read_by_columns = !heads.boolean(row, 9);
     place[table.oid] = tables.size();
     tables.push_back(std::move(table));
   }
@@ -356,8 +358,8 @@ bool SourceTable::identifies_rows() const {
   return false;
 }
 
-Result<std::vector<SourceTable>> read_tables(Connection& connection,
-                                             const std::vector<std::string>& patterns) {
+Result<std::vector<SourceTable>> read_tables(Connection& connection, const std::vector<std::string>& patterns,
+                                             const TableSelections& selections) {
   if (connection.server_version() < server_version_min)
     return fail(ErrorKind::unsupported,
                 fmt::format("the source is Postgres {}, and 14 is the oldest that can be captured",
@@ -385,7 +387,12 @@ Result<std::vector<SourceTable>> read_tables(Connection& connection,
     }
     if (!found) return no_match(pattern, candidates);
   }
-  return read_by_oid(connection, chosen);
+  auto tables = TRY(read_by_oid(connection, chosen));
+  for (auto& table : tables)
+    for (const auto& name : {table.name, table.schema + "." + table.name})
+      if (auto selection = selections.find(name); selection != selections.end())
+        TRY_VOID(select(table, selection->second));
+  return tables;
 }
 
 Result<std::vector<SourceTable>> read_tables_by_oid(Connection& connection,

@@ -3,8 +3,8 @@
 // nullability (the stream's Relation messages do not).
 //
 // Columns come in attnum order. Left out: dropped columns, and stored generated columns (Postgres before 18
-// does not publish them, so a mirror of them would go stale; they are listed in `omitted_columns`). A caller
-// may erase further columns it does not want, except those of the key.
+// does not publish them, so a mirror of them would go stale; they are listed in `omitted_columns`), and what
+// the project leaves out (table_selection.h).
 //
 // Type map (docs/DECISIONS.md has the reasons): values that have no exact ClickHouse counterpart travel as
 // Postgres's own text. In particular numeric without precision (or with p > 76, or a scale outside 0..p),
@@ -17,6 +17,7 @@
 #include "base/column_type.h"
 #include "postgres/connection.h"
 #include "postgres/lsn.h"
+#include "postgres/table_selection.h"
 
 #include <optional>
 
@@ -100,6 +101,9 @@ struct SourceTable {
   std::string storage;
   int last_number = 0;  // the highest attribute number given, also to columns that are gone
   bool has_toastable_columns = false;
+  bool read_by_columns = false;       // the role may read columns of it and not all of it, so no ctid
+  TableSelection selection;           // what was taken of it
+  bool left_out_of_identity = false;  // a column of the replica identity was not
 
   // "impressions" for public.impressions, else "shop.orders": for messages.
   std::string display() const;
@@ -115,9 +119,10 @@ struct SourceTable {
 // partitions are reached through their root and never match themselves unless named in full. Sorted by schema
 // and name, no duplicates. Errors: config (no match; names the nearest table), unsupported (a view, foreign
 // table, ...).
-Result<std::vector<SourceTable>> read_tables(Connection& connection,
-                                             const std::vector<std::string>& patterns);
-// Errors: config when there is no such table any more.
+Result<std::vector<SourceTable>> read_tables(Connection& connection, const std::vector<std::string>& patterns,
+                                             const TableSelections& selections = {});
+// All of it: who knows what was taken before calls select(). Errors: config when there is no such table any
+// more.
 Result<SourceTable> read_table(Connection& connection, uint32_t oid);
 
 // Changes whenever one of these tables changes its columns, key, replica identity or partitions.

@@ -32,8 +32,7 @@ std::string copy_statement(const SourceTable& table, const std::string& conditio
       columns += name;
   }
   return fmt::format("COPY (SELECT {} FROM {}{}{}) TO STDOUT (FORMAT binary)", columns,
-                     table.kind == 'p' ? "" : "ONLY ", table.quoted(),
-                     condition.empty() ? "" : " WHERE " + condition);
+                     table.kind == 'p' ? "" : "ONLY ", table.quoted(), where_clause(table, condition));
 }
 
 Result<size_t> CopyBinaryReader::feed(const char* data, size_t length, TableDecoder& decoder, Block& out) {

@@ -13,7 +13,8 @@ namespace tidemark::postgres {
 
 // The statement whose output a CopyBinaryReader with a TableDecoder of `table` reads: columns in the table's
 // order, those without a binary decoder printed as text. `condition` is a WHERE clause without the word
-// ("ctid >= ..."). Reads the table itself (not its inheritance children); a partitioned table is read whole.
+// ("ctid >= ..."), beside the table's own. Reads the table itself (not its inheritance children); a
+// partitioned table is read whole.
 std::string copy_statement(const SourceTable& table, const std::string& condition = {});
 
 class CopyBinaryReader {

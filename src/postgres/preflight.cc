@@ -198,8 +198,12 @@ class Inspection {
 
   Status table_checks(const SourceTable& table) {
     std::string check = "table " + table.display();
+    std::vector<int> numbers;
+    for (const auto& column : table.columns) numbers.push_back(column.attribute_number);
     Rows rows = TRY(connection_.query(fmt::format(
-        "SELECT pg_catalog.has_table_privilege({0}, 'SELECT') AND "
+        "SELECT (pg_catalog.has_table_privilege({0}, 'SELECT') OR (SELECT "
+        "pg_catalog.bool_and(pg_catalog.has_column_privilege({0}, attnum, 'SELECT')) FROM "
+        "pg_catalog.pg_attribute WHERE attrelid = {0} AND attnum = ANY('{{{2}}}'))) AND "
         "pg_catalog.has_schema_privilege(relnamespace, 'USAGE'), pg_catalog.pg_has_role(current_user, "
         "relowner, "
         "'usage'), pg_catalog.pg_get_userbyid(relowner), relpersistence, EXISTS (SELECT 1 FROM "
@@ -208,7 +212,7 @@ class Inspection {
         "p.pubname = {1}), EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class l ON "
         "l.oid = i.inhrelid WHERE i.inhparent = {0} AND NOT l.relispartition), "
         "relrowsecurity FROM pg_catalog.pg_class WHERE oid = {0}",
-        table.oid, quote_literal(options_.publication))));
+        table.oid, quote_literal(options_.publication), fmt::join(numbers, ","))));
     if (rows.size() == 0) {
       add(Level::fail, check, "does not exist any more", "take it out of the source's `tables`",
           ErrorKind::config);
@@ -225,7 +229,7 @@ class Inspection {
           fmt::format("only its owner {} can put it into a publication, and it is not in {}", rows.at(0, 2),
                       options_.publication),
           fmt::format("as {}: ALTER PUBLICATION {} ADD TABLE {}, or GRANT {} TO {}", rows.at(0, 2),
-                      quote_identifier(options_.publication), table.quoted(),
+                      quote_identifier(options_.publication), published_as(table),
                       quote_identifier(std::string(rows.at(0, 2))), quote_identifier(role_.name)));
     if (rows.at(0, 3) != "p")
       add(Level::fail, check, "is unlogged: its changes are not in the log",
@@ -249,9 +253,27 @@ class Inspection {
     for (const auto& column : table.omitted_columns)
       add(Level::warn, check, fmt::format("generated column {} is left out: it is not in the stream", column),
           "compute it in a model");
+    if (rows.boolean(0, 0)) TRY_VOID(selection_checks(table, check));
     if (findings_.size() == before)
       add(Level::pass, check,
-          fmt::format("{} columns, replica identity {}", table.columns.size(), name(table.identity)));
+          fmt::format("{} columns, replica identity {}{}", table.columns.size(), name(table.identity),
+                      table.selection.everything() ? "" : "; " + table.selection.text()));
+    return {};
+  }
+
+  Status selection_checks(const SourceTable& table, const std::string& check) {
+    if (table.selection.everything()) return {};
+    if (connection_.server_version() < selection_version_min) {
+      add(Level::fail, check, "has `columns`, `exclude` or `where`, and this Postgres publishes whole tables",
+          "upgrade the server to 15 or later, or take them out of the table's options",
+          ErrorKind::unsupported);
+      return {};
+    }
+    Status fits = check_column_list(table);
+    if (fits) fits = check_row_filter(connection_, table);
+    if (fits) return {};
+    if (fits.error().kind == ErrorKind::dependency_down) return fits;
+    add(Level::fail, check, fits.error().message, fits.error().remedy, fits.error().kind);
     return {};
   }
 

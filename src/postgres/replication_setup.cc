@@ -1,19 +1,41 @@
 #include "postgres/replication_setup.h"
 
 #include <fmt/format.h>
-#include <set>
+#include <map>
 
 namespace tidemark::postgres {
 namespace {
 
-// Without ONLY a publication also takes inheritance children, whose rows are not rows of this table for us.
 std::string table_list(const std::vector<SourceTable>& tables) {
   std::string list;
-  for (const auto& table : tables) {
-    if (!list.empty()) list += ", ";
-    list += (table.kind == 'p' ? "" : "ONLY ") + table.quoted();
-  }
+  for (const auto& table : tables) list += (list.empty() ? "" : ", ") + published_as(table);
   return list;
+}
+
+// What the publication has of a table.
+struct Member {
+  std::string columns;  // numbers; empty: all
+  std::string where;
+
+  bool is(const SourceTable& table) const {
+    return columns == column_numbers(table) && same_condition(where, table.selection.where);
+  }
+};
+
+// What it names itself; pg_publication_tables would also list what it reaches.
+Result<std::map<uint32_t, Member>> members_of(Connection& connection, const std::string& publication) {
+  bool selects = connection.server_version() >= selection_version_min;
+  Rows rows = TRY(connection.query(fmt::format(
+      "SELECT r.prrelid, {} FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON "
+      "p.oid = r.prpubid WHERE p.pubname = {}",
+      selects ? "coalesce(r.prattrs::text, ''), coalesce(pg_catalog.pg_get_expr(r.prqual, r.prrelid), '')"
+              : "'', ''",
+      quote_literal(publication))));
+  std::map<uint32_t, Member> members;
+  for (size_t row = 0; row < rows.size(); ++row)
+    members[static_cast<uint32_t>(rows.integer(row, 0))] = {std::string(rows.at(row, 1)),
+                                                            std::string(rows.at(row, 2))};
+  return members;
 }
 
 Status with_remedy(Status status, const std::string& publication, const std::vector<SourceTable>& tables) {
@@ -80,20 +102,26 @@ Status ensure_publication(Connection& connection, const std::string& name, const
                              "publish_via_partition_root = true)",
                              quoted)),
                          name, tables));
-  // What the publication names itself; pg_publication_tables would also list what it reaches.
-  Rows members = TRY(connection.query(
-      fmt::format("SELECT prrelid FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON "
-                  "p.oid = r.prpubid WHERE p.pubname = {}",
-                  quote_literal(name))));
-  std::set<uint32_t> present;
-  std::set<uint32_t> wanted;
-  for (size_t row = 0; row < members.size(); ++row)
-    present.insert(static_cast<uint32_t>(members.integer(row, 0)));
-  for (const auto& table : tables) wanted.insert(table.oid);
-  if (present == wanted) return {};
-  return with_remedy(
-      connection.execute(fmt::format("ALTER PUBLICATION {} SET TABLE {}", quoted, table_list(tables))), name,
-      tables);
+  auto present = TRY(members_of(connection, name));
+  bool same = present.size() == tables.size();
+  const SourceTable* worded = nullptr;  // whose condition has another text, and perhaps only that
+  for (const auto& table : tables) {
+    auto member = present.find(table.oid);
+    if (member != present.end() && member->second.is(table)) continue;
+    same = false;
+    if (member != present.end() && member->second.columns == column_numbers(table)) worded = &table;
+  }
+  if (same) return {};
+  // Of what is there already the server sees that it is the same, whatever the words.
+  Status altered =
+      connection.execute(fmt::format("ALTER PUBLICATION {} SET TABLE {}", quoted, table_list(tables)));
+  if (altered || altered.error().kind != ErrorKind::refused || worded == nullptr || found.boolean(0, 4))
+    return with_remedy(std::move(altered), name, tables);
+  return fail(ErrorKind::refused,
+              fmt::format("the publication {}, which is not this role's, has another condition for {}: {}",
+                          name, worded->display(), present.at(worded->oid).where),
+              "write it just so as the table's `where`, or let the owner run: ALTER PUBLICATION " + quoted +
+                  " SET TABLE " + table_list(tables));
 }
 
 Result<CreatedSlot> create_slot(Connection& replication_connection, const std::string& name, bool temporary) {
