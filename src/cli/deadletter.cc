@@ -1,10 +1,11 @@
 // tidemark deadletter list|retry|drop: notifications that were given up, through the process that runs the
-// project; and rows in quarantine, from the warehouse.
+// project; and rows in quarantine: listed from the warehouse, retried by bringing their table back by parity.
 #include "cli/api_request.h"
 #include "cli/notification_verbs.h"
 #include "cli/output.h"
 #include "cli/quarantine.h"
 #include "cli/table.h"
+#include "cli/table_repair.h"
 #include "cli/warehouse_access.h"
 #include "notify/notification.h"
 
@@ -94,6 +95,29 @@ Result<ExitCode> act(const char* action, const char* done, const char* said, con
   return ExitCode::ok;
 }
 
+Status check_whole_table(const Options& options) {
+  if (options.seq == 0) return {};
+  return fail(ErrorKind::usage, "rows in quarantine are retried and dropped by the table",
+              "leave the number out");
+}
+
+// What fits now comes in, and the others are set aside anew.
+Result<ExitCode> retry_quarantined(const Options& options, const Invocation& invocation) {
+  TRY_VOID(check_whole_table(options));
+  return resync_tables(invocation, {options.destination});
+}
+
+Result<ExitCode> drop_quarantined(const Options& options, const Invocation& invocation) {
+  TRY_VOID(check_whole_table(options));
+  json::object answer =
+      TRY(tell_api(TRY(invocation.project_directory()),
+                   fmt::format("/api/tables/{}/quarantine/drop", percent_encode(options.destination))));
+  print_out(invocation.json ? json::serialize(answer) + "\n"
+                            : fmt::format("{}: {} dropped\n", options.destination,
+                                          counted(answer.at("dropped").to_number<uint64_t>(), "row")));
+  return ExitCode::ok;
+}
+
 }  // namespace
 
 Run add_deadletter(CLI::App& command) {
@@ -106,8 +130,10 @@ Run add_deadletter(CLI::App& command) {
   listing->add_flag("--quarantined", *quarantine, "rows of sources that did not fit, instead");
   auto named = [&](const char* name, const char* summary) {
     auto* verb = command.add_subcommand(name, summary);
-    verb->add_option("destination", options->destination, "its name")->required();
+    verb->add_option("destination", options->destination, "its name; with --quarantined, of the table")
+        ->required();
     verb->add_option("seq", options->seq, "the notification");
+    verb->add_flag("--quarantined", *quarantine, "rows of a streamed table that did not fit, instead");
     verb->add_flag("--all", options->all, "all dead letters of the destination");
     return verb;
   };
@@ -116,6 +142,8 @@ Run add_deadletter(CLI::App& command) {
   return [=](const Invocation& invocation) -> Result<ExitCode> {
     if (listing->parsed())
       return *quarantine ? list_quarantined(*options, invocation) : list(*options, invocation);
+    if (*quarantine && retrying->parsed()) return retry_quarantined(*options, invocation);
+    if (*quarantine) return drop_quarantined(*options, invocation);
     if (retrying->parsed()) return act("retry", "retried", "sent again", *options, invocation);
     return act("drop", "dropped", "dropped", *options, invocation);
   };

@@ -40,6 +40,14 @@ void add_resync_routes(http::Server& server, SourcePipelines& pipelines,
     if (!record) return Response::problem(404, "not found", "nobody asked to bring this table back");
     return Response::json(json::serialize(described(*record)));
   });
+  server.route("POST", "/api/tables/{name}/quarantine/drop", [&pipelines, access](const Request& request) {
+    if (auto refused = access->refuse(request, "admin")) return *refused;
+    auto dropped = pipelines.drop_quarantined(request.path_parameters.at("name"));
+    if (!dropped && dropped.error().kind == ErrorKind::config)
+      return Response::problem(404, "not found", dropped.error().message, dropped.error().remedy);
+    if (!dropped) return Response::problem(dropped.error());
+    return Response::json(json::serialize(json::object{{"dropped", *dropped}}));
+  });
 }
 
 }  // namespace tidemark::cli

@@ -1,4 +1,5 @@
-// POST and GET /api/tables/{name}/resync: a table is brought back by parity, and how far that is.
+// POST and GET /api/tables/{name}/resync: a table is brought back by parity, and how far that is. POST
+// /api/tables/{name}/quarantine/drop: its rows that did not fit are forgotten.
 #pragma once
 
 #include "cli/source_pipelines.h"

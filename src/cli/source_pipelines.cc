@@ -198,6 +198,15 @@ std::optional<ingest::ParityRecord> SourcePipelines::parity(const std::string& t
   return std::nullopt;
 }
 
+Result<uint64_t> SourcePipelines::drop_quarantined(const std::string& table) {
+  for (auto* stream : streams_) {
+    auto dropped = stream->drop_quarantined(table);
+    if (dropped || dropped.error().kind != ErrorKind::config) return dropped;
+  }
+  return fail(ErrorKind::config, fmt::format("no source that is streamed has a table {}", table),
+              "tidemark status lists them; what did not fit of other sources stays in quarantine");
+}
+
 ingest::PipelineStatus SourcePipelines::status() const {
   ingest::PipelineStatus status;
   for (const auto& pipeline : pipelines_) status.sources.push_back(pipeline->status());

@@ -63,6 +63,10 @@ class SourcePipelines {
   // How far that is: null when nobody ever asked.
   std::optional<ingest::ParityRecord> parity(const std::string& table) const;
 
+  // Of a table of a source that is streamed; returns how many rows they were. Errors: config when there is
+  // none.
+  Result<uint64_t> drop_quarantined(const std::string& table);
+
   // The ways in of sources that are sent to; of the last prepare().
   const ingest::EventDoors& doors() const { return doors_; }
   // Those that other systems call.

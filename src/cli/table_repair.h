@@ -32,6 +32,9 @@ Result<std::vector<std::string>> refill_models(const Invocation& invocation, con
                                                const std::vector<RepairedTable>& tables,
                                                const ProjectParityOptions& options);
 
+// All of it for the verbs that ask for nothing else: brings back, fills anew, prints.
+Result<ExitCode> resync_tables(const Invocation& invocation, const std::vector<std::string>& tables);
+
 std::string repair_text(const std::vector<RepairedTable>& tables, const std::vector<std::string>& models);
 
 }  // namespace tidemark::cli

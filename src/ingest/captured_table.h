@@ -27,6 +27,7 @@ struct CapturedTable {
   bool append_only = false;  // declared so
   bool has_changes = false;  // a model needs change rows
   bool history = false;      // they are kept (row_history.h); then has_changes, too
+  std::string copy_of;       // another table, to compare them (shadow_table.h): rows that do not fit are its
   bool repeats = false;      // changes may come again, or late: see repeated_rows.h
   // A log whose rows have a key of which the first counts (repeated_rows.h): it is never updated, so it needs
   // no FINAL and models may keep whatever they like of it. Then also what it is ordered by, and further

@@ -199,7 +199,7 @@ class Copy {
       log::warn("{}: a row of the initial copy went to quarantine: {}", table.display(), failure.explanation);
       ++counters.quarantined;
       refused.push_back({.source = options_.source,
-                         .table = table.name,
+                         .table = table.copy_of.empty() ? table.name : table.copy_of,
                          .column = table.source.columns[failure.error.column].name,
                          .reason = failure.explanation,
                          .bytes = std::string(failure.raw),

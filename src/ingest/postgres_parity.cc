@@ -77,6 +77,30 @@ std::optional<ParityRecord> PostgresPipeline::parity(const std::string& table) c
   return parity_.find(name);
 }
 
+Result<uint64_t> PostgresPipeline::drop_quarantined(const std::string& table) {
+  std::string name;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& one : tables_)
+      if (is_called(one, table)) name = one.name;
+  }
+  if (name.empty())
+    return fail(ErrorKind::config, fmt::format("source {} has no table {}", options_.source.name, table));
+  return forget_quarantined(name, UINT64_MAX);
+}
+
+Result<uint64_t> PostgresPipeline::forget_quarantined(const std::string& table, postgres::Lsn before) {
+  uint64_t forgotten = TRY(state_store_.forget_quarantined(options_.source.name, table, before));
+  for (const auto& one : tables_) {
+    if (one.name != table) continue;
+    auto& counter = counters_.at(&one)->quarantined;
+    for (uint64_t count = counter;
+         !counter.compare_exchange_weak(count, count - std::min(count, forgotten));) {
+    }
+  }
+  return forgotten;
+}
+
 // Between two cuts. What was planned goes in; repeatable.
 Status PostgresPipeline::send_parity_cut(ShadowTable& shadow) {
   const std::string& source = options_.source.name;
@@ -236,6 +260,12 @@ Status PostgresPipeline::bring_back_now(const CapturedTable& captured, const Par
         return between_cuts(checked, turn.stop);
       }));
   TRY_VOID(shadow.drop());
+  // What was set aside before the snapshot is in, or was set aside again.
+  counters_
+      .at(&*std::find_if(tables_.begin(), tables_.end(),
+                         [&](const auto& one) { return one.name == table.name; }))
+      ->quarantined += counted.quarantined;
+  TRY(forget_quarantined(table.name, slot.consistent_point));
   ParityRecord record = *parity_.find(table.name);
   log::info(
       "source {}: table {} is brought back by parity as of {}: {} rows, {} were missing, {} extra, {} "
@@ -361,6 +391,7 @@ Status PostgresPipeline::repair_source(postgres::Connection& connection,
         *shadow, epoch, make_version(epoch, from, 0), [from] { return from; }, between));
     TRY_VOID(parity_.change(name, [](ParityRecord& record) { record.state = "done"; }));
     TRY_VOID(shadow->drop());
+    TRY(forget_quarantined(name, from));
     ParityRecord record = *parity_.find(name);
     log::info(
         "source {}: table {} is brought back by parity: {} rows, {} were missing, {} extra, {} different",

@@ -65,6 +65,9 @@ class PostgresPipeline final : public SourcePipeline {
   // Errors: config when it is none of ours; unsupported for a log.
   Result<uint64_t> resync(const std::string& table);
   std::optional<ParityRecord> parity(const std::string& table) const;
+  // Nobody wants the rows of a table that did not fit any more; returns how many they were. Errors: config
+  // when it is none of ours.
+  Result<uint64_t> drop_quarantined(const std::string& table);
 
  private:
   Status read_tables(postgres::Connection& connection);
@@ -119,6 +122,7 @@ class PostgresPipeline final : public SourcePipeline {
                           const std::function<postgres::Lsn()>& place,
                           const std::function<Status(const std::function<Status()>&)>& between);
   Status send_parity_cut(ShadowTable& shadow);
+  Result<uint64_t> forget_quarantined(const std::string& table, postgres::Lsn before);
   Status finish_parity_cuts();
   Result<std::string> what_is_lost(postgres::Connection& connection, const postgres::ServerIdentity& identity,
                                    const SourceRecord& record, const CutRecord& fenced);

@@ -24,6 +24,7 @@ ShadowTable::ShadowTable(CapturedTable table, clickhouse::ClientPool& pool, clic
                          const std::atomic<bool>& stop)
     : table_(std::move(table)), shadow_(table_), pool_(pool), policy_(std::move(policy)), stop_(stop) {
   shadow_.name += "__parity";
+  shadow_.copy_of = table_.name;
   shadow_.has_changes = shadow_.history = false;
   for (const auto& column : table_.source.columns) columns_.push_back(column.name);
   key_ = table_.key_names();

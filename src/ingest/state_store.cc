@@ -270,6 +270,20 @@ Result<std::map<std::string, uint64_t>> StateStore::quarantined(const std::strin
   return counts;
 }
 
+Result<uint64_t> StateStore::forget_quarantined(const std::string& source, const std::string& table,
+                                                uint64_t before) {
+  std::string these = fmt::format("source = {} AND table = {} AND lsn < {}", clickhouse::quote_string(source),
+                                  clickhouse::quote_string(table), before);
+  Block block = TRY(read("SELECT count() FROM tidemark.quarantine FINAL WHERE " + these, {}));
+  auto count = block.columns.at(0).get<uint64_t>(0);
+  if (count == 0) return count;
+  TRY_VOID(clickhouse::retry(policy_, stop_, [&] {
+    return pool_.lease()->execute("ALTER TABLE tidemark.quarantine DELETE WHERE " + these +
+                                  " SETTINGS mutations_sync = 1");
+  }));
+  return count;
+}
+
 namespace {
 
 // Sources and epochs that did not end in peace behind their newest fence.

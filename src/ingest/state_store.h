@@ -110,6 +110,8 @@ class StateStore {
   Status quarantine(const std::vector<QuarantinedRow>& rows);
   // Rows in quarantine by table.
   Result<std::map<std::string, uint64_t>> quarantined(const std::string& source);
+  // Forgets those of a table that came before a place of its log; returns how many they were.
+  Result<uint64_t> forget_quarantined(const std::string& source, const std::string& table, uint64_t before);
 
  private:
   Result<std::optional<CutRecord>> cut(const std::string& source, uint16_t epoch, const char* state);
