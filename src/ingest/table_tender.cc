@@ -13,6 +13,13 @@ namespace tidemark::ingest {
 
 Status check_replica_identity(const CapturedTable& table) {
   TRY_VOID(postgres::check_column_list(table.source));
+  if (!table.log && table.source.key_deferrable && table.source.identity == postgres::ReplicaIdentity::index)
+    return fail(
+        ErrorKind::unsupported,
+        fmt::format("table {} has a DEFERRABLE primary key and REPLICA IDENTITY index: of two rows that "
+                    "exchange their keys the stream does not say which is which",
+                    table.source.display()),
+        fmt::format("run: ALTER TABLE {} REPLICA IDENTITY FULL", table.source.quoted()));
   if (table.log || table.source.identity == postgres::ReplicaIdentity::primary_key ||
       table.source.identity == postgres::ReplicaIdentity::full)
     return {};
