@@ -45,12 +45,13 @@ TableOptions read_options(Reader reader, const YamlNode& node) {
   options.history = mapping.boolean("history");
   options.columns = mapping.texts("columns");
   options.exclude = mapping.texts("exclude");
-  options.where = mapping.optional_text("where").value_or("");
+  options.row_filter = mapping.optional_text("where").value_or("");
   if (mapping.has("columns") && mapping.has("exclude"))
     mapping.error("exclude", "`columns` says which columns are read, so `exclude` has nothing to say",
                   "Keep one of them.");
-  if (mapping.has("where") && options.where.find_first_not_of(" \t\r\n") == std::string::npos)
+  if (mapping.has("where") && options.row_filter.find_first_not_of(" \t\r\n") == std::string::npos)
     mapping.error("where", "`where` is empty", "Leave it out: all rows are read then.");
+  options.drop_columns = mapping.choice<bool>("dropped_columns", {{"keep", false}, {"drop", true}}, false);
   options.order_by = mapping.texts("order_by");
   options.key = mapping.texts("key");
   options.batch = read_batch(mapping);
@@ -117,11 +118,16 @@ void check_mode(MappingReader& mapping, const PostgresSource& source) {
     for (const char* key : {"slot", "publication", "streaming", "snapshot"})
       if (mapping.has(key))
         mapping.error(key, fmt::format("`{}` belongs to `mode: cdc`", key), "Leave it out.");
-    for (const auto& options : source.options)
+    for (const auto& options : source.options) {
       if (options.history)
         mapping.reader().report.error(options.where,
                                       fmt::format("`history` of `{}` belongs to `mode: cdc`", options.table),
                                       "A batch does not see every change: leave it out.");
+      if (options.drop_columns)
+        mapping.reader().report.error(
+            options.where, fmt::format("`dropped_columns` of `{}` belongs to `mode: cdc`", options.table),
+            "A table that changes is loaded again in `mode: batch`: leave it out.");
+    }
     return;
   }
   if (mapping.has("batch"))

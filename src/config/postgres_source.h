@@ -29,7 +29,8 @@ struct TableOptions {
   // What is read of it (postgres/table_selection.h).
   std::vector<std::string> columns;  // only these
   std::vector<std::string> exclude;  // all but these
-  std::string where;                 // only these rows
+  std::string row_filter;            // `where`: only these rows
+  bool drop_columns = false;         // a column that is dropped at the source is dropped here
   std::vector<std::string> order_by;
   std::vector<std::string> key;  // for tables without a primary key
   BatchOptions batch;            // mode batch: what differs from the source's

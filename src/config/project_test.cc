@@ -191,7 +191,8 @@ TEST_F(ProjectTest, SourcesReadOptionsAndDefaults) {
   write("sources/ads.yaml",
         "source: ads\npostgres:\n  url: postgresql://localhost/ads\n  tables:\n    - advertiser\n"
         "    - { table: impressions, append_only: true, exclude: [ssn], order_by: [campaign_id, id] }\n"
-        "  options:\n    - { table: advertiser, history: true, columns: [id, name], where: \"region = 'eu'\" "
+        "  options:\n    - { table: advertiser, history: true, dropped_columns: drop, columns: [id, name], "
+        "where: \"region = 'eu'\" "
         "}\n");
   LoadedProject loaded = load();
   ASSERT_THAT(loaded.errors, IsEmpty()) << render(loaded.errors);
@@ -204,8 +205,9 @@ TEST_F(ProjectTest, SourcesReadOptionsAndDefaults) {
   EXPECT_THAT(source.options[0].order_by, ElementsAre("campaign_id", "id"));
   EXPECT_THAT(source.options[0].exclude, ElementsAre("ssn"));
   EXPECT_TRUE(source.options[1].history);
+  EXPECT_TRUE(source.options[1].drop_columns);
   EXPECT_THAT(source.options[1].columns, ElementsAre("id", "name"));
-  EXPECT_EQ(source.options[1].where, "region = 'eu'");
+  EXPECT_EQ(source.options[1].row_filter, "region = 'eu'");
   EXPECT_EQ(source.where.describe(), "sources/ads.yaml:1:9");
 }
 

@@ -233,7 +233,7 @@ Result<BatchTable> batch_table(postgres::SourceTable table, const config::Postgr
   for (const auto& option : source.options)
     if (option.table == table.name || option.table == table.schema + "." + table.name) options = option;
   if (!options.columns.empty() || !options.exclude.empty() || !options.order_by.empty() ||
-      !options.where.empty())
+      !options.row_filter.empty())
     return fail(ErrorKind::unsupported,
                 fmt::format("columns, exclude, where and order_by of {} are not supported in `mode: batch`",
                             table.display()),

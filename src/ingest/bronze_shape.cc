@@ -111,6 +111,13 @@ void reach(Alteration& alteration, const CapturedTable& table, const TableShape&
   }
 }
 
+// Of a name that no other column has taken.
+void drop_gone(Alteration& alteration, const CapturedTable& table, const ShapeChange& change) {
+  if (!table.drops_columns) return;
+  for (const auto& name : change.dropped)
+    if (table.source.find(name) == nullptr && alteration.find(name) != nullptr) alteration.drop(name);
+}
+
 Status reshape_changes(clickhouse::ClientPool& pool, const CapturedTable& table, const TableShape& shape,
                        const std::vector<ShapeChange::Renamed>& renamed) {
   Alteration changes = TRY(alteration_of(pool, table, "__changes"));
@@ -132,6 +139,7 @@ Status reshape_history(clickhouse::ClientPool& pool, const CapturedTable& table,
   if (!history.exists()) return {};
   rename_all(history, change.renamed);
   reach(history, table, shape, true);
+  drop_gone(history, table, change);
   TRY_VOID(history.run(pool));
   // It names its columns; create_statements() makes it anew.
   return pool.execute("DROP VIEW IF EXISTS " + table.target("__history_of_changes") + " SYNC");
@@ -197,6 +205,7 @@ Result<bool> follow_in_place(clickhouse::ClientPool& pool, CapturedTable& table,
     }
   }
   reach(bronze, table, shape, true);
+  drop_gone(bronze, table, change);
   TRY_VOID(bronze.run(pool));
   TRY_VOID(reshape_changes(pool, table, shape, change.renamed));
   if (table.history) TRY_VOID(reshape_history(pool, table, shape, change));

@@ -22,13 +22,14 @@ namespace tidemark::ingest {
 
 struct CapturedTable {
   postgres::SourceTable source;
-  std::string name;          // in database bronze: "impressions", "shop_orders" for shop.orders
-  bool log = false;          // rows are only ever added: no key, or declared append_only
-  bool append_only = false;  // declared so
-  bool has_changes = false;  // a model needs change rows
-  bool history = false;      // they are kept (row_history.h); then has_changes, too
-  std::string copy_of;       // another table, to compare them (shadow_table.h): rows that do not fit are its
-  bool repeats = false;      // changes may come again, or late: see repeated_rows.h
+  std::string name;            // in database bronze: "impressions", "shop_orders" for shop.orders
+  bool log = false;            // rows are only ever added: no key, or declared append_only
+  bool append_only = false;    // declared so
+  bool has_changes = false;    // a model needs change rows
+  bool history = false;        // they are kept (row_history.h); then has_changes, too
+  bool drops_columns = false;  // that the source dropped; else they stay, hidden
+  std::string copy_of;   // another table, to compare them (shadow_table.h): rows that do not fit are its
+  bool repeats = false;  // changes may come again, or late: see repeated_rows.h
   // A log whose rows have a key of which the first counts (repeated_rows.h): it is never updated, so it needs
   // no FINAL and models may keep whatever they like of it. Then also what it is ordered by, and further
   // clauses of its CREATE (projections, indexes).

@@ -43,11 +43,12 @@ Status PostgresPipeline::read_tables(postgres::Connection& connection) {
       postgres::read_tables(connection, options_.source.tables, postgres::selections_of(options_.source)));
   tables_.clear();
   for (auto& source : sources) {
-    bool append_only = false, history = false;
+    bool append_only = false, history = false, drops_columns = false;
     for (const auto& option : options_.source.options) {
       if (option.table != source.name && option.table != source.schema + "." + source.name) continue;
       append_only = option.append_only;
       history = option.history;
+      drops_columns = option.drop_columns;
       for (const auto* list : {&option.order_by, &option.key})
         if (!list->empty())
           return fail(ErrorKind::unsupported,
@@ -61,6 +62,7 @@ Status PostgresPipeline::read_tables(postgres::Connection& connection) {
     tables_.push_back(
         capture(std::move(source), append_only, history || options_.tables_with_changes.contains(name)));
     tables_.back().history = history;
+    tables_.back().drops_columns = drops_columns;
     TRY_VOID(check_replica_identity(tables_.back()));
   }
   counters_.clear();

@@ -74,7 +74,8 @@ std::string TableSelection::text() const {
 TableSelections selections_of(const config::PostgresSource& source) {
   TableSelections selections;
   for (const auto& options : source.options) {
-    TableSelection selection{.columns = options.columns, .exclude = options.exclude, .where = options.where};
+    TableSelection selection{
+        .columns = options.columns, .exclude = options.exclude, .where = options.row_filter};
     if (!selection.everything()) selections.emplace(options.table, std::move(selection));
   }
   return selections;
