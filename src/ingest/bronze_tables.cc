@@ -1,23 +1,24 @@
 #include "ingest/bronze_tables.h"
 
 #include "clickhouse/schema.h"
+#include "ingest/bronze_shape.h"
 
 namespace tidemark::ingest {
 
 Status ensure_bronze(clickhouse::ClientPool& pool, const std::vector<CapturedTable>& tables, bool replace) {
+  BronzeTypes types = TRY(bronze_types(pool));
   for (const auto& table : tables) {
     auto lease = pool.lease();
-    auto existing = TRY(clickhouse::table_columns(*lease, "bronze", table.name));
+    const auto& existing = types[table.name];
     std::string difference;
     Block wanted = bronze_block(table);
     if (!existing.empty()) {
       for (size_t index = 0; index < wanted.names.size(); ++index) {
-        auto same = [&](const auto& column) { return column.name == wanted.names[index]; };
-        auto found = std::find_if(existing.begin(), existing.end(), same);
+        auto found = existing.find(wanted.names[index]);
         if (found == existing.end())
           difference = "column " + wanted.names[index] + " is new";
-        else if (found->type != wanted.columns[index].type().name())
-          difference = fmt::format("column {} is {} in the warehouse and {} now", found->name, found->type,
+        else if (found->second != wanted.columns[index].type().name())
+          difference = fmt::format("column {} is {} in the warehouse and {} now", found->first, found->second,
                                    wanted.columns[index].type().name());
       }
       if (existing.size() > wanted.names.size())

@@ -93,6 +93,8 @@ class PostgresPipeline final : public SourcePipeline {
   std::optional<int64_t> copy_seconds_left() const;
   std::vector<uint32_t> oids() const;
   Result<std::string> fingerprint(postgres::Connection& connection) const;
+  // How they are now, in their order.
+  Result<std::vector<CapturedTable>> look_at_all(postgres::Connection& connection) const;
   Status look_at_tables(postgres::Connection& connection, uint16_t epoch);
   Result<TableRecord> first_record(const CapturedTable& table, uint16_t epoch, bool was_there);
   Status follow_table(CapturedTable& now, TableRecord record, bool is_published);

@@ -24,6 +24,19 @@ Result<std::string> PostgresPipeline::fingerprint(postgres::Connection& connecti
   return text;
 }
 
+Result<std::vector<CapturedTable>> PostgresPipeline::look_at_all(postgres::Connection& connection) const {
+  std::map<uint32_t, postgres::SourceTable> sources;
+  for (auto& source : TRY(postgres::read_tables_by_oid(connection, oids())))
+    sources.emplace(source.oid, std::move(source));
+  std::vector<CapturedTable> looked;
+  for (const auto& table : tables_) {
+    auto found = sources.find(table.source.oid);
+    looked.push_back(found == sources.end() ? TRY(TableTender::look(connection, table))
+                                            : TRY(TableTender::look(std::move(found->second), table)));
+  }
+  return looked;
+}
+
 // Where the tables are now against what is known of them: what can be followed is, everything else is copied
 // by the tender. Between two lives of the stream, so nobody writes these tables.
 Status PostgresPipeline::look_at_tables(postgres::Connection& connection, uint16_t epoch) {

@@ -26,11 +26,23 @@ const TableShape* TableBook::shape(uint32_t oid) const {
   return found == known_.end() ? nullptr : &found->second.shape;
 }
 
-Status TableBook::save(TableRecord record) {
-  TRY_VOID(records_.save(source_, record));
+std::optional<TablePhase> TableBook::phase(uint32_t oid) const {
   std::lock_guard lock(mutex_);
-  uint32_t oid = record.oid;
-  known_.insert_or_assign(oid, std::move(record));
+  auto found = known_.find(oid);
+  return found == known_.end() ? std::nullopt : std::optional(found->second.phase);
+}
+
+Status TableBook::save(TableRecord record) {
+  return save(std::vector<TableRecord>{std::move(record)});
+}
+
+Status TableBook::save(std::vector<TableRecord> records) {
+  TRY_VOID(records_.save(source_, records));
+  std::lock_guard lock(mutex_);
+  for (auto& record : records) {
+    uint32_t oid = record.oid;
+    known_.insert_or_assign(oid, std::move(record));
+  }
   return {};
 }
 

@@ -22,7 +22,9 @@ class TableBook {
   bool empty() const;
   std::optional<TableRecord> find(uint32_t oid) const;
   const TableShape* shape(uint32_t oid) const;
+  std::optional<TablePhase> phase(uint32_t oid) const;
   Status save(TableRecord record);
+  Status save(std::vector<TableRecord> records);
   // What is shown of the table beside its record.
   void note(uint32_t oid, std::string note);
   // Into the status of a source that streams.

@@ -56,27 +56,26 @@ Result<std::map<uint32_t, TableRecord>> TableRecords::load(const std::string& so
   return records;
 }
 
-Status TableRecords::save(const std::string& source, const TableRecord& record) {
+Status TableRecords::save(const std::string& source, const std::vector<TableRecord>& records) {
+  if (records.empty()) return {};
   Block block;
-  auto text = [&](const char* name, std::string_view value) {
+  for (const char* name : {"source", "name", "phase", "shape", "error"})
     block.add(name, ColumnType::of(TypeKind::string));
-    block.columns.back().append_text(value);
-  };
-  auto number = [&](const char* name, uint64_t value) {
+  for (const char* name : {"oid", "epoch", "from_lsn", "join_cut"})
     block.add(name, ColumnType::of(TypeKind::uint64));
-    block.columns.back().append<uint64_t>(value);
-  };
-  text("source", source);
-  number("oid", record.oid);
-  number("epoch", record.epoch);
-  text("name", record.name);
-  text("phase", phase_names[static_cast<size_t>(record.phase)]);
-  number("from_lsn", record.from);
-  number("join_cut", record.join_cut);
-  text("shape", record.shape.to_json());
-  text("error", record.error);
   block.add("saved_at", ColumnType::datetime64(6, "UTC"));
-  block.columns.back().append<int64_t>(system_clock().wall_micros());
+  int64_t now = system_clock().wall_micros();
+  for (const auto& record : records) {
+    size_t column = 0;
+    for (const std::string& text :
+         {source, record.name, std::string(phase_names[static_cast<size_t>(record.phase)]),
+          record.shape.to_json(), record.error})
+      block.columns[column++].append_text(text);
+    for (uint64_t number :
+         {uint64_t{record.oid}, uint64_t{record.epoch}, uint64_t{record.from}, record.join_cut})
+      block.columns[column++].append<uint64_t>(number);
+    block.columns[column].append<int64_t>(now);
+  }
   clickhouse::QueryOptions options;
   options.settings = {{"async_insert", "0"}, {"max_threads", "1"}};
   return clickhouse::retry(policy_, stop_,

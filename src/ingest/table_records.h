@@ -37,7 +37,8 @@ class TableRecords {
   Status prepare();
   // By oid; those of this epoch.
   Result<std::map<uint32_t, TableRecord>> load(const std::string& source, uint16_t epoch);
-  Status save(const std::string& source, const TableRecord& record);
+  // All of them or none.
+  Status save(const std::string& source, const std::vector<TableRecord>& records);
 
  private:
   clickhouse::ClientPool& pool_;

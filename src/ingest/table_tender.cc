@@ -95,16 +95,15 @@ Status TableTender::tend() {
   int64_t now = clock_.monotonic_micros();
   bool joining = false;
   for (const auto& table : start_.tables) {
-    auto record = book_.find(table.table.source.oid);
-    if (!record || record->phase != TablePhase::joining) continue;
+    if (book_.phase(table.table.source.oid) != TablePhase::joining) continue;
     joining = true;
-    if (applied_.late_lsn == 0 && !applied_.in_doubt) TRY_VOID(finish_join(table, std::move(*record)));
+    if (applied_.late_lsn == 0 && !applied_.in_doubt)
+      TRY_VOID(finish_join(table, *book_.find(table.table.source.oid)));
   }
   if (joining) return {};
   for (const auto& table : start_.tables) {
-    auto record = book_.find(table.table.source.oid);
-    if (!record) continue;
-    if (record->phase == TablePhase::copied) {
+    auto phase = book_.phase(table.table.source.oid);
+    if (phase == TablePhase::copied) {
       TRY_VOID(hooks_.at_barrier([&]() -> Status {
         hooks_.end_life();
         return {};
@@ -112,7 +111,8 @@ Status TableTender::tend() {
       ended_ = true;
       return {};
     }
-    if (record->phase != TablePhase::copying || now < patience_[record->oid].next_try) continue;
+    if (phase != TablePhase::copying || now < patience_[table.table.source.oid].next_try) continue;
+    auto record = book_.find(table.table.source.oid);
     Status copied = copy(table, *record);
     if (copied || stop_) return {};
     applied_.hold_lsn = UINT64_MAX;
@@ -124,11 +124,11 @@ Status TableTender::tend() {
     return book_.save(std::move(*record));
   }
   for (const auto& table : start_.tables) {
-    auto record = book_.find(table.table.source.oid);
-    bool wanted = record && record->phase == TablePhase::live && hooks_.parity_wanted(table.table);
-    if (!wanted || now < patience_[record->oid].next_try) continue;
+    uint32_t oid = table.table.source.oid;
+    bool wanted = book_.phase(oid) == TablePhase::live && hooks_.parity_wanted(table.table);
+    if (!wanted || now < patience_[oid].next_try) continue;
     Status done = hooks_.bring_back(table.table);
-    if (!done) be_patient(record->oid);
+    if (!done) be_patient(oid);
     return done;
   }
   if (now - looked_ < limits::shape_look_every_us) return {};
