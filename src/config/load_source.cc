@@ -49,7 +49,7 @@ TableOptions read_options(Reader reader, const YamlNode& node) {
   if (mapping.has("columns") && mapping.has("exclude"))
     mapping.error("exclude", "`columns` says which columns are read, so `exclude` has nothing to say",
                   "Keep one of them.");
-  if (mapping.has("where") && options.row_filter.find_first_not_of(" \t\r\n") == std::string::npos)
+  if (!options.row_filter.empty() && options.row_filter.find_first_not_of(" \t\r\n") == std::string::npos)
     mapping.error("where", "`where` is empty", "Leave it out: all rows are read then.");
   options.drop_columns = mapping.choice<bool>("dropped_columns", {{"keep", false}, {"drop", true}}, false);
   options.order_by = mapping.texts("order_by");

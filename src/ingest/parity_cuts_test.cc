@@ -130,6 +130,33 @@ TEST_F(ParityCutsTest, ATableIsBroughtBackWhileItChanges) {
   EXPECT_EQ(pipeline->resync("nothing").error().kind, ErrorKind::config);
 }
 
+TEST_F(ParityCutsTest, WhatDidNotFitIsTriedAgain) {
+  run("CREATE TABLE prices (id int PRIMARY KEY, price numeric(10,2)); INSERT INTO prices VALUES (1, 'NaN'), "
+      "(2, "
+      "'NaN'), (3, 1)");
+  start();
+  auto set_aside = [&] { return pipeline->status().tables.at(0).quarantined; };
+  const std::string kept = "SELECT count() FROM tidemark.quarantine FINAL WHERE table LIKE 'prices%'";
+  ASSERT_EQ(set_aside(), 2u);
+  run("UPDATE prices SET price = 5 WHERE id = 1; INSERT INTO prices VALUES (4, 'NaN')");
+  ASSERT_TRUE(eventually([&] { return set_aside() == 3; }));
+  auto asked = pipeline->resync("prices");
+  ASSERT_OK(asked);
+  ASSERT_TRUE(eventually([&] { return pipeline->parity("prices")->answered >= *asked; }));
+  EXPECT_EQ(pipeline->parity("prices")->error, "");
+  EXPECT_EQ(set_aside(), 2u) << "one is good now";
+  EXPECT_EQ(ask_warehouse(kept), "2");
+  EXPECT_EQ(ask_warehouse("SELECT DISTINCT table FROM tidemark.quarantine"), "prices");
+  EXPECT_EQ(ask_warehouse("SELECT groupArray(id) FROM (SELECT id FROM bronze.prices__current ORDER BY id)"),
+            "[1,3]");
+  auto dropped = pipeline->drop_quarantined("bronze.prices");
+  ASSERT_OK(dropped);
+  EXPECT_EQ(*dropped, 2u);
+  EXPECT_EQ(set_aside(), 0u);
+  EXPECT_EQ(ask_warehouse(kept), "0");
+  EXPECT_EQ(pipeline->drop_quarantined("nothing").error().kind, ErrorKind::config);
+}
+
 TEST_F(ParityCutsTest, ACutThatIsInByHalfGoesInOnce) {
   make_things();
   run("INSERT INTO things SELECT n, 't' || n, n FROM generate_series(1, 3000) n");
