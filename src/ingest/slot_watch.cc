@@ -17,8 +17,7 @@ std::string gigabytes(uint64_t bytes) {
 }  // namespace
 
 std::string slot_warning(const SlotHealth& health) {
-  if (health.wal_status == "lost")
-    return "slot_lost: the server has removed log that was not read";
+  if (health.wal_status == "lost") return "slot_lost: the server has removed log that was not read";
   if (health.wal_status == "unreserved")
     return "slot_unreserved: the server may remove log that was not read at its next checkpoint; raise "
            "max_slot_wal_keep_size now";
