@@ -1,7 +1,8 @@
 // Commit to queryable at a steady rate, measured from outside: four sessions commit single rows, together `rate` a
 // second, and a reader asks ClickHouse for new rows every few milliseconds. The time of a row begins when its INSERT is sent
 // (so it includes Postgres's own commit, with fsync) and ends when an answer that holds it has arrived; from_commit
-// begins when Postgres has acknowledged the commit.
+// begins when Postgres has acknowledged the commit. found ends when the first question that finds the row is sent: it was
+// queryable then, or a few milliseconds later, when the server looked.
 import { create_postgres, row_source } from './tables.mjs';
 import { Session, sleep, until } from './servers.mjs';
 import { Tidemark } from './tidemark.mjs';
@@ -24,6 +25,7 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
   const sessions = Array.from({ length: writers }, () => new Session(postgres.url));
   const latencies = [];
   const from_commit = [];
+  const found = [];
   const asked = [];
   const begun = performance.now();
   const measured_from = begun + warm_up_s * 1000;
@@ -67,6 +69,7 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
           if (sent.get(id) < measured_from) continue;
           latencies.push(now - sent.get(id));
           from_commit.push(Math.max(0, now - (committed.get(id) ?? now)));
+          found.push(Math.max(0, began - (committed.get(id) ?? began)));
         }
         seen[writer - 1] = highest;
       }
@@ -82,11 +85,13 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
   for (const session of sessions) await session.close();
   latencies.sort((a, b) => a - b);
   from_commit.sort((a, b) => a - b);
+  found.sort((a, b) => a - b);
   asked.sort((a, b) => a - b);
   return {
     rows: latencies.length, rate: latencies.length / seconds,
     p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), max: latencies.at(-1),
     from_commit_p50: quantile(from_commit, 0.5), from_commit_p99: quantile(from_commit, 0.99),
+    found_p50: quantile(found, 0.5), found_p99: quantile(found, 0.99),
     asked_p50: quantile(asked, 0.5),
   };
 }

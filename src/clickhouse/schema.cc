@@ -89,6 +89,15 @@ Result<std::vector<ColumnDescription>> describe_select(Client& client, std::stri
   return descriptions(TRY(client.query(fmt::format("DESCRIBE ({})", select))));
 }
 
+std::string select_of_types(const std::vector<ColumnDescription>& columns) {
+  std::string select;
+  for (const auto& column : columns)
+    select +=
+        fmt::format("{}materialize(defaultValueOfTypeName({})) AS {}", select.empty() ? "SELECT " : ", ",
+                    quote_string(column.type), quote_identifier(column.name));
+  return select;
+}
+
 Result<std::string> server_version(Client& client) {
   Block block = TRY(client.query("SELECT version()"));
   return std::string(block.columns[0].text(0));

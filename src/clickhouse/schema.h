@@ -46,6 +46,9 @@ Result<std::vector<ColumnDescription>> table_columns(Client& client, std::string
                                                      std::string_view table);
 // Names and types a SELECT would return. Errors: refused when it does not compile.
 Result<std::vector<ColumnDescription>> describe_select(Client& client, std::string_view select);
+// A SELECT of one row with these names and types, of default values that no analysis takes for constants:
+// stands for a long query where only types are asked.
+std::string select_of_types(const std::vector<ColumnDescription>& columns);
 // "26.7.3.1"
 Result<std::string> server_version(Client& client);
 

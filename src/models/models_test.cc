@@ -472,6 +472,12 @@ TEST_F(ModelsTest, TheAdtechPackCompilesAppliesAndVerifies) {
   ASSERT_TRUE(loaded.ok()) << config::render(loaded.errors);
   CompiledModels models = good(loaded.project.models);
   ASSERT_EQ(models.models.size(), loaded.project.models.size());
+  // What is described over the types of upstream models alone is what the whole SQL would give.
+  for (const auto& model : models.models) {
+    auto whole = clickhouse::describe_select(client_, model.recompute);
+    ASSERT_TRUE(whole) << whole.error().describe();
+    EXPECT_EQ(clickhouse::select_of_types(*whole), clickhouse::select_of_types(model.columns)) << model.name;
+  }
   apply(models);
   const std::string tail = ", '2026-01-01 00:00:00', 1";
   run("INSERT INTO bronze.advertiser SELECT number, concat('a', toString(number)), now64(6), now64(6), 1, 0" +
