@@ -59,18 +59,17 @@ std::string literal(const std::string& text, const std::string& type) {
   return type == "String" ? clickhouse::quote_string(text) : text;
 }
 
-// Bounds of ranges of about as many units each: first units of granules, as the primary key has them.
+// Bounds of ranges of about as many units each, in the order of their type: first units of granules, as the
+// primary key has them.
 Result<std::vector<std::string>> bounds_of(clickhouse::Client& client, const TableRead& store,
-                                           uint64_t slices) {
+                                           const std::string& type, uint64_t slices) {
   Block found = TRY(client.query(
       fmt::format(
-          "SELECT toString(unit) FROM (SELECT unit, rowNumberInAllBlocks() AS tm_place, count() OVER () AS "
-          "tm_count FROM (SELECT unit FROM mergeTreeIndex({0}, {1}) ORDER BY unit)) WHERE tm_place + 1 != "
-          "tm_count "
-          "AND intDiv(tm_place * {2}, tm_count) != intDiv((tm_place + 1) * {2}, tm_count) GROUP BY unit "
-          "ORDER BY "
-          "unit",
-          clickhouse::quote_string(store.database), clickhouse::quote_string(store.table), slices),
+          "SELECT toString(tm_unit) FROM (SELECT tm_unit, rowNumberInAllBlocks() AS tm_place, count() "
+          "OVER () AS tm_count FROM (SELECT CAST(unit, '{0}') AS tm_unit FROM mergeTreeIndex({1}, {2}) "
+          "ORDER BY tm_unit)) WHERE tm_place + 1 != tm_count AND intDiv(tm_place * {3}, tm_count) != "
+          "intDiv((tm_place + 1) * {3}, tm_count) GROUP BY tm_unit ORDER BY tm_unit",
+          type, clickhouse::quote_string(store.database), clickhouse::quote_string(store.table), slices),
       unit_query_options()));
   std::vector<std::string> bounds;
   for (size_t row = 0; row < found.rows(); ++row) bounds.emplace_back(found.columns[0].text(row));
@@ -111,7 +110,7 @@ Result<std::vector<UnitRange>> find_slices(clickhouse::Client& client,
   for (const auto& [table, unit] : tables)
     if (!orders_alike(TRY(type_of(client, unit, table)), type)) return whole;
   uint64_t slices = std::min(stores.front().rows / units_a_slice, limits::slices_max);
-  auto ranges = ranges_between(TRY(bounds_of(client, stores.front(), slices)), type);
+  auto ranges = ranges_between(TRY(bounds_of(client, stores.front(), type, slices)), type);
   if (ranges.size() == 1) return whole;
   for (const auto& [table, unit] : tables)
     if (!TRY(passes_over(client, unit, table, ranges))) return whole;
