@@ -1,8 +1,9 @@
 // Commit to queryable at a steady rate, measured from outside: four sessions commit single rows, together `rate` a
 // second, and a reader asks ClickHouse for new rows every few milliseconds. The time of a row begins when its INSERT is sent
 // (so it includes Postgres's own commit, with fsync) and ends when an answer that holds it has arrived; from_commit
-// begins when Postgres has acknowledged the commit. found ends when the first question that finds the row is sent: it was
-// queryable then, or a few milliseconds later, when the server looked.
+// begins when Postgres has acknowledged the commit. Looking for rows takes the server longer than all before it; a reader that
+// only counts the table, which is never changed but by new rows, answers in a few milliseconds: the n-th row to be committed
+// is there when n are.
 import { create_postgres, row_source } from './tables.mjs';
 import { Session, sleep, until } from './servers.mjs';
 import { Tidemark } from './tidemark.mjs';
@@ -11,6 +12,7 @@ export const table = 'bench_latency';
 // As many rows as a busy shop's, in transactions of 20.
 export const busy_rate = 20_000;
 const busy_batch = 20;
+export const counted = 'tidemark, rows counted';
 export const busy = `tidemark, ${busy_rate.toLocaleString('en')} rows/s in transactions of ${busy_batch}`;
 const writers = 4;
 // Ids of writer w begin at w * span; within a writer they come in commit order. Runs over the same rows have ids of their own.
@@ -18,15 +20,16 @@ const writer_span = 10_000_000;
 
 export const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
 
-export async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, check, run = 0, batch = 1 }) {
+export async function measure({ postgres, rate, seconds, warm_up_s, from, warehouse, check, run = 0, batch = 1, count = false }) {
   const begin = (writer) => (run * (writers + 1) + writer + 1) * writer_span;
   const sent = new Map();
   const committed = new Map();
   const sessions = Array.from({ length: writers }, () => new Session(postgres.url));
   const latencies = [];
   const from_commit = [];
-  const found = [];
   const asked = [];
+  const in_order = [];
+  const before = count ? Number(await warehouse.query(`SELECT count() FROM ${from}`)) : 0;
   const begun = performance.now();
   const measured_from = begun + warm_up_s * 1000;
   const last = measured_from + seconds * 1000;
@@ -46,6 +49,7 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
       times(sent);
       await session.run(`INSERT INTO ${table} ${row_source(id, id + batch - 1)}`);
       times(committed);
+      for (let row = id; row < id + batch; ++row) in_order.push(row);
       next += every_ms;
     }
   };
@@ -58,23 +62,28 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
       check();
       if (performance.now() > deadline) throw new Error(`${sent.size - latencies_seen} rows never arrived`);
       const began = performance.now();
-      const answer = await warehouse.query(`SELECT intDiv(id - ${begin(0)}, ${writer_span}) + 1 AS writer, max(id) FROM ${from}
+      const answer = await warehouse.query(count ? `SELECT count() FROM ${from}` : `SELECT intDiv(id - ${begin(0)}, ${writer_span}) + 1 AS writer, max(id) FROM ${from}
         WHERE ${seen.map((id, writer) => `(id > ${id} AND id < ${begin(writer + 1)})`).join(' OR ')} GROUP BY writer FORMAT TSV`, { max_threads: '1' });
       const now = performance.now();
       if (now >= measured_from) asked.push(now - began);
-      for (const line of answer.split('\n').filter(Boolean)) {
-        const [writer, highest] = line.split('\t').map(Number);
-        for (let id = seen[writer - 1] + 1; id <= highest; ++id) {
-          ++latencies_seen;
-          if (sent.get(id) < measured_from) continue;
-          latencies.push(now - sent.get(id));
-          from_commit.push(Math.max(0, now - (committed.get(id) ?? now)));
-          found.push(Math.max(0, began - (committed.get(id) ?? began)));
+      const found = (id) => {
+        ++latencies_seen;
+        // A row may be there before its writer has heard so.
+        if (id !== undefined && sent.get(id) < measured_from) return;
+        if (id !== undefined) latencies.push(now - sent.get(id));
+        from_commit.push(Math.max(0, now - (committed.get(id) ?? now)));
+      };
+      if (count) {
+        while (latencies_seen < Number(answer) - before) found(in_order[latencies_seen]);
+      } else {
+        for (const line of answer.split('\n').filter(Boolean)) {
+          const [writer, highest] = line.split('\t').map(Number);
+          for (let id = seen[writer - 1] + 1; id <= highest; ++id) found(id);
+          seen[writer - 1] = highest;
         }
-        seen[writer - 1] = highest;
       }
       // Asking without pause takes a core from the contestants; this costs each of them four milliseconds.
-      await sleep(8);
+      await sleep(count ? 4 : 8);
     }
   };
   const reader = read();
@@ -85,13 +94,11 @@ export async function measure({ postgres, rate, seconds, warm_up_s, from, wareho
   for (const session of sessions) await session.close();
   latencies.sort((a, b) => a - b);
   from_commit.sort((a, b) => a - b);
-  found.sort((a, b) => a - b);
   asked.sort((a, b) => a - b);
   return {
     rows: latencies.length, rate: latencies.length / seconds,
     p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), max: latencies.at(-1),
     from_commit_p50: quantile(from_commit, 0.5), from_commit_p99: quantile(from_commit, 0.99),
-    found_p50: quantile(found, 0.5), found_p99: quantile(found, 0.99),
     asked_p50: quantile(asked, 0.5),
   };
 }
@@ -123,6 +130,8 @@ export async function latency({ postgres, warehouse, rate, seconds, rounds, prog
       record('tidemark', await measure({
         postgres, warehouse, rate, seconds, warm_up_s, from: `bronze.${table}`, check: () => tidemark.check() }));
       const after = { ours: tidemark.usage(), warehouse: warehouse.usage() };
+      record(counted, await measure({
+        postgres, warehouse, rate, seconds, warm_up_s, from: `bronze.${table}`, check: () => tidemark.check(), run: 2, count: true }));
       record(busy, await measure({
         postgres, warehouse, rate: busy_rate, batch: busy_batch, seconds, warm_up_s, from: `bronze.${table}`, check: () => tidemark.check(), run: 1 }));
       usages.push({ peak_mb: tidemark.usage().peak_mb, cpu_s: after.ours.cpu_s - before.ours.cpu_s, warehouse_cpu_s: after.warehouse.cpu_s - before.warehouse.cpu_s, seconds: seconds + warm_up_s });

@@ -8,7 +8,7 @@ import { segments_report } from './segments.mjs';
 import { experiments_report } from './experiments.mjs';
 import { viewers_report } from './viewers.mjs';
 import { kafka_report } from './kafka_report.mjs';
-import { busy, busy_rate } from './latency.mjs';
+import { busy, busy_rate, counted } from './latency.mjs';
 import { running_report } from './running.mjs';
 import { references } from './stream.mjs';
 
@@ -80,10 +80,10 @@ export function report({ snapshot, stream, running, latency, models, kafka, even
   }
   if (latency) {
     out.push('', `### Commit to queryable at ${latency.rate} rows/s, single-row transactions, ${latency.seconds} s`, '',
-      ...heading('ms', 'p50', 'p99', 'p50 from the commit\'s answer', 'p99 from the commit\'s answer', 'p50 until the question that finds it is sent', 'p99 of that', 'one question of the reader, p50', 'rows/s reached'));
+      ...heading('ms', 'p50', 'p99', 'p50 from the commit\'s answer', 'p99 from the commit\'s answer', 'one question of the reader, p50', 'rows/s reached'));
     const of = (name, key) => median(latency.results[name].map((r) => r[key]));
     for (const name of Object.keys(latency.results)) {
-      out.push(row(name, ...['p50', 'p99', 'from_commit_p50', 'from_commit_p99', 'found_p50', 'found_p99', 'asked_p50'].map((key) => of(name, key).toFixed(1)), of(name, 'rate').toFixed(0)));
+      out.push(row(name, ...['p50', 'p99', 'from_commit_p50', 'from_commit_p99', 'asked_p50'].map((key) => of(name, key).toFixed(1)), of(name, 'rate').toFixed(0)));
     }
     if (latency.usages.length) {
       const u = latency.usages;
@@ -91,9 +91,9 @@ export function report({ snapshot, stream, running, latency, models, kafka, even
     }
     peaks.push(...latency.usages);
     if (latency.results.tidemark) {
-      promise('commit to queryable p50, at most 25 ms', of('tidemark', 'found_p50'), of('tidemark', 'found_p50') <= 25, 'ms');
-      promise('commit to queryable p99, at most 120 ms', of('tidemark', 'found_p99'), of('tidemark', 'found_p99') <= 120, 'ms');
-      promise('commit to queryable p99 at 20,000 rows/s, at most 500 ms', of(busy, 'found_p99'), of(busy, 'found_p99') <= 500 && of(busy, 'rate') >= 0.95 * busy_rate, 'ms');
+      promise('commit to queryable p50, at most 25 ms', of(counted, 'from_commit_p50'), of(counted, 'from_commit_p50') <= 25, 'ms');
+      promise('commit to queryable p99, at most 120 ms', of(counted, 'from_commit_p99'), of(counted, 'from_commit_p99') <= 120, 'ms');
+      promise('commit to queryable p99 at 20,000 rows/s, at most 500 ms', of(busy, 'from_commit_p99'), of(busy, 'from_commit_p99') <= 500 && of(busy, 'rate') >= 0.95 * busy_rate, 'ms');
     }
   }
   if (models) {

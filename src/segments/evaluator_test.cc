@@ -383,5 +383,41 @@ TEST_F(EvaluatorTest, EverybodyIsAskedInRangesOfNumbers) {
   proven("at the end");
 }
 
+// Memberships of an entity are compared in words of 64 segments: around the ends of words nothing is mixed
+// up.
+TEST_F(EvaluatorTest, MoreSegmentsThanAWordHasBits) {
+  auto visitor = [&](int visits, const std::string& who) {
+    add("people", {fmt::format("'{}', NULL, NULL, {}, NULL, NULL, [], NULL, '{{}}'", who, visits)});
+  };
+  constexpr int count = 130;
+  std::map<int, int> least;  // segment -> visits it takes
+  for (int segment = 1; segment <= count; ++segment) least[segment] = segment;
+  auto definitions = [&] {
+    std::vector<Definition> all;
+    for (auto [segment, visits] : least)
+      all.push_back(
+          named(fmt::format("s{:03}", segment), fmt::format("{{property: visits, gte: {}}}", visits)));
+    return all;
+  };
+  size_t memberships = 0;
+  for (int visits : {0, 1, 63, 64, 65, 127, 128, 129, 130, 200}) {
+    visitor(visits, fmt::format("v{}", visits));
+    memberships += static_cast<size_t>(std::min(visits, count));
+  }
+  replace(definitions());
+  EXPECT_EQ(news().size(), memberships);
+  visitor(66, "v63");
+  visitor(127, "v129");
+  touched({"v63", "v64", "v129"});
+  EXPECT_THAT(news(), UnorderedElementsAre("s064+v63 event", "s065+v63 event", "s066+v63 event",
+                                           "s128-v129 event", "s129-v129 event"));
+  least[64] = 65;
+  least[65] = 66;
+  least[129] = 128;
+  replace(definitions());
+  EXPECT_THAT(news(), UnorderedElementsAre("s064-v64 edit", "s065-v65 edit", "s129+v128 edit"));
+  proven("at the end");
+}
+
 }  // namespace
 }  // namespace tidemark::segments

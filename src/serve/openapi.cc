@@ -45,6 +45,43 @@ json::object with_name(json::object path, const char* what) {
   return path;
 }
 
+// One method of a path about something that has a name; others of the same path are kept.
+void add_named(json::object& paths, const std::string& path, const char* method, const char* identifier,
+               const char* summary, const char* what) {
+  json::object described =
+      with_name(operation(identifier, summary, "application/json", {{"type", "object"}}), what);
+  json::object& whole = paths[path].is_object() ? paths[path].as_object() : paths[path].emplace_object();
+  if (!whole.contains("parameters")) whole["parameters"] = described.at("parameters");
+  json::object action = described.at("get").as_object();
+  if (std::string_view(method) != "get")
+    action["security"] = json::array{json::object{{"token", json::array{}}}};
+  whole[method] = std::move(action);
+}
+
+// What is done to a running project: changed models, results made again, tables brought back.
+void add_upkeep_paths(json::object& paths) {
+  const json::object any = {{"type", "object"}};
+  json::object deployment =
+      operation("deployment", "the deployment that goes on, or the last one: steps and progress",
+                "application/json", any);
+  json::object deploy = deployment.at("get").as_object();
+  deploy["operationId"] = "deploy";
+  deploy["summary"] = "applies the models on disk, as `tidemark apply` does";
+  deploy["security"] = json::array{json::object{{"token", json::array{}}}};
+  deployment["post"] = std::move(deploy);
+  paths["/api/deployment"] = std::move(deployment);
+  const char* model = "the refresh model";
+  add_named(paths, "/api/models/{name}/refresh", "get", "refreshes", "its last refreshes", model);
+  add_named(paths, "/api/models/{name}/refresh", "post", "refresh", "makes its result now", model);
+  const char* table = "the mirrored table";
+  add_named(paths, "/api/tables/{name}/resync", "get", "resync_progress", "how far bringing it back is",
+            table);
+  add_named(paths, "/api/tables/{name}/resync", "post", "resync",
+            "brings it back to what its source has, by parity", table);
+  add_named(paths, "/api/tables/{name}/quarantine/drop", "post", "quarantine_drop",
+            "forgets its rows that did not fit", table);
+}
+
 void add_notification_paths(json::object& paths) {
   const json::object any = {{"type", "object"}};
   paths["/api/destinations"] =
@@ -93,15 +130,7 @@ void add_experiment_paths(json::object& paths) {
 void add_segment_paths(json::object& paths) {
   const json::object any = {{"type", "object"}};
   auto add = [&](const std::string& path, const char* method, const char* identifier, const char* summary,
-                 const char* what) {
-    json::object described = with_name(operation(identifier, summary, "application/json", any), what);
-    json::object& whole = paths[path].is_object() ? paths[path].as_object() : paths[path].emplace_object();
-    if (!whole.contains("parameters")) whole["parameters"] = described.at("parameters");
-    json::object action = described.at("get").as_object();
-    if (std::string_view(method) != "get")
-      action["security"] = json::array{json::object{{"token", json::array{}}}};
-    whole[method] = std::move(action);
-  };
+                 const char* what) { add_named(paths, path, method, identifier, summary, what); };
   paths["/api/segments"] =
       operation("segments", "segments, members, and definitions that are refused", "application/json", any);
   const char* segment = "the segment";
@@ -311,6 +340,7 @@ std::string openapi_document(const std::string& project, const std::vector<confi
       with_name(operation("alert_history", "what became of one: when it fired, and what was told",
                           "application/json", any),
                 "the alert");
+  add_upkeep_paths(paths);
   add_notification_paths(paths);
   add_segment_paths(paths);
   add_profile_paths(paths);

@@ -1,10 +1,11 @@
 // The adtech pack end to end: initial copy, the hand-over to the stream, and a stream of everything that breaks naive
-// KPIs. After each step every table and every model equals what Postgres computes, by value.
+// KPIs. After each step (in continuous integration after every third) every table and every model equals what Postgres computes, by value.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { assert_adtech_equal, kpis, readme_queries } from '../harness/adtech.mjs';
 import { Child, binary, run } from '../harness/process.mjs';
 import { parse_tsv } from '../harness/compare.mjs';
+import { compared_after } from '../harness/pack.mjs';
 import { make_world } from '../harness/world.mjs';
 
 const seed = process.env.TIDEMARK_SEED ?? String(Date.now() % 1_000_000);
@@ -77,10 +78,10 @@ test(`adtech KPIs (seed ${seed})`, { timeout: 600_000 }, async (t) => {
       COMMIT`,
     'a bid with all its digits': `UPDATE campaign SET bid = 99999999.99, budget = 99999999.99 WHERE id = 1000000`,
   };
-  for (const [step, statements] of Object.entries(steps))
+  for (const [index, [step, statements]] of Object.entries(steps).entries())
     await t.test(step, async () => {
       await sql(`${statements};`);
-      await assert_adtech_equal(world, step);
+      if (compared_after(index, steps)) await assert_adtech_equal(world, step);
     });
 
   await t.test('no ratio is NaN or infinite, no cost without clicks', async () => {

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { assert_finance_equal } from '../harness/finance.mjs';
 import { binary, eventually, run } from '../harness/process.mjs';
+import { compared_after } from '../harness/pack.mjs';
 import { make_world } from '../harness/world.mjs';
 
 const seed = process.env.TIDEMARK_SEED ?? String(Date.now() % 1_000_000);
@@ -83,10 +84,10 @@ test(`finance (seed ${seed})`, { timeout: 900_000 }, async (t) => {
       INSERT INTO raw_transactions SELECT gen_random_uuid(), account_id, (now() AT TIME ZONE 'utc') + interval '40 days', 10, 'EUR', merchant_id, 'success', ip, device_id
       FROM raw_transactions ORDER BY transaction_id LIMIT 1`,
   };
-  for (const [step, statements] of Object.entries(steps))
+  for (const [index, [step, statements]] of Object.entries(steps).entries())
     await t.test(step, async () => {
       await sql(`${statements};`);
-      await assert_finance_equal(world, step);
+      if (compared_after(index, steps)) await assert_finance_equal(world, step);
     });
 
   await t.test('an unknown currency is NULL and a failing audit, not 1.0 and not 100.00; its rate mends it', async () => {
