@@ -1,6 +1,6 @@
 // The finance pack end to end: initial copy, stream, and everything a bank's numbers must survive - settlements,
 // charge-backs, late and corrected exchange rates, unknown currencies, renamed merchants, addresses that turn out to be
-// proxies. After each step every table and every model equals what Postgres computes, by value.
+// proxies. After each step (compared_after) every table and every model equals what Postgres computes, by value.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { assert_finance_equal } from '../harness/finance.mjs';
