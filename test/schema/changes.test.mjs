@@ -8,10 +8,12 @@ test('a project whose tables change', { timeout: 300_000 }, async (t) => {
   const world = await make_world(t, 'changes', { pack: null });
   const { project, postgres, database } = world;
   const sql = (text) => postgres.sql(database, text);
-  const source = (tables) => project.write('sources/shop.yaml', `source: shop\npostgres:\n  url: \${env:ADS_DATABASE_URL}\n  slot: tidemark_changes\n  tables: [${tables}]\n`);
+  const source = (tables) => project.write('sources/shop.yaml', `source: shop\npostgres:\n  url: \${env:ADS_DATABASE_URL}\n  slot: tidemark_changes\n  tables: [${tables}, shapes, { table: listed, exclude: [secret] }]\n`);
   await sql(`CREATE TABLE orders (id bigserial PRIMARY KEY, shop int NOT NULL, amount numeric(10,2) NOT NULL, note text);
     INSERT INTO orders (shop, amount) SELECT i % 5, i FROM generate_series(1, 500) i;
-    CREATE TABLE later (id int PRIMARY KEY, n int); INSERT INTO later SELECT i, i FROM generate_series(1, 2000) i;`);
+    CREATE TABLE later (id int PRIMARY KEY, n int); INSERT INTO later SELECT i, i FROM generate_series(1, 2000) i;
+    CREATE TABLE listed (id int PRIMARY KEY, a text, b int, secret text); INSERT INTO listed SELECT i, 'a' || i, i, 'secret' FROM generate_series(1, 300) i;
+    CREATE TABLE shapes (id int PRIMARY KEY, a int, b varchar(5), c text, d numeric(6,2), e text); INSERT INTO shapes SELECT i, i, i, 'c' || i, i / 7.0, 'e' FROM generate_series(1, 300) i;`);
   source('orders');
   project.write('models/analytics/by_shop.sql', '-- kind: incremental\nSELECT shop, count() AS orders, sum(amount) AS amount FROM bronze.orders GROUP BY shop\n');
   await project.up();
@@ -33,6 +35,31 @@ test('a project whose tables change', { timeout: 300_000 }, async (t) => {
     assert.match(note, /column amount is now called total/);
     assert.match(note, /analytics\.by_shop named a column that is not there any more/);
     assert.match((await project.run('status')).stdout, /analytics\.by_shop named a column/);
+  });
+
+  await t.test('columns change at the edge of a cut: between rows, without rows, with CASCADE where a column list names them', async () => {
+    const shapes = (text, ...names) => project.assert_equal(`shapes after ${text}`, postgres, database, `SELECT ${names} FROM shapes`, `SELECT ${names} FROM bronze.shapes__current`);
+    // Everything is fenced: what comes next begins a cut.
+    await sql("ALTER TABLE shapes ADD COLUMN f int DEFAULT 5; INSERT INTO shapes (id, a, f) VALUES (1001, 1, 6); UPDATE shapes SET e = NULL WHERE id % 4 = 0");
+    await project.caught_up(postgres);
+    await shapes('an ALTER at the edge of a cut', 'id', 'a', 'b', 'c', 'd', 'e', 'f');
+    await sql(`BEGIN; INSERT INTO shapes (id, c) VALUES (1002, 'x'); ALTER TABLE shapes DROP COLUMN c; UPDATE shapes SET a = a + 1 WHERE id % 3 = 0; ALTER TABLE shapes DROP COLUMN e;
+      INSERT INTO shapes (id, d) VALUES (1003, 1.5); ALTER TABLE shapes ADD COLUMN c int DEFAULT 9; DELETE FROM shapes WHERE id % 50 = 0; ALTER TABLE shapes ALTER b TYPE text; INSERT INTO shapes (id, b, c) VALUES (1004, 'no longer short', NULL); COMMIT;
+      ALTER TABLE shapes RENAME COLUMN d TO dd; ALTER TABLE shapes ALTER dd TYPE numeric(9,2)`);
+    await assert.rejects(sql('ALTER TABLE listed DROP COLUMN a'), /publication/);
+    await sql("ALTER TABLE listed DROP COLUMN a CASCADE; INSERT INTO listed (id, b, secret) VALUES (1001, 1, 'secret'); UPDATE listed SET b = -b WHERE id % 9 = 0; DELETE FROM listed WHERE id % 50 = 0");
+    // Nobody writes rows any more.
+    await eventually('both have the columns that Postgres has, and are followed', async (seen) => {
+      const state = [(await columns('shapes')).join(), (await columns('listed')).join(), (await table('shapes')).state, (await table('listed')).state];
+      seen(state);
+      return state.join(' ') === 'id,a,b,dd,f,c id,b live live';
+    });
+    await project.caught_up(postgres);
+    await shapes('changes between rows and without', 'id', 'a', 'b', 'dd', 'f', 'c');
+    await project.assert_equal('listed', postgres, database, 'SELECT id, b FROM listed', 'SELECT id, b FROM bronze.listed__current');
+    await sql("INSERT INTO listed (id, b, secret) VALUES (1002, 2, 'secret'); UPDATE listed SET secret = 'other', b = 0 WHERE id = 7; UPDATE shapes SET c = 1, dd = 1234567.25 WHERE id = 7");
+    await project.caught_up(postgres);
+    await project.assert_equal('listed, streamed again', postgres, database, 'SELECT id, b FROM listed', 'SELECT id, b FROM bronze.listed__current');
   });
 
   await t.test('the model is changed, and everything verifies', async () => {

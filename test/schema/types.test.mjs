@@ -93,5 +93,23 @@ test('every type the packs use', { timeout: 300_000 }, async (t) => {
     const kept = await project.clickhouse('SELECT count(), countIf(reason != \'\') FROM tidemark.quarantine', { account: 'admin' });
     assert.equal(kept, '3\t3\n');
   });
+
+  // Which is `resync` of a table with every type.
+  await t.test('rows that did not fit are listed, tried again and dropped', async () => {
+    const listed = async () => (await project.json('deadletter', 'list', '--quarantined')).data.quarantined.map(({ source, table, column }) => `${source}.${table}: ${column}`).sort();
+    assert.deepEqual(await listed(), ['all.All Types: moment', 'all.All Types: moment', 'all.All Types: money']);
+    await sql(`UPDATE "All Types" SET money = 1 WHERE id = 1000004; UPDATE "All Types" SET moment = '2026-01-02' WHERE id = 1000001`);
+    await project.clickhouse('ALTER TABLE bronze.`All Types` DELETE WHERE id % 3 = 1 SETTINGS mutations_sync = 1', { account: 'tidemark' });
+    await project.clickhouse("ALTER TABLE bronze.`All Types` UPDATE words = 'x', numbers = '{7}', widest = 0, bytes = 'x', tags = [], needed = 3, moment_zone = NULL WHERE id % 3 = 2 SETTINGS mutations_sync = 1", { account: 'tidemark' });
+    const retried = await project.run('deadletter', 'retry', 'All Types', '--quarantined');
+    assert.equal(retried.code, 0, retried.stdout + retried.stderr);
+    await project.caught_up(postgres);
+    const columns_of = (how) => stored.map(([name, column]) => column[how] ?? name).join(', ');
+    await project.assert_equal('after the retry', postgres, database, `SELECT id, phase, ${columns_of('postgres')} FROM "All Types" WHERE id <> 1000002`, `SELECT id, phase, ${columns_of('clickhouse')} FROM ${view}`);
+    assert.deepEqual(await listed(), ['all.All Types: moment']);
+    assert.match((await project.run('deadletter', 'drop', 'All Types', '--quarantined')).stdout, /All Types: 1 row dropped/);
+    assert.deepEqual(await listed(), []);
+    assert.equal((await project.status()).sources[0].tables[0].quarantined, 0);
+  });
   await project.down();
 });
