@@ -1,17 +1,31 @@
 // A large source is copied in short transactions, goes on after kill -9, and models are right at once; then its warehouse goes
-// away for a while, under load.
+// away for a while, under 2,000 rows a second.
 //   node --test test/streaming/copy_in_ranges.test.mjs
-// TIDEMARK_TORTURE=full: away for ten minutes.
+// TIDEMARK_TORTURE=full: away for a minute, for ten, and for ten more in which it is killed whenever it comes back.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import test from 'node:test';
-import { eventually } from '../harness/process.mjs';
+import { lsn_number, psql } from '../harness/postgres.mjs';
+import { Child, eventually } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
 
-const away_ms = process.env.TIDEMARK_TORTURE === 'full' ? 600_000 : 3_000;
+const outages = process.env.TIDEMARK_TORTURE === 'full' ? [['stopped', 60], ['stopped', 600], ['killed', 600]] : [['stopped', 3]];
 const rows = 60_000;
+// A tenth of a second's changes in a transaction: 100 rows come, 50 change, 50 of the older ones go.
+const load = `CREATE PROCEDURE load(first int, seconds int) LANGUAGE plpgsql AS $$
+  DECLARE began timestamptz := clock_timestamp(); id_now int := first;
+  BEGIN
+    FOR turn IN 1 .. seconds * 10 LOOP
+      INSERT INTO orders SELECT id_now + n, 'away ' || n % 7, n % 90, repeat('a', 100 + n) FROM generate_series(1, 100) n;
+      UPDATE orders SET amount = amount + 1 WHERE id BETWEEN id_now - 250 AND id_now - 201;
+      DELETE FROM orders WHERE id BETWEEN id_now - 350 AND id_now - 301;
+      COMMIT;
+      id_now := id_now + 100;
+      PERFORM pg_sleep(extract(epoch FROM began + turn * interval '0.1 s' - clock_timestamp()));
+    END LOOP;
+  END $$`;
 
-test('a large source', { timeout: 300_000 + away_ms }, async (t) => {
+test('a large source', { timeout: 300_000 + outages.reduce((sum, [, seconds]) => sum + 2_000 * seconds, 0) }, async (t) => {
   const world = await make_world(t, 'copy_in_ranges', { pack: null, database: 'shop' });
   const { project, postgres, database } = world;
   const sql = (text) => postgres.sql(database, text);
@@ -80,27 +94,46 @@ test('a large source', { timeout: 300_000 + away_ms }, async (t) => {
 
   await t.test('a warehouse that is away for a while', async () => {
     const resident = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${project.up_child.pid}/status`, 'utf8'))[1]) / 1024;
-    const before = resident();
-    const pid = project.clickhouse_pid();
-    process.kill(pid, 'SIGSTOP');
-    let most = before;
-    let written = 0;
-    try {
-      for (const until = performance.now() + away_ms; performance.now() < until; written++) {
-        await sql(`INSERT INTO orders SELECT 10000000 + ${written} * 2000 + n, 'away', 1, repeat('a', 400) FROM generate_series(1, 2000) n; DELETE FROM orders WHERE id >= 10000000 AND id < 10000000 + (${written} - 50) * 2000`);
-        most = Math.max(most, resident());
-        if (away_ms > 60_000) await new Promise((resolve) => setTimeout(resolve, 250));
+    await sql(load);
+    for (const [index, [how, seconds]] of outages.entries()) {
+      const before = resident();
+      let most = before;
+      let deaths = 0;
+      const pid = project.clickhouse_pid();
+      process.kill(pid, how === 'stopped' ? 'SIGSTOP' : 'SIGKILL');
+      const source = async () => (await project.status()).sources[0];
+      let behind;
+      try {
+        const writer = new Child(psql, ['-Xq', '-d', world.url, '-c', `CALL load(${10_000_000 * (index + 1)}, ${seconds})`]);
+        while (writer.running) {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          most = Math.max(most, resident());
+          const back = how === 'killed' && project.clickhouse_pid();
+          if (back) {
+            process.kill(back, 'SIGKILL');
+            ++deaths;
+          }
+        }
+        assert.deepEqual(await writer.ended, { code: 0, signal: null }, writer.stderr);
+        // Told also while nothing is read.
+        behind = await source();
+        assert.ok(behind.slot.retained_bytes > 0 && behind.slot.wal_status !== '', JSON.stringify(behind.slot));
+      } finally {
+        if (how === 'stopped') process.kill(pid, 'SIGCONT');
       }
-      // Told also while nothing is read.
-      const { slot } = (await project.status()).sources[0];
-      assert.ok(slot.retained_bytes > 0 && slot.wal_status !== '', JSON.stringify(slot));
-    } finally {
-      process.kill(pid, 'SIGCONT');
+      const back_at = performance.now();
+      const end = lsn_number(await postgres.position(database));
+      await eventually('everything is in', async (tell) => {
+        most = Math.max(most, resident());
+        const { state, ladder, error } = await source();
+        tell({ state, ladder, error });
+        return lsn_number(ladder.fenced) >= end;
+      }, { deadline_ms: 60_000 + seconds * 1000, every_ms: 50 });
+      const recovered = (performance.now() - back_at) / 1000;
+      await right();
+      t.diagnostic(`${how} for ${seconds} s${how === 'killed' ? ` (${deaths} times more)` : ''}, ${seconds * 2000} rows: ${before.toFixed(0)} MB resident before, ${most.toFixed(0)} MB at most; ${(behind.slot.retained_bytes / 1e6).toFixed(0)} MB of log kept, in ${recovered.toFixed(1)} s after it was back`);
+      assert.ok(most < 384, `${most} MB`);
     }
-    await right();
-    most = Math.max(most, resident());
-    t.diagnostic(`away for ${away_ms / 1000} s and ${written * 2000} rows: ${before.toFixed(0)} MB resident before, ${most.toFixed(0)} MB at most`);
-    assert.ok(most < 384, `${most} MB`);
     const metrics = await (await project.fetch('/metrics')).text();
     assert.match(metrics, /^tidemark_slot_retained_bytes\{source="shop"\} \d+/m);
     assert.match(metrics, /^tidemark_slot_wal_status\{source="shop",status="reserved"\} 1$/m);
