@@ -95,10 +95,13 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/src/main.cc)
   add_executable(tidemark src/main.cc)
   target_link_libraries(tidemark PRIVATE tidemark_cli)
 endif()
-# The embedded ClickHouse: a process of its own that loads libchdb.so; it shares no code with the program but base.
+# The embedded ClickHouse: a process of its own that loads libchdb.so; it shares no code with the program but how parts are synced.
 if(EXISTS ${CMAKE_SOURCE_DIR}/src/clickhouse/embedded_main.cc)
-  add_executable(tidemark-clickhouse src/clickhouse/embedded_main.cc)
-  target_link_libraries(tidemark-clickhouse PRIVATE ${CMAKE_DL_LIBS})
+  add_executable(tidemark-clickhouse src/clickhouse/embedded_main.cc src/clickhouse/part_sync.cc)
+  target_include_directories(tidemark-clickhouse PRIVATE src)
+  target_link_libraries(tidemark-clickhouse PRIVATE ${CMAKE_DL_LIBS} Threads::Threads)
+  # Its fdatasync stands before the C library's for what it loads.
+  target_link_options(tidemark-clickhouse PRIVATE LINKER:--export-dynamic-symbol=fdatasync)
   # Tests run it (clickhouse/test_server.h).
   foreach(room clickhouse ingest models profiles segments notify alerts experiments serve cli)
     if(TARGET tidemark_${room}_test)

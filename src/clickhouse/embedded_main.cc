@@ -13,6 +13,8 @@
 // Exit status: 2 bad arguments, 78 the library cannot be loaded, 69 ClickHouse did not start, 0 asked to end.
 // The reason is one line on stderr.
 
+#include "clickhouse/part_sync.h"
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -55,7 +57,25 @@ constexpr const char* statements =
     "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; "
     "SELECT sleepEachRow(3) FROM numbers(10000000000) SETTINGS max_block_size = 1 FORMAT Null";
 
+using tidemark::clickhouse::PartSync;
+
+// Never taken down: the library's threads outlive main.
+PartSync* part_sync() {
+  static PartSync* sync = []() -> PartSync* {
+    auto plain = reinterpret_cast<int (*)(int)>(dlsym(RTLD_NEXT, "fdatasync"));
+    if (plain == nullptr || !tidemark::clickhouse::syncfs_tells_errors()) return nullptr;
+    return new PartSync(tidemark::clickhouse::system_disk(plain));
+  }();
+  return sync;
+}
+
 }  // namespace
+
+// The library's fdatasync: it is looked for in the program before it is looked for in the C library.
+extern "C" __attribute__((visibility("default"))) int fdatasync(int descriptor) {
+  PartSync* sync = part_sync();
+  return sync == nullptr ? fsync(descriptor) : sync->sync(descriptor);
+}
 
 int main(int argc, char** argv) {
   std::string library;
