@@ -110,6 +110,10 @@ Status LiveSegments::make_evaluator(clickhouse::Client& client) {
               [this] {
                 if (deliveries_ != nullptr) deliveries_->wake();
               },
+          .written =
+              [this](uint64_t after, const std::vector<segments::MembershipChange>& changes) {
+                if (deliveries_ != nullptr) deliveries_->take(outbox_rows(after, changes));
+              },
           .while_whole = [this](const std::function<Status()>& action) { return gate_.run(action); },
           .kept_bytes_max = kept_bytes()},
       stopping_);

@@ -109,12 +109,7 @@ Status ModelDesk::apply(clickhouse::Client& client, const DeployRequest& request
     plan = TRY(models::compute_plan(client, compilation.models));
     if (!request.plan.empty() && request.plan != plan.id) return models::stale_plan(request.plan, plan);
   }
-  if (request.leave_dropped)
-    std::erase_if(plan.steps, [](const auto& step) {
-      if (step.change == models::ChangeClass::dropped)
-        log::warn("model {} is no longer in the project; `tidemark apply --yes` drops it", step.model);
-      return step.change == models::ChangeClass::dropped;
-    });
+  if (request.leave_dropped) models::keep_dropped(plan);
   {
     std::lock_guard lock(mutex_);
     plan_ = plan;

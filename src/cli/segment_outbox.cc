@@ -48,6 +48,26 @@ Status connect_outbox(clickhouse::Client& client, bool wanted) {
       fmt::join(missing, " UNION ALL ")));
 }
 
+notify::Outbox::News outbox_rows(uint64_t after, const std::vector<segments::MembershipChange>& changes) {
+  notify::Outbox::News news;
+  news.after = news.complete_to = after;
+  for (const auto& change : changes) {
+    news.complete_to = change.seq;
+    if (change.destinations.empty()) continue;
+    news.rows.push_back({.notification = {.seq = change.seq,
+                                          .kind = change.entered ? "segment.entered" : "segment.exited",
+                                          .subject = change.segment,
+                                          .subject_version = change.version,
+                                          .entity = change.entity,
+                                          .prev_seq = change.previous_seq,
+                                          .cause = change.cause,
+                                          .happened_at_ms = change.happened_at / 1000,
+                                          .data = change.data},
+                         .destinations = change.destinations});
+  }
+  return news;
+}
+
 std::vector<config::Diagnostic> unknown_destinations(const std::vector<segments::Definition>& definitions,
                                                      const std::vector<config::Destination>& destinations) {
   std::vector<std::string> names;

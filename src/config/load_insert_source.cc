@@ -1,4 +1,5 @@
 #include "config/loading.h"
+#include "config/model_file.h"
 
 #include <fmt/format.h>
 #include <set>
@@ -96,7 +97,7 @@ InsertTable read_table(Reader reader, const YamlNode& node, const std::string& s
   table.where = node.where;
   table.database = mapping.text("database", database);
   if (check_identifier(reader.report, node.where, "a database", table.database))
-    for (const char* taken : {"bronze", "tidemark", "tidemark_segments", "system"})
+    for (const char* taken : {"bronze", "tidemark", own_models_database, "system"})
       if (table.database == taken)
         reader.report.error(node.where, fmt::format("the database `{}` is not for writing to", taken),
                             "Name another one: database: cdp");

@@ -42,6 +42,9 @@ struct AuditFile {
 };
 
 // models/<database>/<name>.sql
+// Of models that the program makes itself: which entities a cut touches, for segments.
+inline constexpr const char* own_models_database = "tidemark_segments";
+
 struct ModelFile {
   std::string database;
   std::string name;

@@ -1,5 +1,4 @@
 #include "base/limits.h"
-#include "base/log.h"
 #include "models/deployment.h"
 #include "models/model_source.h"
 #include "models/model_state.h"
@@ -80,10 +79,7 @@ Result<std::vector<std::string>> prepare(clickhouse::Client& client, const Compi
                                          const std::function<void(const ApplyProgress&)>& progress,
                                          uint64_t rows_max) {
   Plan plan = TRY(compute_plan(client, models));
-  for (const auto& step : plan.steps)
-    if (step.change == ChangeClass::dropped)
-      log::warn("model {} is no longer in the project; `tidemark apply --yes` drops it", step.model);
-  std::erase_if(plan.steps, [](const auto& step) { return step.change == ChangeClass::dropped; });
+  keep_dropped(plan);
   TRY_VOID(leave_unattended(client, models));
   std::vector<std::string> later = for_later(models, plan, rows_max);
   std::erase_if(plan.steps, [&](const auto& step) {

@@ -132,7 +132,9 @@ Status Deployment::run() {
     Status dropped = drop(std::move(all), {step.model});
     if (!dropped) return fail(std::move(dropped.error()).in("model " + step.model));
   }
-  if (options_.hooks.follow && plan_.destructive()) TRY_VOID(options_.hooks.follow());
+  bool fewer = std::any_of(plan_.steps.begin(), plan_.steps.end(),
+                           [](const auto& step) { return step.change == ChangeClass::dropped; });
+  if (options_.hooks.follow && fewer) TRY_VOID(options_.hooks.follow());
   std::set<std::string> kept;
   for (const auto& record : state_.records())
     if (unfinished(record)) kept.insert(record.deployment);
@@ -394,8 +396,9 @@ Status Deployment::promote(Wave& wave) {
     for (const auto& other : state_.records()) {
       if (other.model != active.model || other.same_tables(active) || other.state == "dropped") continue;
       // Offline nobody goes on with a keyed store after this, and nobody refreshes what is not public.
-      bool kept =
-          healthy && &other == before && (online() || other.kind != "keyed") && other.kind != "refresh";
+      // Nobody rolls back what is only watched.
+      bool kept = healthy && &other == before && (online() || other.kind != "keyed") &&
+                  other.kind != "refresh" && !build.model->file.watch;
       if (!kept) {
         replaced_.push_back(other);
         continue;

@@ -1,6 +1,8 @@
 #include "models/plan.h"
 
+#include "base/log.h"
 #include "clickhouse/cluster.h"
+#include "config/model_file.h"
 #include "models/model_source.h"
 #include "models/model_state.h"
 
@@ -115,6 +117,14 @@ const char* name(ChangeClass change) {
   return "";
 }
 
+void keep_dropped(Plan& plan) {
+  std::erase_if(plan.steps, [](const PlanStep& step) {
+    if (step.change != ChangeClass::dropped || !step.destructive) return false;
+    log::warn("model {} is no longer in the project; `tidemark apply --yes` drops it", step.model);
+    return true;
+  });
+}
+
 bool Plan::destructive() const {
   return std::any_of(steps.begin(), steps.end(), [](const auto& step) { return step.destructive; });
 }
@@ -170,11 +180,12 @@ Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& mode
     if (record.state == "dropped" || models.find(record.model) != nullptr ||
         !gone.insert(record.model).second)
       continue;
-    PlanStep step{.model = record.model, .change = ChangeClass::dropped, .destructive = true};
+    bool own = record.model.starts_with(std::string(config::own_models_database) + ".");
+    PlanStep step{.model = record.model, .change = ChangeClass::dropped, .destructive = !own};
     if (record.kind == "incremental") step.kind = ModelKind::incremental;
     if (record.kind == "keyed") step.kind = ModelKind::keyed;
     if (record.kind == "refresh") step.kind = ModelKind::refresh;
-    step.reasons.push_back("no longer in the project");
+    step.reasons.push_back(own ? "no segment asks for it any more" : "no longer in the project");
     plan.steps.push_back(std::move(step));
   }
   name_plan(plan, models, state);

@@ -29,7 +29,7 @@ enum class ChangeClass {
   forward_only,  // new definition, all old columns stay as they are
   repaired,      // same definition, but a table or view of it is missing or was never finished
   rebuilt,       // same definition, filled anew beside the one there is (`tidemark backfill`)
-  dropped,       // not in the project any more: destructive
+  dropped,       // not in the project any more: destructive, but for models of the program's own
 };
 const char* name(ChangeClass change);
 
@@ -56,6 +56,9 @@ struct Plan {
   std::string to_text() const;
   std::string to_json() const;
 };
+
+// Takes out what only a user may drop: such models stay, and the log says how to drop them.
+void keep_dropped(Plan& plan);
 
 Result<Plan> compute_plan(clickhouse::Client& client, const CompiledModels& models);
 // One model anew, beside the one there is, or only some partitions of it: the others are taken over as they
@@ -105,7 +108,7 @@ struct ApplyOptions {
 Status apply_plan(clickhouse::Client& client, const CompiledModels& models, const Plan& plan,
                   const ApplyOptions& options = {});
 
-// What `up` does before the first row is captured: plan and apply without the drops. What reads more than
+// What `up` does before the first row is captured: plan and apply without the drops that a user must confirm. What reads more than
 // `rows_max` and can be built beside the running project is left for later: the models that are left.
 Result<std::vector<std::string>> prepare(clickhouse::Client& client, const CompiledModels& models,
                                          const std::function<void(const ApplyProgress&)>& progress = {},

@@ -74,5 +74,30 @@ TEST_F(WatchTest, EveryKeyWhoseAnswerChangesIsTold) {
   run("DROP DATABASE segments SYNC");
 }
 
+// A segment that is edited may be watched under another name: what it was watched by before is the program's
+// own, so nobody is asked, and no change row is written to it any more. Models of the project stay.
+TEST_F(WatchTest, WhatNoSegmentAsksForIsDropped) {
+  auto watched = [&](const std::string& name) {
+    config::ModelFile file = model_file(std::string(config::own_models_database) + "." + name, "keyed",
+                                        "SELECT shop FROM bronze.shops GROUP BY shop", {"shop"});
+    file.watch = true;
+    return file;
+  };
+  config::ModelFile mine = model_file(
+      "analytics.names", "keyed", "SELECT shop, any(name) AS name FROM bronze.shops GROUP BY shop", {"shop"});
+  ASSERT_TRUE(prepare(client_, good({watched("before"), mine}), {}, UINT64_MAX));
+  auto tables = [&](const std::string& database, const std::string& name) {
+    return text("SELECT count() > 0 FROM system.tables WHERE database = '" + database + "' AND name LIKE '" +
+                name + "%'");
+  };
+  EXPECT_EQ(tables(config::own_models_database, "before"), "1\n");
+  auto prepared = prepare(client_, good({watched("after")}), {}, UINT64_MAX);
+  ASSERT_TRUE(prepared) << prepared.error().describe();
+  EXPECT_EQ(tables(config::own_models_database, "before"), "0\n");
+  EXPECT_EQ(tables(config::own_models_database, "after"), "1\n");
+  EXPECT_EQ(tables("analytics", "names"), "1\n");
+  run(std::string("DROP DATABASE ") + config::own_models_database + " SYNC");
+}
+
 }  // namespace
 }  // namespace tidemark::models

@@ -60,6 +60,31 @@ void DeliveryService::wake() {
   changed_.notify_one();
 }
 
+void DeliveryService::take(Outbox::News news) {
+  {
+    std::lock_guard lock(mutex_);
+    written_to_ = std::max(written_to_, news.complete_to);
+    if (newest_ > 0 && newest_ == news.after && news.rows.size() < limits::page_rows_max) {
+      newest_ = news.complete_to;
+      tell(std::move(news));
+      return;
+    }
+    // Something before it has not been read yet.
+    woken_ = true;
+  }
+  changed_.notify_one();
+}
+
+void DeliveryService::tell(Outbox::News news) {
+  if (news.rows.empty()) return;
+  // What couriers were not told of was nobody's.
+  news.after = std::min(news.after, told_to_);
+  told_to_ = news.complete_to;
+  auto shared = std::make_shared<const Outbox::News>(std::move(news));
+  for (auto& [name, entry] : entries_)
+    if (entry.courier) entry.courier->wake(shared);
+}
+
 void DeliveryService::run() {
   while (true) {
     set_couriers(!leads_ || leads_());
@@ -101,7 +126,12 @@ void DeliveryService::set_couriers(bool work) {
 }
 
 void DeliveryService::look() {
-  Status looked = newest_ == 0 ? begin_at_newest() : read_news();
+  uint64_t newest = 0;
+  {
+    std::lock_guard lock(mutex_);
+    newest = newest_;
+  }
+  Status looked = newest == 0 ? begin_at_newest() : read_news(newest);
   if (looked) {
     outbox_failed_ = false;
   } else if (!std::exchange(outbox_failed_, true)) {
@@ -113,20 +143,31 @@ void DeliveryService::look() {
 Status DeliveryService::begin_at_newest() {
   uint64_t newest = TRY(outbox_.newest());
   std::lock_guard lock(mutex_);
-  newest_ = newest;
+  newest_ = told_to_ = newest;
   for (auto& [name, entry] : entries_)
     if (entry.courier && newest > 0) entry.courier->wake(newest);
   return {};
 }
 
-Status DeliveryService::read_news() {
-  auto news = std::make_shared<const Outbox::News>(TRY(outbox_.news(newest_)));
+Status DeliveryService::read_news(uint64_t after) {
+  uint64_t written_to = 0;
+  {
+    std::lock_guard lock(mutex_);
+    written_to = written_to_;
+  }
+  Outbox::News news = TRY(outbox_.news(after));
   std::lock_guard lock(mutex_);
-  newest_ = news->complete_to;
+  // Given meanwhile: what is read now begins before it.
+  if (newest_ != after) {
+    woken_ = true;
+    return {};
+  }
   // There may be more than a page.
-  woken_ |= news->rows.size() == limits::page_rows_max;
-  for (auto& [name, entry] : entries_)
-    if (entry.courier && !news->rows.empty()) entry.courier->wake(news);
+  bool more = news.rows.size() == limits::page_rows_max;
+  woken_ |= more;
+  // Numbers that are nobody's notification are not in the outbox.
+  newest_ = more ? news.complete_to : std::max(news.complete_to, written_to);
+  tell(std::move(news));
   return {};
 }
 

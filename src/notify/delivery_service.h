@@ -37,6 +37,9 @@ class DeliveryService {
 
   // There is something new in the outbox. Never blocks.
   void wake();
+  // The same, by who has just written it and knows that nothing else came into the outbox in (news.after,
+  // news.complete_to]: nobody has to read it again.
+  void take(Outbox::News news);
   // For whoever writes notifications in this process.
   Outbox& outbox() { return outbox_; }
 
@@ -62,7 +65,9 @@ class DeliveryService {
   void run();
   void look();
   Status begin_at_newest();
-  Status read_news();
+  Status read_news(uint64_t after);
+  // Holding the mutex.
+  void tell(Outbox::News news);
   void set_couriers(bool work);
   void count();
   void expire();
@@ -80,7 +85,10 @@ class DeliveryService {
   std::condition_variable changed_;
   std::map<std::string, Entry> entries_;
   bool stopping_ = false, woken_ = false;
+  // Couriers know of everything up to here; 0: not begun. Only the service's thread sets out to read more.
   uint64_t newest_ = 0;
+  uint64_t written_to_ = 0;  // all of this can be read
+  uint64_t told_to_ = 0;     // the newest that couriers were woken for: nothing is between it and newest_
   bool outbox_failed_ = false;
   std::atomic<int64_t> counted_at_{0};  // 0: count at once
   int64_t count_took_ = 0;

@@ -59,7 +59,8 @@ class DeliveryServiceTest : public testing::Test {
   }
 
   // `count` notifications from `first` on, over so many entities.
-  void append(uint64_t first, size_t count, size_t entities, const std::vector<std::string>& destinations) {
+  static std::vector<OutboxRow> rows_of(uint64_t first, size_t count, size_t entities,
+                                        const std::vector<std::string>& destinations) {
     std::vector<OutboxRow> rows;
     for (uint64_t seq = first; seq < first + count; ++seq)
       rows.push_back({{.seq = seq,
@@ -71,8 +72,13 @@ class DeliveryServiceTest : public testing::Test {
                        .happened_at_ms = 1'777'803'630'123,
                        .data = fmt::format(R"({{"seq":{}}})", seq)},
                       destinations});
+    return rows;
+  }
+
+  void append(uint64_t first, size_t count, size_t entities, const std::vector<std::string>& destinations) {
     const std::atomic<bool> never{false};
-    auto done = outbox_->append(rows, fmt::format("test:{}", first), {}, never);
+    auto done = outbox_->append(rows_of(first, count, entities, destinations), fmt::format("test:{}", first),
+                                {}, never);
     ASSERT_TRUE(done) << done.error().describe();
   }
 
@@ -151,6 +157,43 @@ TEST_F(DeliveryServiceTest, EverythingArrivesInOrderAndIsWrittenDown) {
   append(601, 1, 20, {"crm"});
   ASSERT_TRUE(receiver.wait_for(601, deadline));
   EXPECT_EQ(receiver.requests().size(), 601U);
+}
+
+TEST_F(DeliveryServiceTest, WhatWasJustWrittenIsNotReadBack) {
+  TestReceiver receiver;
+  auto running = service({webhook("crm", receiver.url())});
+  auto give = [&](uint64_t after, uint64_t to, size_t rows) {
+    Outbox::News news;
+    news.after = after;
+    news.complete_to = to;
+    if (rows > 0) news.rows = rows_of(to - rows + 1, rows, 3, {"crm"});
+    running->take(std::move(news));
+  };
+  append(1, 10, 3, {"crm"});
+  running->wake();
+  ASSERT_TRUE(receiver.wait_for(10, deadline));
+  // In no table: so they were not read.
+  give(10, 20, 10);
+  ASSERT_TRUE(receiver.wait_for(20, deadline));
+  // Others have written in between: everything is read, in order.
+  append(21, 10, 3, {"crm"});
+  give(25, 30, 5);
+  ASSERT_TRUE(receiver.wait_for(30, deadline));
+  // Numbers that are nobody's notification are no gap, whoever finds that.
+  give(30, 40, 0);
+  give(40, 42, 2);
+  ASSERT_TRUE(receiver.wait_for(32, deadline));
+  append(43, 1, 3, {"crm"});
+  give(45, 50, 0);
+  ASSERT_TRUE(receiver.wait_for(33, deadline));
+  eventually("it is known that there is nothing up to 50", [&, to = uint64_t{50}]() mutable {
+    give(to, to + 1, 1);
+    ++to;
+    return receiver.requests().size() > 33;
+  });
+  std::vector<ReceivedRequest> requests = receiver.requests();
+  requests.resize(33);
+  expect_whole(requests, 33, 3);
 }
 
 TEST_F(DeliveryServiceTest, OneEntityThatFailsHoldsUpNobody) {

@@ -457,6 +457,7 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
     auto announced = TRY(announcements(group, std::span(flips).subspan(from, to - from)));
     auto properties = TRY(values(group, std::span(flips).subspan(from, to - from)));
     std::vector<MembershipChange> changes;
+    const uint64_t after = seq_;
     for (size_t index = from; index < to; ++index) {
       const Flip& flip = flips[index];
       const Definition& definition = group.definitions[flip.segment];
@@ -486,6 +487,7 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
     }
     TRY_VOID(reached("changes"));
     TRY_VOID(store_.append(changes));
+    if (hooks_.written) hooks_.written(after, changes);
     if (group.kept) know_changes(group, changes, std::span(flips).subspan(from, to - from));
     std::lock_guard lock(mutex_);
     for (const auto& change : changes) {
@@ -495,7 +497,6 @@ Status Evaluator::write(Group& group, std::vector<Flip> flips, int64_t as_of, co
           change.entered ? count.members + 1 : count.members - std::min<uint64_t>(count.members, 1);
     }
   }
-  if (hooks_.changed) hooks_.changed();
   return {};
 }
 

@@ -48,8 +48,10 @@ std::string version_of(const Definition& definition, const CompileOptions& optio
                        std::vector<Problem>& problems);
 
 struct EvaluatorHooks {
-  // Changes were written: wakes whoever tells others.
+  // Announcements were written: wakes whoever tells others.
   std::function<void()> changed;
+  // Changes were written, all there are with a seq in (after, the last one's].
+  std::function<void(uint64_t after, const std::vector<MembershipChange>& changes)> written = {};
   // Runs an action while no cut is half in. Empty: at once.
   std::function<Status(const std::function<Status()>&)> while_whole;
   // From how many timers of one segment on it is asked alone.

@@ -7,6 +7,7 @@
 // Conditions over lists that are kept by hand are not in it: who changes a list says whom that touches.
 #pragma once
 
+#include "config/model_file.h"
 #include "segments/compile.h"
 
 #include <set>
@@ -20,7 +21,7 @@ struct WatchedGroup {
   std::vector<std::string> key;  // names of its columns
 };
 
-inline constexpr const char* watch_database = "tidemark_segments";
+inline constexpr const char* watch_database = config::own_models_database;
 
 // Of a group of definitions (group_of): short, and the same as long as its entities, events and zone are.
 std::string group_name(const Definition& definition, const CompileOptions& options);
