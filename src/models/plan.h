@@ -108,8 +108,9 @@ struct ApplyOptions {
 Status apply_plan(clickhouse::Client& client, const CompiledModels& models, const Plan& plan,
                   const ApplyOptions& options = {});
 
-// What `up` does before the first row is captured: plan and apply without the drops that a user must confirm. What reads more than
-// `rows_max` and can be built beside the running project is left for later: the models that are left.
+// What `up` does before the first row is captured: plan and apply without the drops that a user must confirm.
+// What reads more than `rows_max` and can be built beside the running project is left for later: the models
+// that are left.
 Result<std::vector<std::string>> prepare(clickhouse::Client& client, const CompiledModels& models,
                                          const std::function<void(const ApplyProgress&)>& progress = {},
                                          uint64_t rows_max = UINT64_MAX);
