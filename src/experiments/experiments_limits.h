@@ -36,6 +36,9 @@ inline constexpr uint64_t slice_units = 100'000;
 inline constexpr uint64_t slices_max = 200;     // parts of a table that are not merged
 inline constexpr size_t slices_at_once = 2;     // one reads while the other joins
 inline constexpr uint64_t slice_share_max = 3;  // times as many rows as its share: more is no slice
+// One row of so many may be of no use without being looked for before the join: what that costs of every row
+// is a third of what a row costs afterwards.
+inline constexpr uint64_t rows_of_no_use_part = 4;
 inline constexpr uint64_t slice_units_most = uint64_t{1}
                                              << 40;  // numbers of the next slice's units begin there
 

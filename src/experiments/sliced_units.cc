@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -117,27 +118,28 @@ Result<std::vector<UnitRange>> find_slices(clickhouse::Client& client,
   return ranges;
 }
 
-// Of each question: all threads of the server are those of the questions that are under way.
-Result<uint64_t> threads_of_slice(clickhouse::Client& client) {
+// Of each question. All threads of the server are those of the questions that are under way; one thread needs
+// no table to join that several could fill. Questions are alike but for the range, so compiling what they add
+// up is paid once.
+Result<clickhouse::QueryOptions> slice_options(clickhouse::Client& client) {
   Block found = TRY(client.query(
       "SELECT toUInt64OrZero(extract(value, '[0-9]+')) FROM system.settings WHERE name = 'max_threads'",
       unit_query_options()));
-  uint64_t threads = found.rows() == 1 ? found.columns[0].get<uint64_t>(0) : 0;
-  return std::max<uint64_t>(1, threads / limits::slices_at_once);
-}
-
-clickhouse::QueryOptions slice_options(uint64_t threads) {
+  uint64_t threads = (found.rows() == 1 ? found.columns[0].get<uint64_t>(0) : 0) / limits::slices_at_once;
   clickhouse::QueryOptions options = unit_query_options();
-  options.settings["max_threads"] = std::to_string(threads);
+  options.settings["max_threads"] = std::to_string(std::max<uint64_t>(1, threads));
   options.settings["max_insert_threads"] = "1";
+  options.settings["compile_aggregate_expressions"] = "1";
+  options.settings["min_count_to_compile_aggregate_expression"] = "0";
+  if (threads <= 1) options.settings["join_algorithm"] = "hash";
   return options;
 }
 
 // What those share that fill at one time.
 class Filling {
  public:
-  Filling(const SlicedUnits& units, const std::vector<UnitRange>& slices, uint64_t threads)
-      : units_(units), slices_(slices), options_(slice_options(threads)) {}
+  Filling(const SlicedUnits& units, const std::vector<UnitRange>& slices, clickhouse::QueryOptions options)
+      : units_(units), slices_(slices), options_(std::move(options)) {}
 
   // `exposed`: a table of the caller's own.
   Status fill(clickhouse::Client& client, const std::string& exposed) {
@@ -165,14 +167,29 @@ class Filling {
     Block first = TRY(client.query(fmt::format("SELECT min(first_us), count() FROM {}", exposed), options_));
     if (first.columns[1].get<uint64_t>(0) == 0) return {};
     as_of.first_us = first.columns[0].get<int64_t>(0);
+    as_of.most_rows = TRY(most_rows(client, exposed, as_of));
     return client.execute(fmt::format("INSERT INTO {} {}", units_.table,
                                       unit_query(units_.experiment, units_.metrics, exposed, as_of).sql),
                           options_);
   }
 
+  // As in the first slice that asks.
+  Result<bool> most_rows(clickhouse::Client& client, const std::string& exposed, const ReadAsOf& as_of) {
+    std::lock_guard lock(asking_);
+    if (units_.metrics.empty()) return false;
+    if (!most_rows_) {
+      Block found =
+          TRY(client.query(most_rows_sql(units_.experiment, units_.metrics, exposed, as_of), options_));
+      most_rows_ = found.columns[0].get<uint8_t>(0) != 0;
+    }
+    return *most_rows_;
+  }
+
   const SlicedUnits& units_;
   const std::vector<UnitRange>& slices_;
   const clickhouse::QueryOptions options_;
+  std::mutex asking_;
+  std::optional<bool> most_rows_;
   std::atomic<size_t> next_ = 0;
   std::atomic<bool> failed_ = false;
 };
@@ -211,7 +228,7 @@ Result<std::vector<UnitRange>> unit_slices(clickhouse::Client& client, const Exp
 
 Status fill_slices(clickhouse::Client& client, const SlicedUnits& units,
                    const std::vector<UnitRange>& slices) {
-  Filling filling(units, slices, TRY(threads_of_slice(client)));
+  Filling filling(units, slices, TRY(slice_options(client)));
   Exposed exposed(client, units.experiment);
   TRY_VOID(exposed.make(units));
   TRY_VOID(client.execute(

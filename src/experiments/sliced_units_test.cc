@@ -28,9 +28,10 @@ class SlicedUnitsTest : public testing::Test {
     ASSERT_TRUE(done) << sql.substr(0, 500) << "\n" << done.error().describe();
   }
 
-  // 400 units, `unit` being the SQL of one's name out of `number`; a tenth sees two variants. Values are
-  // quarters, whose sums are exact in any order.
-  void make_rows(const std::string& unit, const std::string& events_order) {
+  // 400 units, `unit` being the SQL of one's name out of `number`; a tenth sees two variants, some see one
+  // that nobody declared, and some events are of others: few of each if most rows are to count. A row in 50
+  // has no time. Values are quarters, whose sums are exact in any order.
+  void make_rows(const std::string& unit, const std::string& events_order, bool most_count = false) {
     for (const char* database : {"bronze", "tidemark_experiments"}) {
       run(fmt::format("DROP DATABASE IF EXISTS {} SYNC", database));
       run(fmt::format("CREATE DATABASE {}", database));
@@ -41,21 +42,21 @@ class SlicedUnitsTest : public testing::Test {
     };
     run(fmt::format(
         "CREATE TABLE bronze.seen ENGINE = MergeTree ORDER BY tuple() AS SELECT 'green button' AS "
-        "experiment, {} AS unit, if(tm_row >= 400, 'blue', ['control', 'green', 'pink'][1 + number "
+        "experiment, {} AS unit, if(tm_row >= 400, 'blue', ['control', 'green', '{}'][1 + number "
         "% 3]) AS variant, {} AS at, toString(number % 7) AS country FROM (SELECT tm_row, tm_row % 400 AS "
-        "number FROM (SELECT number AS tm_row FROM numbers(440)))",
-        unit, instant(1, 9 * 24)));
+        "number FROM (SELECT number AS tm_row FROM numbers({})))",
+        unit, most_count ? "blue" : "pink", instant(1, 9 * 24), most_count ? 404 : 440));
     int salt = 2;
     for (const char* name : {"events", "more_events"}) {
       run(fmt::format(
-          "CREATE TABLE bronze.{} ENGINE = MergeTree ORDER BY {} SETTINGS index_granularity = 16 AS SELECT "
+          "CREATE TABLE bronze.{} ENGINE = MergeTree ORDER BY {} SETTINGS index_granularity = 16, "
+          "allow_nullable_key = 1 AS SELECT "
           "{} AS "
-          "unit, ['view', 'cart', 'buy'][1 + cityHash64(tm_row, {}) % 3] AS event, {} AS at, "
-          "(cityHash64(tm_row) "
-          "% 100) / 4 AS value FROM (SELECT tm_row, cityHash64(tm_row, {}) % 420 AS number FROM (SELECT "
-          "number "
-          "AS tm_row FROM numbers(20000)))",
-          name, events_order, unit, salt, instant(salt + 1, 14 * 24), salt + 2));
+          "unit, ['view', 'cart', 'buy'][1 + cityHash64(tm_row, {}) % 3] AS event, if(tm_row % 50 = 0, NULL, "
+          "{}) AS at, (cityHash64(tm_row) % 100) / 4 AS value FROM (SELECT tm_row, cityHash64(tm_row, {}) % "
+          "{} "
+          "AS number FROM (SELECT number AS tm_row FROM numbers(20000)))",
+          name, events_order, unit, salt, instant(salt + 1, 14 * 24), salt + 2, most_count ? 410 : 420));
       salt += 3;
     }
     for (const char* name : {"seen", "events", "more_events"})
@@ -76,9 +77,17 @@ class SlicedUnitsTest : public testing::Test {
     return found ? found->size() : 0;
   }
 
+  bool most_rows() {
+    ReadAsOf as_of{.at_us = at_us, .first_us = start_us};
+    auto found = client_.query(
+        most_rows_sql(experiment(), metrics_, "(" + exposed_sql(experiment(), model(), as_of) + ")", as_of));
+    EXPECT_TRUE(found) << found.error().describe();
+    return found && found->columns[0].get<uint8_t>(0) != 0;
+  }
+
   // How many units, and how many of them are not in the other.
-  void expect_same(bool keeps) {
-    ReadAsOf as_of{.at_us = start_us + 11 * 24 * hour_us, .units_a_slice = 60, .keeps = keeps};
+  void expect_same(bool keeps, size_t counting_nowhere) {
+    ReadAsOf as_of{.at_us = at_us, .units_a_slice = 60, .keeps = keeps};
     UnitTable sliced(client_, experiment()), whole(client_, experiment());
     auto filled = sliced.fill(metrics_, model(), as_of);
     ASSERT_TRUE(filled) << filled.error().describe();
@@ -95,7 +104,7 @@ class SlicedUnitsTest : public testing::Test {
       return fmt::format("SELECT *{0} FROM {1} EXCEPT SELECT *{0} FROM {2}", but, one.name(), other.name());
     };
     EXPECT_EQ(count("SELECT 1 FROM " + sliced.name()), 400u);
-    EXPECT_EQ(count("SELECT 1 FROM " + sliced.name() + " WHERE arm = 0"), 160u) << "two variants, or pink";
+    EXPECT_EQ(count("SELECT 1 FROM " + sliced.name() + " WHERE arm = 0"), counting_nowhere);
     EXPECT_EQ(count(without(sliced, whole)), 0u);
     EXPECT_EQ(count(without(whole, sliced)), 0u);
     if (keeps) {
@@ -103,6 +112,7 @@ class SlicedUnitsTest : public testing::Test {
     }
   }
 
+  static constexpr int64_t at_us = start_us + 12 * 24 * hour_us;
   clickhouse::Client client_;
   ExperimentFiles files_;
   std::vector<const Metric*> metrics_;
@@ -113,8 +123,17 @@ TEST_F(SlicedUnitsTest, are_those_that_are_made_at_once) {
     SCOPED_TRACE(unit);
     make_rows(unit, "unit");
     EXPECT_GT(slices(), 5u);
-    for (bool keeps : {false, true}) expect_same(keeps);
+    EXPECT_FALSE(most_rows());
+    for (bool keeps : {false, true}) expect_same(keeps, 160);  // two variants, or pink
   }
+}
+
+// Rows of others and of other times are left out behind the join then.
+TEST_F(SlicedUnitsTest, are_those_that_are_made_at_once_where_most_rows_count) {
+  make_rows("concat('user ', toString(number))", "unit", true);
+  EXPECT_GT(slices(), 5u);
+  EXPECT_TRUE(most_rows());
+  for (bool keeps : {false, true}) expect_same(keeps, 3);  // two variants
 }
 
 TEST_F(SlicedUnitsTest, are_not_where_a_table_would_be_read_again_for_each) {

@@ -109,8 +109,71 @@ std::string folded(const Measure& measure, const std::vector<std::string>& aggre
 
 class Builder {
  public:
-  Builder(const Experiment& experiment, const ReadAsOf& as_of) : experiment_(experiment), as_of_(as_of) {}
+  Builder(const Experiment& experiment, const std::vector<const Metric*>& metrics, const ReadAsOf& as_of)
+      : experiment_(experiment), as_of_(as_of) {
+    for (const Metric* metric : metrics) values_.push_back(add(*metric));
+    collect_tables();
+  }
 
+  const std::vector<UnitValues>& values() const { return values_; }
+
+  std::string sql(const std::string& exposed) {
+    std::vector<std::string> folds;
+    if (as_of_.keeps) folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
+    for (const Measure& measure : measures_) {
+      std::vector<std::string> aggregated;
+      for (const Aggregate& one : aggregates_of(measure, row_column(measure), value_column(measure)))
+        aggregated.push_back(one.of_rows());
+      folds.push_back(fmt::format("{} AS {}", folded(measure, aggregated), measure.output()));
+    }
+    return units_sql(exposed, folds, tables_.empty() ? "" : "(\n" + rows_sql(exposed) + "\n)");
+  }
+
+  std::string most_rows_sql(const std::string& exposed) {
+    std::vector<std::string> parts;
+    for (const Table& table : tables_) {
+      std::vector<std::string> conditions{
+          fmt::format("({}) IN (SELECT unit FROM {} WHERE arm != 0)", table.unit, exposed)};
+      add_rows_in_time(table, conditions);
+      std::string range = as_of_.range.condition(table.unit);
+      parts.push_back(fmt::format(
+          "SELECT countIf(tm_counts) AS tm_of_use, count() AS tm_all FROM (SELECT ifNull({}, 0) AS tm_counts "
+          "FROM {}{} LIMIT {})",
+          fmt::join(conditions, " AND "), readable_table(table.from), range.empty() ? "" : " WHERE " + range,
+          limits::slice_units));  // enough to know
+    }
+    return fmt::format("SELECT toUInt8(min((tm_all - tm_of_use) * {} <= tm_all)) FROM ({})",
+                       limits::rows_of_no_use_part, fmt::join(parts, " UNION ALL "));
+  }
+
+  // SELECT tm_number, tm_point, the states of aggregates: what each point of a series adds to a unit.
+  std::string states_sql(const std::string& exposed) {
+    std::vector<std::string> states;
+    for (const Measure& measure : measures_) {
+      auto aggregates = aggregates_of(measure, row_column(measure), value_column(measure));
+      for (size_t place = 0; place < aggregates.size(); ++place)
+        states.push_back(fmt::format("{}State({}) AS {}", aggregates[place].function,
+                                     aggregates[place].arguments, state_column(measure, place)));
+    }
+    return fmt::format("SELECT tm_number, tm_point, {}\nFROM\n(\n{}\n)\nGROUP BY tm_number, tm_point",
+                       fmt::join(states, ",\n    "), rows_sql(exposed));
+  }
+
+  // The same as sql() of those up to a point.
+  std::string point_sql(const std::string& exposed, const std::string& states, size_t point) {
+    std::vector<std::string> folds;
+    for (const Measure& measure : measures_) {
+      auto aggregates = aggregates_of(measure, row_column(measure), value_column(measure));
+      std::vector<std::string> aggregated;
+      for (size_t place = 0; place < aggregates.size(); ++place)
+        aggregated.push_back(
+            fmt::format("{}Merge({})", aggregates[place].function, state_column(measure, place)));
+      folds.push_back(fmt::format("{} AS {}", folded(measure, aggregated), measure.output()));
+    }
+    return units_sql(exposed, folds, fmt::format("{}\nWHERE tm_point <= {}", states, point));
+  }
+
+ private:
   UnitValues add(const Metric& metric) {
     UnitValues values{.metric = &metric};
     int64_t low = (metric.delay_seconds + metric.after_seconds) * second_us;
@@ -141,49 +204,6 @@ class Builder {
     return values;
   }
 
-  std::string sql(const std::string& exposed) {
-    collect_tables();
-    std::vector<std::string> folds;
-    if (as_of_.keeps) folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
-    for (const Measure& measure : measures_) {
-      std::vector<std::string> aggregated;
-      for (const Aggregate& one : aggregates_of(measure, row_column(measure), value_column(measure)))
-        aggregated.push_back(one.of_rows());
-      folds.push_back(fmt::format("{} AS {}", folded(measure, aggregated), measure.output()));
-    }
-    return units_sql(exposed, folds, tables_.empty() ? "" : "(\n" + rows_sql(exposed) + "\n)");
-  }
-
-  // SELECT tm_number, tm_point, the states of aggregates: what each point of a series adds to a unit.
-  std::string states_sql(const std::string& exposed) {
-    collect_tables();
-    std::vector<std::string> states;
-    for (const Measure& measure : measures_) {
-      auto aggregates = aggregates_of(measure, row_column(measure), value_column(measure));
-      for (size_t place = 0; place < aggregates.size(); ++place)
-        states.push_back(fmt::format("{}State({}) AS {}", aggregates[place].function,
-                                     aggregates[place].arguments, state_column(measure, place)));
-    }
-    return fmt::format("SELECT tm_number, tm_point, {}\nFROM\n(\n{}\n)\nGROUP BY tm_number, tm_point",
-                       fmt::join(states, ",\n    "), rows_sql(exposed));
-  }
-
-  // The same as sql() of those up to a point.
-  std::string point_sql(const std::string& exposed, const std::string& states, size_t point) {
-    collect_tables();
-    std::vector<std::string> folds;
-    for (const Measure& measure : measures_) {
-      auto aggregates = aggregates_of(measure, row_column(measure), value_column(measure));
-      std::vector<std::string> aggregated;
-      for (size_t place = 0; place < aggregates.size(); ++place)
-        aggregated.push_back(
-            fmt::format("{}Merge({})", aggregates[place].function, state_column(measure, place)));
-      folds.push_back(fmt::format("{} AS {}", folded(measure, aggregated), measure.output()));
-    }
-    return units_sql(exposed, folds, fmt::format("{}\nWHERE tm_point <= {}", states, point));
-  }
-
- private:
   static std::string state_column(const Measure& measure, size_t place) {
     return fmt::format("tm_state_{}_{}", measure.index, place);
   }
@@ -301,10 +321,8 @@ class Builder {
   std::string table_part(const Table& table, const std::string& exposed) const {
     std::vector<std::string> read, wanted;
     bool all_wanted = false;
-    int64_t low = std::numeric_limits<int64_t>::max();
     for (size_t index : table.measures) {
       const Measure& measure = measures_[index];
-      low = std::min(low, measure.low_us);
       if (measure.fold == Fold::steps) {
         std::string mask;
         for (size_t step = 0; step < measure.steps.size(); ++step)
@@ -324,13 +342,8 @@ class Builder {
         read.push_back(
             fmt::format("ifNull(toFloat64({}), 0) AS {}", measure.rows.value, value_column(measure)));
     }
-    std::vector<std::string> conditions{"1"};
-    if (!as_of_.keeps) conditions = {before_now("tm_time")};
-    if (as_of_.first_us != 0) conditions.push_back(fmt::format("tm_time >= {}", as_of_.first_us + low));
-    // The condition on the table's own column is what parts are passed over by.
-    if (!as_of_.keeps) conditions.push_back(fmt::format("{} <= {}", table.time, instant(as_of_.at_us)));
-    if (as_of_.first_us != 0)
-      conditions.push_back(fmt::format("{} >= {}", table.time, instant(as_of_.first_us + low)));
+    std::vector<std::string> conditions{fmt::format("isNotNull({})", table.time)};
+    if (!as_of_.most_rows) add_rows_in_time(table, conditions);
     if (!as_of_.only.empty()) conditions.push_back(only_of(table.unit));
     if (std::string range = as_of_.range.condition(table.unit); !range.empty())
       conditions.push_back(std::move(range));
@@ -351,13 +364,31 @@ class Builder {
     }
     return fmt::format(
         "WITH tm_rows.tm_time - tm_exposed.first_us AS tm_since\nSELECT {}\nFROM\n(\n  SELECT ({}) AS "
-        "tm_unit, {} AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\nINNER JOIN\n(SELECT unit, "
+        "tm_unit, {} AS tm_time{}{}\n  FROM {}\n  WHERE {}\n) AS tm_rows\n{} JOIN\n(SELECT unit, "
         "number, first_us FROM {} WHERE {} != 0) AS tm_exposed ON tm_rows.tm_unit = tm_exposed.unit\nWHERE "
         "{}",
         columns, table.unit, microseconds(table.time), read.empty() ? "" : ",\n    ",
-        fmt::join(read, ",\n    "), readable_table(table.from), fmt::join(conditions, "\n    AND "), exposed,
+        fmt::join(read, ",\n    "), readable_table(table.from), fmt::join(conditions, "\n    AND "),
+        keeps_others() ? "ANY LEFT" : "INNER", exposed,
         // Who saw a second variant later counts until then.
         as_of_.points_us.empty() ? "arm" : "known", counting(table));
+  }
+
+  // An inner join copies all columns of the rows that it keeps. Where all exposures are later than 1970, rows
+  // of others may stay with 0 for theirs, and are known by it: since is their time then.
+  bool keeps_others() const { return as_of_.most_rows && as_of_.first_us > 0; }
+
+  // Rows that are not too late, and not too early for all measures.
+  void add_rows_in_time(const Table& table, std::vector<std::string>& conditions) const {
+    int64_t low = std::numeric_limits<int64_t>::max();
+    for (size_t index : table.measures) low = std::min(low, measures_[index].low_us);
+    // The condition on the table's own column is what parts are passed over by.
+    auto add = [&](const char* relation, int64_t at_us) {
+      conditions.push_back(fmt::format("{} {} {}", microseconds(table.time), relation, at_us));
+      conditions.push_back(fmt::format("{} {} {}", table.time, relation, instant(at_us)));
+    };
+    if (!as_of_.keeps) add("<=", as_of_.at_us);
+    if (as_of_.first_us != 0) add(">=", as_of_.first_us + low);
   }
 
   // What a row of the table must be to count for any measure, now or later: of what a unit did before its
@@ -388,7 +419,12 @@ class Builder {
       if (!window.all) condition += fmt::format(" AND ({})", fmt::join(window.marks, " OR "));
       conditions.push_back(std::move(condition));
     }
-    return fmt::format("{}", fmt::join(conditions, "\n  OR "));
+    std::string counts = fmt::format("{}", fmt::join(conditions, "\n  OR "));
+    if (as_of_.most_rows && !as_of_.keeps)
+      counts = fmt::format("{} AND ({})", before_now("tm_rows.tm_time"), counts);
+    // Written so, the server does not make an inner join of it again.
+    if (keeps_others()) counts = fmt::format("tm_since != tm_rows.tm_time AND ({})", counts);
+    return counts;
   }
 
   // Whether a row fulfils the measure's condition. Empty: there is none.
@@ -440,6 +476,7 @@ class Builder {
 
   const Experiment& experiment_;
   ReadAsOf as_of_;
+  std::vector<UnitValues> values_;
   std::vector<Measure> measures_;
   std::vector<Table> tables_;
 };
@@ -453,19 +490,13 @@ std::string UnitRange::condition(const std::string& unit) const {
 }
 
 std::vector<Variable> variables_of(MetricShape shape) {
-  switch (shape) {
-    case MetricShape::mean:
-    case MetricShape::proportion:
-      return {value};
-    case MetricShape::ratio:
-      return {value, denominator};
-    case MetricShape::mean_adjusted:
-    case MetricShape::proportion_adjusted:
-      return {value, value_before};
-    case MetricShape::ratio_adjusted:
-      return {value, denominator, value_before, denominator_before};
-  }
-  return {};
+  bool ratio = shape == MetricShape::ratio || shape == MetricShape::ratio_adjusted;
+  bool adjusted = shape == MetricShape::mean_adjusted || shape == MetricShape::proportion_adjusted ||
+                  shape == MetricShape::ratio_adjusted;
+  if (ratio)
+    return adjusted ? std::vector{value, denominator, value_before, denominator_before}
+                    : std::vector{value, denominator};
+  return adjusted ? std::vector{value, value_before} : std::vector{value};
 }
 
 std::string readable_table(const std::string& table) {
@@ -502,8 +533,9 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
       "{8} AS "
       "several,\n    {2} AS arm,\n    bitShiftRight(tm_first, 6) AS first_us{3},\n    "
       "min(toUnixTimestamp64Micro(first_at) * 64 + tm_rank) AS tm_first\n"
-      "FROM (SELECT *, transform(variant, [{4}], [{0}], toInt64(2 * arrayCount(tm_name -> tm_name < variant, "
-      "[{4}]))) AS tm_rank{9} FROM {5})\nWHERE {6}\nGROUP BY unit",
+      "FROM (SELECT *, transform(variant, [{4}], [{0}], toInt64(-1)) AS tm_declared, if(tm_declared < 0, "
+      "toInt64(2 * arrayCount(tm_name -> tm_name < variant, [{4}])), tm_declared) AS tm_rank{9} FROM "
+      "{5})\nWHERE {6}\nGROUP BY unit",
       fmt::join(ranks, ", "), fmt::join(arms, ", "),
       experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
       dimensions, fmt::join(names, ", "), exposures, conditions,
@@ -518,18 +550,18 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
 
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
                      const std::string& exposed, const ReadAsOf& as_of) {
-  Builder builder(experiment, as_of);
-  UnitQuery query;
-  for (const Metric* metric : metrics) query.metrics.push_back(builder.add(*metric));
-  query.sql = builder.sql(exposed);
-  return query;
+  Builder builder(experiment, metrics, as_of);
+  return {builder.sql(exposed), builder.values()};
+}
+
+std::string most_rows_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                          const std::string& exposed, const ReadAsOf& as_of) {
+  return Builder(experiment, metrics, as_of).most_rows_sql(exposed);
 }
 
 std::string series_states_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
                               const std::string& exposed, const ReadAsOf& as_of) {
-  Builder builder(experiment, as_of);
-  for (const Metric* metric : metrics) builder.add(*metric);
-  return builder.states_sql(exposed);
+  return Builder(experiment, metrics, as_of).states_sql(exposed);
 }
 
 UnitQuery point_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
@@ -537,9 +569,7 @@ UnitQuery point_query(const Experiment& experiment, const std::vector<const Metr
                       size_t point) {
   ReadAsOf then = as_of;
   then.at_us = as_of.points_us.at(point);
-  Builder builder(experiment, then);
-  UnitQuery query;
-  for (const Metric* metric : metrics) query.metrics.push_back(builder.add(*metric));
+  Builder builder(experiment, metrics, then);
   std::string dimensions;
   for (const Dimension& dimension : experiment.dimensions) dimensions += ", dimension_" + dimension.name;
   std::string seen = fmt::format(
@@ -548,8 +578,7 @@ UnitQuery point_query(const Experiment& experiment, const std::vector<const Metr
       then.at_us,
       experiment.multiple_exposure == MultipleExposure::exclude ? "if(several, 0, known)::UInt8" : "known",
       dimensions, exposed);
-  query.sql = builder.point_sql(seen, states, point);
-  return query;
+  return {builder.point_sql(seen, states, point), builder.values()};
 }
 
 // Exposures are rows like others here: grouping them would take longer than to find those of the future.

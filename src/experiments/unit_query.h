@@ -74,6 +74,9 @@ struct ReadAsOf {
   UnitRange range;     // only these, too
   uint64_t place = 0;  // which of several ranges: numbers of units differ from range to range
   uint64_t units_a_slice = limits::slice_units;  // of a whole table of units: sliced_units.h
+  // Most rows are of exposed units and of a time that metrics look at: the others are left out behind the
+  // join, which is cheaper then than to look for them before it. most_rows_sql() says whether.
+  bool most_rows = false;
   // For units that are kept: next_us says when the first of a unit's later rows will count, 0: none.
   bool keeps = false;
   // Exposures are rows, perhaps several a unit and variant: exposure_rows(). Else the model's.
@@ -96,6 +99,10 @@ std::string exposed_sql(const Experiment& experiment, const std::string& exposur
 // `exposed`: what exposed_sql() selects.
 UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metric*>& metrics,
                      const std::string& exposed, const ReadAsOf& as_of);
+
+// SELECT 1 where that is so in every table that metrics read, else 0. `as_of` with first_us.
+std::string most_rows_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                          const std::string& exposed, const ReadAsOf& as_of);
 
 // A series over time reads the rows once: what each point adds to each unit is a table, and units as of a
 // point are made of what is there up to it. `exposed`: what exposed_sql() selects of as_of with points.

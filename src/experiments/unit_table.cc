@@ -43,7 +43,9 @@ constexpr const char* not_merged = "max_bytes_to_merge_at_max_space_in_pool = 1"
 }  // namespace
 
 std::string asked_units_engine() {
-  return fmt::format("MergeTree ORDER BY tuple() SETTINGS {}", not_merged);
+  // Read once, at once: to press it together would take longer than to write it.
+  return fmt::format("MergeTree ORDER BY tuple() SETTINGS {}, default_compression_codec = 'NONE'",
+                     not_merged);
 }
 
 std::string kept_units_engine() {
