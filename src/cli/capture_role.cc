@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/signals.h"
+#include "cli/source_wait.h"
 #include "cli/start_patience.h"
 #include "config/kafka_output.h"
 #include "ingest/capture_pipeline.h"
@@ -33,12 +34,17 @@ Status run_capture(const config::Project& project, bool recopy) {
                 "add sources/<name>.yaml with `postgres:`");
   std::vector<std::unique_ptr<ingest::CapturePipeline>> pipelines;
   for (const auto& source : project.sources) {
-    StartPatience patience;
+    std::optional<StartPatience> patience(std::in_place);
     while (true) {
       auto pipeline = std::make_unique<ingest::CapturePipeline>(
           ingest::CaptureOptions{.source = source, .output = *output, .recopy = recopy}, system_clock());
       Status prepared = pipeline->prepare();
-      if (!prepared && patience.again_after(prepared.error())) continue;
+      if (!prepared && StartPatience::may_mend_itself(prepared.error()) &&
+          TRY(SourceWait(project).until_all_answer())) {
+        patience.emplace();
+        continue;
+      }
+      if (!prepared && patience->again_after(prepared.error())) continue;
       TRY_VOID(std::move(prepared));
       pipelines.push_back(std::move(pipeline));
       break;

@@ -25,6 +25,7 @@
 #include "cli/served_models.h"
 #include "cli/signals.h"
 #include "cli/source_pipelines.h"
+#include "cli/source_wait.h"
 #include "cli/start_patience.h"
 #include "cli/warehouse_access.h"
 #include "clickhouse/client_pool.h"
@@ -86,6 +87,8 @@ struct RunningProject::State {
   std::unique_ptr<serve::LiveServer> server;
   int64_t tidied_at = system_clock().monotonic_micros();
   int lock_fd = -1;
+  bool waits_for_sources = false;
+  bool sources_began = false;         // and ended: they are to be prepared again
   bool stopped = false, led = false;  // led: at the last look
 
   Status open_warehouse(const RunOptions& options) {
@@ -175,7 +178,7 @@ struct RunningProject::State {
   // done again from its beginning; it is, when the embedded warehouse died under it, or something of the
   // user's own does not answer.
   Status with_servers(const std::function<Status()>& step) {
-    StartPatience patience;
+    std::optional<StartPatience> patience(std::in_place);
     for (int deaths = 0;;) {
       uint64_t restarts = embedded ? embedded->restarts() : 0;
       Status done = step();
@@ -184,7 +187,10 @@ struct RunningProject::State {
       bool died =
           embedded && (embedded->restarts() != restarts || !pool->lease()->ping(std::chrono::seconds(1)));
       if (!died) {
-        if (!patience.again_after(done.error())) return done;
+        if (waits_for_sources && StartPatience::may_mend_itself(done.error()) && TRY(wait_for_sources()))
+          patience.emplace();
+        else if (!patience->again_after(done.error()))
+          return done;
         continue;
       }
       if (++deaths == limits::start_step_attempts) return done;
@@ -195,6 +201,11 @@ struct RunningProject::State {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
       }
     }
+  }
+
+  // Whether it had to wait for a Postgres. A page says so meanwhile.
+  Result<bool> wait_for_sources() {
+    return SourceWait(project).until_all_answer([this] { return page_options(); });
   }
 
   // Each process would have to follow at the same place between two cuts of all.
@@ -324,12 +335,14 @@ struct RunningProject::State {
     while (TRY(ingest::cut_is_interrupted(client))) {
       log::info("models changed; what a kill interrupted is finished first");
       models.replace(kept);
+      sources_began = true;
       pipelines.start();
       Status waited = pipelines.reach_fences([] { return Signals::pending(); });
       pipelines.stop();
       TRY_VOID(std::move(waited));
       // Stopping may leave a large transaction half applied: then once more.
       TRY_VOID(prepare_sources(options));
+      sources_began = false;
     }
     return {};
   }
@@ -342,6 +355,8 @@ struct RunningProject::State {
   }
 
   Status deploy_models(const RunOptions& options) {
+    if (sources_began) TRY_VOID(prepare_sources(options));
+    sources_began = false;
     auto client = pool->lease();
     TRY_VOID(make_lookups(*client, project));
     auto compilation = TRY(compile_project(*client, project));
@@ -401,7 +416,7 @@ struct RunningProject::State {
     return deliveries->prepare();
   }
 
-  Status start_page() {
+  Result<serve::ServeOptions> page_options() const {
     serve::ServeOptions options;
     options.project = project.name;
     options.directory = project.root;
@@ -410,6 +425,14 @@ struct RunningProject::State {
     options.endpoints = project.endpoints;
     options.reader = reader;
     options.warehouse_mode = embedded ? "embedded" : "remote";
+    options.tokens = project.tokens;
+    options.token_limits = TRY(config::load_token_limits(project.root));
+    options.control_token = TRY(random_token());
+    return options;
+  }
+
+  Status start_page() {
+    serve::ServeOptions options = TRY(page_options());
     options.pipeline_status = [this] { return status(); };
     options.model_status = [this] {
       auto list = watch->models(status());
@@ -426,8 +449,7 @@ struct RunningProject::State {
     options.moves_with_cuts = [this](const std::string& sql) {
       return models.lineage()->moves_with_cuts(sql);
     };
-    std::string token = TRY(random_token());
-    options.control_token = token;
+    std::string token = options.control_token;
     options.deploy = [this](const std::string& request) -> Result<std::string> {
       uint64_t number = TRY(begin_deployment(TRY(DeployRequest::from_json(request))));
       return fmt::format("{{\"deployment\":{}}}", number);
@@ -436,8 +458,6 @@ struct RunningProject::State {
     options.refresh = [this](const std::string& model) { return ask_refresh(model); };
     options.deliveries = deliveries.get();
     options.alerts = alerts.get();
-    options.tokens = project.tokens;
-    options.token_limits = TRY(config::load_token_limits(project.root));
     auto access = std::make_shared<serve::Access>(token, project.tokens, options.token_limits);
     options.more_routes = [this, access](http::Server& http) {
       if (!pipelines.doors().empty()) ingest::add_event_routes(http, pipelines.doors());
@@ -485,6 +505,7 @@ Result<std::unique_ptr<RunningProject>> RunningProject::start(config::Project pr
   state.other_files = files_beside_models(state.project.root);
   state.lock_fd = TRY(lock_project(state.project.root));
   TRY_VOID(state.open_warehouse(options));
+  state.waits_for_sources = options.wait_for_sources;
   state.make_segments();
   state.make_refreshes();
   TRY_VOID(state.with_servers([&] { return state.erasures->open(); }));

@@ -20,11 +20,13 @@ namespace tidemark::cli {
 
 struct RunOptions {
   bool recopy = false;            // every source starts a new epoch with a new copy
+  bool wait_for_sources = false;  // start() waits for a Postgres that does not answer, however long that is
   std::filesystem::path program;  // of this process: tidemark-clickhouse lies beside it
 };
 
 class RunningProject {
  public:
+  // Errors: cancelled when a signal came while it waited for a source.
   static Result<std::unique_ptr<RunningProject>> start(config::Project project, const RunOptions& options);
   ~RunningProject();
   RunningProject(const RunningProject&) = delete;

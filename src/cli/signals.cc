@@ -22,6 +22,13 @@ bool Signals::pending() {
   return sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1;
 }
 
+bool Signals::reload_pending() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigpending(&set);
+  return sigismember(&set, SIGHUP) == 1;
+}
+
 int Signals::wait(std::chrono::milliseconds timeout) {
   sigset_t set;
   sigemptyset(&set);

@@ -12,8 +12,10 @@ class Signals {
   static void block();
   // The signal that came within `timeout`, or 0.
   static int wait(std::chrono::milliseconds timeout);
-  // One has come and nobody has waited for it yet.
+  // SIGINT or SIGTERM has come and nobody has waited for it yet.
   static bool pending();
+  // Likewise, of SIGHUP.
+  static bool reload_pending();
 };
 
 }  // namespace tidemark::cli

@@ -26,10 +26,15 @@ class StartPatience {
  public:
   explicit StartPatience(const Clock& clock = system_clock()) : clock_(clock) {}
 
+  // Something did not answer, or ended a connection.
+  static bool may_mend_itself(const Error& error) {
+    return error.kind == ErrorKind::dependency_down || error.kind == ErrorKind::unknown_outcome;
+  }
+
   // Waits a little before it says yes. Steps that take long fail limits::start_step_attempts times, however
   // much time that is.
   bool again_after(const Error& error) {
-    if (error.kind != ErrorKind::dependency_down && error.kind != ErrorKind::unknown_outcome) return false;
+    if (!may_mend_itself(error)) return false;
     int64_t now = clock_.monotonic_micros();
     if (++failed_ == 1) {
       failed_at_ = now;

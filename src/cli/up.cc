@@ -17,12 +17,26 @@ using std::chrono::milliseconds;
 
 namespace {
 
+using Running = std::unique_ptr<RunningProject>;
+
+// A start that waits for a source ends when a signal comes: SIGHUP begins it anew, with the project as its
+// files are now. Null: it was told to stop.
+Result<Running> or_stopped(Result<Running> started, const Invocation& invocation, const RunOptions& options) {
+  while (!started && started.error().kind == ErrorKind::cancelled) {
+    int signal = Signals::wait(milliseconds(0));
+    if (signal == 0) break;
+    if (signal != SIGHUP) return Running();
+    log::info("the project is read again");
+    started = RunningProject::start(TRY(invocation.load_project()), options);
+  }
+  return started;
+}
+
 // SIGHUP: the project's files are read again. A project with mistakes changes nothing; when only models
 // changed they are deployed under way (models that are gone stay until `tidemark apply --yes`); else it is
 // started in the place of the old, from the same fence, so that nothing is lost in between. When the new one
 // does not start, the old one does.
-Status reload(const Invocation& invocation, const RunOptions& options,
-              std::unique_ptr<RunningProject>& running) {
+Status reload(const Invocation& invocation, RunOptions options, Running& running) {
   auto project = invocation.load_project();
   if (!project) {
     log::error("not reloaded, the project as it was goes on: {}", project.error().describe());
@@ -52,14 +66,17 @@ Status reload(const Invocation& invocation, const RunOptions& options,
   log::info("reloading: the cut being applied is finished first");
   running->stop();
   running.reset();
+  // One that reads a Postgres that does not answer is rather a mistake than worth the wait.
+  options.wait_for_sources = false;
   auto started = RunningProject::start(std::move(*project), options);
   if (!started) {
     log::error("the changed project does not start, the one before is started again: {}",
                started.error().describe());
+    options.wait_for_sources = true;
     started = RunningProject::start(std::move(before), options);
   }
-  running = TRY(std::move(started));
-  log::info("reloaded; page: {}", running->url());
+  running = TRY(or_stopped(std::move(started), invocation, options));
+  if (running) log::info("reloaded; page: {}", running->url());
   return {};
 }
 
@@ -83,14 +100,21 @@ Run add_up(CLI::App& command) {
       ->check(CLI::IsMember({"all", "capture", "sink"}));
   return [recopy, once, role](const Invocation& invocation) -> Result<ExitCode> {
     Signals::block();
-    config::Project project = TRY(invocation.load_project());
     if (*role == "capture") {
       if (*once) return fail(ErrorKind::usage, "--once is not for the capture role, which has no end");
-      TRY_VOID(run_capture(project, *recopy));
+      auto done = run_capture(TRY(invocation.load_project()), *recopy);
+      if (!done && done.error().kind == ErrorKind::cancelled && Signals::wait(milliseconds(0)) != 0)
+        return ExitCode::ok;
+      TRY_VOID(std::move(done));
       return ExitCode::ok;
     }
-    RunOptions options{.recopy = *recopy, .program = invocation.program};
-    auto running = TRY(RunningProject::start(std::move(project), options));
+    RunOptions options{.recopy = *recopy, .wait_for_sources = !*once, .program = invocation.program};
+    auto running =
+        TRY(or_stopped(RunningProject::start(TRY(invocation.load_project()), options), invocation, options));
+    if (!running) {
+      log::info("stopped before it had begun");
+      return ExitCode::ok;
+    }
     options.recopy = false;
     log::info("page: {}", running->url());
     if (*once) {
@@ -108,6 +132,10 @@ Run add_up(CLI::App& command) {
         TRY_VOID(reload(invocation, options, running));
       else if (signal != 0)
         break;
+      if (!running) {
+        log::info("stopped");
+        return ExitCode::ok;
+      }
       running->tidy();
       if (auto error = running->gave_up()) {
         running->stop();

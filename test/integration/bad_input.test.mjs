@@ -89,7 +89,7 @@ test('mistakes in project files', { timeout: 120_000 }, async (t) => {
   await t.test('no project here', async () => {
     told(await run(binary, ['check'], { cwd: '/' }), 78, /tidemark\.yaml/, /tidemark new/);
   });
-  await t.test('errors as JSON', () => expect_json_error(project, ['up'], 'dependency down'));
+  await t.test('errors as JSON', () => expect_json_error(project, ['up', '--once'], 'dependency down'));
 });
 
 test('mistakes in servers', { timeout: 900_000 }, async (t) => {
@@ -121,11 +121,33 @@ test('mistakes in servers', { timeout: 900_000 }, async (t) => {
     assert.match(result.stderr, /\bimpressions\b/);
   });
   await t.test('Postgres is down', async () => {
+    const source_file = project.read('sources/ads.yaml');
     with_url('postgresql://postgres@127.0.0.1:1/ads');
     told(await project.run('check', '--connect'), 69, /127\.0\.0\.1/, /refused/i);
-    told(await project.run('up'), 69, /source ads/, /127\.0\.0\.1/, /refused/i);
+    told(await project.run('up', '--once'), 69, /source ads/, /127\.0\.0\.1/, /refused/i);
     told(await project.run('doctor'), 69, /127\.0\.0\.1/);
     assert.match((await project.run('plan')).stdout + (await project.run('plan')).stderr, /analytics|mirrored/, 'plan needs the warehouse only');
+    project.launch();
+    const source = await eventually('it waits, and says so', async (seen) => {
+      const answer = await project.status().catch(() => null);
+      seen(answer ?? project.log_tail(5));
+      return answer?.sources[0];
+    });
+    assert.equal(source.state, 'waiting');
+    assert.match(source.error, /127\.0\.0\.1.*refused/i);
+    const ready = await project.fetch('/readyz');
+    assert.deepEqual([ready.status, /source ads is waiting.*refused/i.test(await ready.text())], [503, true]);
+    assert.match(await (await project.fetch('/metrics')).text(), /^tidemark_source_state\{source="ads",state="waiting"\} 1$/m);
+    const event = await project.fetch('/v1/track', { method: 'POST', body: '{}' });
+    assert.deepEqual([event.status, event.headers.get('retry-after')], [503, '5'], 'what is sent to it comes later');
+    told(await project.run('apply', '--yes'), 1, /waits for a Postgres/);
+    assert.equal(project.log_tail(100).match(/waiting until its Postgres answers/g).length, 1, project.log_tail());
+    // The project is read again, and there is one that answers and refuses.
+    project.write('sources/ads.yaml', source_file.replace('${env:ADS_DATABASE_URL}', postgres.url('nowhere')));
+    project.up_child.kill('SIGHUP');
+    assert.deepEqual(await project.up_child.ended, { code: 1, signal: null });
+    assert.match(project.log_tail(), /nowhere/);
+    project.write('sources/ads.yaml', source_file);
   });
   await t.test('a wrong password, which is never shown', async () => {
     await postgres.sql(database, `CREATE ROLE app LOGIN REPLICATION PASSWORD 'right'`);

@@ -86,6 +86,18 @@ test('the life of tidemark up', { timeout: 600_000 }, async (t) => {
     });
     assert.equal((await project.fetch('/healthz')).status, 200);
     assert.equal((await project.fetch('/readyz')).status, 503);
+    // Ended and started while it is away: what is there can be read, and the rest comes by itself.
+    await project.down();
+    project.launch();
+    await eventually('it waits from its start', async (seen) => {
+      const answer = await project.status().catch(() => null);
+      seen(answer ?? project.log_tail(5));
+      return answer?.sources[0].state === 'waiting';
+    });
+    assert.match((await project.run('status')).stdout, /source ads: waiting/);
+    assert.ok((await (await project.fetch('/api/endpoints/campaign?campaign_id=2')).json()).rows > 0, 'what is there can be read');
+    await project.down();
+    project.launch();
     await postgres.up();
     await generate('--rows', '1000');
     await project.ready();
