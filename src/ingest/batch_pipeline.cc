@@ -465,7 +465,7 @@ SourceStatus BatchPipeline::status() const {
     entry.rows_applied = state.counters.applied;
     entry.quarantined = state.counters.quarantined;
     entry.copy_rows = state.counters.copied;
-    entry.copy_rows_estimate = static_cast<uint64_t>(std::max(0.0, table.captured.source.estimated_rows));
+    entry.copy_rows_estimate = static_cast<uint64_t>(table.captured.source.estimated_rows);
     status.tables.push_back(std::move(entry));
   }
   return status;

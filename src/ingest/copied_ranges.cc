@@ -97,6 +97,17 @@ uint64_t CopiedRanges::rows_of(uint32_t oid) const {
   return found == rows_.end() ? 0 : found->second;
 }
 
+uint64_t CopiedRanges::pages_of(const postgres::SourceTable& table) const {
+  std::lock_guard lock(mutex_);
+  uint64_t pages = 0;
+  for (auto at = in_.lower_bound({table.oid, "", 0, 0}); at != in_.end() && std::get<0>(*at) == table.oid;
+       ++at) {
+    auto [oid, storage, begin, end] = *at;
+    pages += (end != 0 ? end : std::max<uint64_t>(table.pages, begin)) - begin;
+  }
+  return pages;
+}
+
 Status CopiedRanges::write(uint32_t oid, const std::string& text, const PageRange& range, postgres::Lsn seen,
                            uint64_t rows) {
   Block block;

@@ -44,6 +44,8 @@ class CopiedRanges {
   postgres::Lsn seen() const;
   // Read of the table, as it was by the ranges that are in.
   uint64_t rows_of(uint32_t oid) const;
+  // Of how many pages those are.
+  uint64_t pages_of(const postgres::SourceTable& table) const;
 
  private:
   Status write(uint32_t oid, const std::string& text, const PageRange& range, postgres::Lsn seen,

@@ -354,9 +354,11 @@ std::optional<int64_t> PostgresPipeline::copy_seconds_left() const {
   uint64_t copied = 0, left = 0;
   std::lock_guard lock(mutex_);
   for (const auto& table : tables_) {
-    if (table.source.estimated_rows < 0) return std::nullopt;  // never analysed
     uint64_t rows = counters_.at(&table)->copied;
-    auto all = static_cast<uint64_t>(table.source.estimated_rows);
+    // As dense as the ranges that are in; of a partitioned table each is of several files.
+    uint64_t pages = table.source.kind == 'p' ? 0 : ranges_.pages_of(table.source);
+    auto all = pages == 0 ? static_cast<uint64_t>(table.source.estimated_rows)
+                          : ranges_.rows_of(table.source.oid) * table.source.pages / pages;
     copied += rows;
     left += all > rows ? all - rows : 0;
   }

@@ -152,7 +152,18 @@ TEST_F(RangesTest, ATableThatIsWrittenAnewIsReadAgainAndOneWithOtherColumnsStart
   options.snapshot.rows_per_second_max = 20'000;
   ASSERT_OK(prepare());
   pipeline->start();
-  ASSERT_TRUE(eventually([&] { return ranges_in() >= 3; }));
+  // Nobody analysed them.
+  std::optional<int64_t> seconds_left;
+  ASSERT_TRUE(eventually([&] {
+    if (ranges_in() < 3) return false;
+    seconds_left = pipeline->status().copy_seconds_left;
+    return seconds_left.has_value();
+  }));
+  EXPECT_LT(*seconds_left, 60);
+  for (const auto& table : pipeline->status().tables) {
+    EXPECT_GT(table.copy_rows_estimate, 3'000u) << table.table;
+    EXPECT_LT(table.copy_rows_estimate, 200'000u) << table.table;
+  }
   // Its rows go to other pages, and the stream says nothing.
   run("VACUUM FULL things");
   ASSERT_TRUE(eventually([&] { return pipeline->status().state == "streaming"; }));
@@ -178,6 +189,48 @@ TEST_F(RangesTest, ATableThatIsWrittenAnewIsReadAgainAndOneWithOtherColumnsStart
   ASSERT_TRUE(eventually([&] { return pipeline->status().state == "streaming"; }));
   expect_equal();
   EXPECT_EQ(pipeline->status().epoch, 3u);
+}
+
+TEST_F(RangesTest, ATableThatIsEmptiedBetweenTwoTriesOfItsCopyIsEmpty) {
+  make_large_things(6'000);
+  auto other = postgres::Connection::open({.url = cluster().url("pipeline")});
+  ASSERT_OK(other);
+  // At once: all rows are in, and that they are is not written down.
+  bool interrupted = false;
+  hooks.after_copy = [&](Version, const std::vector<std::string>&) -> Status {
+    if (std::exchange(interrupted, true)) return {};
+    TRY_VOID(other->execute("DELETE FROM things WHERE id > 3"));
+    return fail(ErrorKind::dependency_down, "ended here");
+  };
+  options.snapshot.range_megabytes = 1'000;
+  options.tables_with_changes = {};
+  start();
+  EXPECT_TRUE(interrupted);
+  EXPECT_EQ(pipeline->status().epoch, 2u);
+  expect_equal();
+  EXPECT_EQ(ask_warehouse("SELECT count() FROM bronze.things"), "3");
+
+  // In ranges, some of which are in: the rows go by the stream, or with the table's pages.
+  options.snapshot = {.range_megabytes = 1, .rows_per_second_max = 3'000};
+  for (const char* emptied : {"DELETE FROM things", "TRUNCATE things"}) {
+    pipeline->stop();
+    run("INSERT INTO things SELECT n, repeat('x', 400), n FROM generate_series(1000, 8000) n");
+    options.recopy = true;
+    ASSERT_OK(prepare());
+    options.recopy = false;
+    warehouse("TRUNCATE TABLE tidemark.copied_ranges");
+    pipeline->start();
+    ASSERT_TRUE(eventually([&] { return ranges_in() >= 1; }));
+    pipeline.reset();
+    run(emptied);
+    run("INSERT INTO things VALUES (5000, 'again', 1)");
+    ASSERT_OK(prepare());
+    pipeline->start();
+    ASSERT_TRUE(eventually([&] { return pipeline->status().state == "streaming"; })) << emptied;
+    expect_equal();
+    EXPECT_EQ(ask_warehouse("SELECT groupArray(id) FROM bronze.things__current"), "[5000]") << emptied;
+    run("DELETE FROM things");
+  }
 }
 
 }  // namespace

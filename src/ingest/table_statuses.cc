@@ -18,7 +18,7 @@ std::vector<TableStatus> table_statuses(const std::string& source_state,
     status.rows_applied = counted.applied + counted.copied;
     status.quarantined = counted.quarantined;
     status.copy_rows = counted.copied;
-    status.copy_rows_estimate = static_cast<uint64_t>(std::max(0.0, table.source.estimated_rows));
+    status.copy_rows_estimate = static_cast<uint64_t>(table.source.estimated_rows);
     statuses.push_back(std::move(status));
   }
   return statuses;

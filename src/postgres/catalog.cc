@@ -207,6 +207,19 @@ Result<std::unordered_map<uint32_t, IndexEntry>> read_indexes(Connection& connec
   return indexes;
 }
 
+// How many rows the planner would expect: as dense as the table was when it was analysed, else as its
+// columns' types are wide, in the pages that it has now. `table`: an alias of pg_class.
+std::string estimated_rows_of(std::string_view table) {
+  return fmt::format(
+      "pg_catalog.pg_relation_size({0}.oid) / 8192 * CASE WHEN {0}.reltuples >= 0 AND {0}.relpages > 0 THEN "
+      "{0}.reltuples / {0}.relpages ELSE 8168 / (28 + (SELECT coalesce(sum(CASE WHEN w.attlen > 0 THEN "
+      "w.attlen "
+      "ELSE 32 END), 0)::float8 FROM pg_catalog.pg_attribute w WHERE w.attrelid = {0}.oid AND w.attnum > 0 "
+      "AND "
+      "NOT w.attisdropped)) END",
+      table);
+}
+
 Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::vector<uint32_t>& oids) {
   std::vector<SourceTable> tables;
   if (oids.empty()) return tables;
@@ -218,9 +231,9 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
   // all its columns anew, which tells it from one made as a partition also within one transaction.
   Rows heads = TRY(connection.query(fmt::format(
       "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
-      "CASE WHEN c.relkind = 'p' THEN (SELECT sum(greatest(l.reltuples, 0)) FROM "
+      "CASE WHEN c.relkind = 'p' THEN (SELECT sum({}) FROM "
       "pg_catalog.pg_partition_tree(c.oid) t "
-      "JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE c.reltuples END, "
+      "JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf) ELSE {} END, "
       "CASE WHEN c.relkind = 'p' THEN (SELECT sum(pg_catalog.pg_relation_size(t.relid)) FROM "
       "pg_catalog.pg_partition_tree(c.oid) t WHERE t.isleaf) ELSE "
       "pg_catalog.pg_relation_size(c.oid) END / 8192, "
@@ -236,7 +249,7 @@ Result<std::vector<SourceTable>> read_by_oid(Connection& connection, const std::
       "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE "
       "c.oid = ANY({}) "
       "ORDER BY n.nspname, c.relname",
-      list)));
+      estimated_rows_of("l"), estimated_rows_of("c"), list)));
   std::unordered_map<uint32_t, size_t> place;
   for (size_t row = 0; row < heads.size(); ++row) {
     SourceTable table;

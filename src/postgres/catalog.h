@@ -93,7 +93,7 @@ struct SourceTable {
   ReplicaIdentity identity =
       ReplicaIdentity::primary_key;  // primary_key also when there is none (= "default")
   char kind = 'r';                   // r table, p partitioned
-  double estimated_rows = 0;         // the planner's; -1 when never analysed
+  double estimated_rows = 0;         // as the planner would say
   uint32_t pages = 0;                // 8 kB pages, of all partitions together
   // Which file holds the rows. Changes when the server writes the rows anew, which is not in the stream:
   // ALTER TABLE with a volatile default or a new type does (so do VACUUM FULL and TRUNCATE). Of a partitioned
