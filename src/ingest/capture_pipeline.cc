@@ -16,6 +16,7 @@ constexpr uint16_t only_epoch = 1;  // messages carry LSNs, no versions
 
 // Without a key in the old rows nobody could be told which row went.
 Status check_identity(const CapturedTable& table) {
+  TRY_VOID(postgres::check_column_list(table.source));
   if (table.log || table.source.identity == postgres::ReplicaIdentity::primary_key ||
       table.source.identity == postgres::ReplicaIdentity::full)
     return {};
@@ -51,15 +52,9 @@ PublisherOptions CapturePipeline::publisher_options() const {
 }
 
 Status CapturePipeline::read_tables(postgres::Connection& connection) {
-  if (auto selections = postgres::selections_of(options_.source); !selections.empty())
-    return fail(
-        ErrorKind::unsupported,
-        fmt::format("columns, exclude and where of {} are not supported where a source is published to "
-                    "Kafka",
-                    selections.begin()->first),
-        "remove them from the table's options, or run the source without `--role capture`");
   database_ = std::string(TRY(connection.query("SELECT current_database()")).at(0, 0));
-  auto sources = TRY(postgres::read_tables(connection, options_.source.tables));
+  auto sources = TRY(
+      postgres::read_tables(connection, options_.source.tables, postgres::selections_of(options_.source)));
   tables_.clear();
   for (auto& source : sources) {
     bool append_only = false;
@@ -77,6 +72,14 @@ Status CapturePipeline::read_tables(postgres::Connection& connection) {
     counters_[&table] = counter_storage_.back().get();
   }
   return {};
+}
+
+std::string CapturePipeline::selection() const {
+  std::string text;
+  for (const auto& table : tables_)
+    if (!table.source.selection.everything())
+      text += fmt::format("{} {}; ", table.source.display(), table.source.selection.text());
+  return text;
 }
 
 Status CapturePipeline::make_topics() {
@@ -141,12 +144,19 @@ Status CapturePipeline::publish(kafka::Producer& producer) {
   auto identity = TRY(postgres::read_identity(connection));
   bool anew = !position || options_.recopy;
   if (!anew) TRY_VOID(check(connection, identity, *position));
+  // Rows that are wanted now and were not then were never captured, and who reads the topics keeps others.
+  if (!anew && position->selection != selection())
+    return fail(
+        ErrorKind::unsupported,
+        "`columns`, `exclude` or `where` of a table are others than those the topics were filled under",
+        "publish the source again with: tidemark up --role capture --recopy");
   if (anew || !position->copied) {
     bool truncate = anew && position.has_value();
     PublishedPosition begun = anew ? PublishedPosition{.source = options_.source.name,
                                                        .system_id = identity.system_id,
                                                        .timeline = identity.timeline,
-                                                       .slot = options_.source.slot}
+                                                       .slot = options_.source.slot,
+                                                       .selection = selection()}
                                    : *position;
     if (truncate) begun.cut = position->cut;
     TRY_VOID(copy(connection, producer, begun, anew));

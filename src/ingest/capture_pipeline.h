@@ -43,6 +43,8 @@ class CapturePipeline {
  private:
   Status read_tables(postgres::Connection& connection);
   Status make_topics();
+  // What is taken of the tables, where that is not everything.
+  std::string selection() const;
   Status live();
   Status publish(kafka::Producer& producer);
   Status copy(postgres::Connection& connection, kafka::Producer& producer, PublishedPosition& position,

@@ -17,6 +17,7 @@ std::string PublishedPosition::to_json() const {
                                       {"system_id", system_id},
                                       {"timeline", timeline},
                                       {"slot", slot},
+                                      {"selection", selection},
                                       {"slot_lsn", slot_lsn},
                                       {"copied", copied},
                                       {"copied_tables", std::move(tables)},
@@ -42,6 +43,8 @@ Result<PublishedPosition> PublishedPosition::from_json(std::string_view text) {
                                .cut = number("cut"),
                                .end_lsn = number("end_lsn"),
                                .committed_at = object.at("committed_at").to_number<int64_t>()};
+    if (const auto* selection = object.if_contains("selection"))  // earlier versions had none
+      position.selection = selection->as_string();
     for (const auto& table : object.at("copied_tables").as_array())
       position.copied_tables.emplace(table.as_string());
     for (const auto& value : object.at("copied_to").as_array())

@@ -20,6 +20,7 @@ struct PublishedPosition {
   std::string system_id;
   uint32_t timeline = 0;
   std::string slot;
+  std::string selection;       // what is taken of the tables; empty: everything
   postgres::Lsn slot_lsn = 0;  // the slot's consistent point: rows of the initial copy are as of it
   // The initial copy. Tables that are done, and of the one under way the last key, as text.
   bool copied = false;
