@@ -167,13 +167,15 @@ class Filling {
     Block first = TRY(client.query(fmt::format("SELECT min(first_us), count() FROM {}", exposed), options_));
     if (first.columns[1].get<uint64_t>(0) == 0) return {};
     as_of.first_us = first.columns[0].get<int64_t>(0);
-    as_of.most_rows = TRY(most_rows(client, exposed, as_of));
+    // The first and the last slice are open to one side, where rows of any number of others may lie.
+    bool open = !as_of.range.after || !as_of.range.upto;
+    as_of.most_rows = !open && TRY(most_rows(client, exposed, as_of));
     return client.execute(fmt::format("INSERT INTO {} {}", units_.table,
                                       unit_query(units_.experiment, units_.metrics, exposed, as_of).sql),
                           options_);
   }
 
-  // As in the first slice that asks.
+  // As in the slice that asks first.
   Result<bool> most_rows(clickhouse::Client& client, const std::string& exposed, const ReadAsOf& as_of) {
     std::lock_guard lock(asking_);
     if (units_.metrics.empty()) return false;
