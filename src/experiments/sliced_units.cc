@@ -161,6 +161,8 @@ class Filling {
     // The model is sorted by unit and variant, which is what it groups by.
     clickhouse::QueryOptions in_order = options_;
     in_order.settings["optimize_aggregation_in_order"] = "1";
+    // The earliest of DateTime64 is not found by compiled aggregates (docs/DECISIONS.md).
+    in_order.settings["compile_aggregate_expressions"] = "0";
     TRY_VOID(client.execute(
         fmt::format("INSERT INTO {} {}", exposed, exposed_sql(units_.experiment, units_.exposures, as_of)),
         in_order));
