@@ -1,5 +1,6 @@
 // tidemark check: every mistake in a project at once, without asking any server; --connect asks them too.
 #include "cli/kafka_findings.h"
+#include "cli/live_erasures.h"
 #include "cli/output.h"
 #include "cli/project_models.h"
 #include "cli/reads_of_versions.h"
@@ -187,6 +188,9 @@ Run add_check(CLI::App& command) {
     loaded.errors.insert(loaded.errors.end(), experiment_files.errors.begin(), experiment_files.errors.end());
     auto profile_files = profiles::load_profiles(loaded.project.root, !*connect);
     loaded.errors.insert(loaded.errors.end(), profile_files.errors.begin(), profile_files.errors.end());
+    // Which tables there are to rewrite is not known while the sources are wrong.
+    if (auto redactions = redactions_of(loaded.project); redactions && loaded.ok())
+      loaded.errors = std::move(redactions->errors);
     if (loaded.ok())
       for (auto& warning : reads_of_versions(loaded.project)) loaded.warnings.push_back(std::move(warning));
     std::vector<Probe> probes;

@@ -250,28 +250,20 @@ Status ErasureRun::correct(Deletion& deletion) {
   return reached(deletion, DeletionStage::corrected);
 }
 
-// Exits are told before what would tell them is removed; not for ever.
-Status ErasureRun::wait_for_deliveries(const Deletion& deletion) {
-  auto client = pool_.lease();
-  for (const char* table : {"outbox", "delivery_positions"})
-    if (!TRY(clickhouse::table_exists(*client, "tidemark", table))) return {};
-  int64_t deadline = system_clock().monotonic_micros() + profiles::limits::erasure_deliveries_wait_us;
-  while (!stop_ && system_clock().monotonic_micros() < deadline) {
-    Block block = TRY(client->query(fmt::format(
-        "SELECT count() FROM (SELECT arrayJoin(destinations) AS destination, seq FROM tidemark.outbox WHERE "
-        "entity IN ({})) AS o INNER JOIN (SELECT destination, position FROM tidemark.delivery_positions "
-        "FINAL) "
-        "AS p ON p.destination = o.destination WHERE o.seq > p.position",
-        quoted(deletion.people))));
-    if (block.columns[0].get<uint64_t>(0) == 0) return {};
-    std::this_thread::sleep_for(profiles::limits::erasure_look_again);
-  }
-  return {};
+// The receipt is written down before the copies go, without whom it is about: from then on nothing is asked
+// of them, wherever a kill comes.
+Status ErasureRun::finish(Deletion& deletion) {
+  if (deletion.receipt.empty()) TRY_VOID(remove_traces(deletion));
+  for (const auto& part : TRY(parts(deletion)))
+    TRY_VOID(profiles::drop_aside(pool_, deletion.number, part.table));
+  TRY_VOID(store_.forget_intents(deletion.number));
+  deletion.done_at = system_clock().wall_micros();
+  return reached(deletion, DeletionStage::done);
 }
 
-Status ErasureRun::finish(Deletion& deletion) {
+Status ErasureRun::remove_traces(Deletion& deletion) {
   auto all = TRY(parts(deletion));
-  TRY_VOID(wait_for_deliveries(deletion));
+  TRY_VOID(profiles::wait_until_told(pool_, fmt::format("entity IN ({})", quoted(deletion.people)), stop_));
   profiles::Traces traces{.definition = definition_,
                           .ids = deletion.ids,
                           .people = deletion.people,
@@ -293,8 +285,7 @@ Status ErasureRun::finish(Deletion& deletion) {
   }
   std::string told = TRY(profiles::told_outside(pool_, traces));
   profiles::TraceCounts counts;
-  hooks_.seal_spools();
-  TRY_VOID(hooks_.reach_fences());
+  TRY_VOID(hooks_.empty_spools());
   TRY_VOID(hooks_.at_barrier([&] { return profiles::remove_touched_keys(pool_, traces, counts); }));
   // What waited there is fenced.
   for (const auto& part : all)
@@ -305,13 +296,10 @@ Status ErasureRun::finish(Deletion& deletion) {
           profiles::aside_table(deletion.number, part.table.name))));
   TRY_VOID(profiles::remove_traces(pool_, traces, counts));
   deletion.receipt = TRY(receipt(deletion, all, told, counts));
-  for (const auto& part : all) TRY_VOID(profiles::drop_aside(pool_, deletion.number, part.table));
   deletion.asked.clear();
   deletion.ids.clear();
   deletion.people.clear();
-  deletion.done_at = system_clock().wall_micros();
-  TRY_VOID(reached(deletion, DeletionStage::done));
-  return store_.forget_intents(deletion.number);
+  return reached(deletion, DeletionStage::corrected);
 }
 
 // Rows of tables that are the source's own.

@@ -23,6 +23,7 @@
 #include "profiles/suppressions.h"
 
 #include <functional>
+#include <set>
 
 namespace tidemark::cli {
 
@@ -33,8 +34,8 @@ struct ErasureHooks {
   std::function<Status(const std::function<Status()>&)> at_barrier;
   // `change` of what doors let in: what comes into a spool afterwards was looked at afterwards.
   std::function<Status(const std::function<Status()>& change)> at_doors;
-  // Files that hold what is fenced are given up.
-  std::function<void()> seal_spools;
+  // Everything that waits now is in, and the files it waited in are deleted.
+  std::function<Status()> empty_spools;
   // All that follows touched keys does so: names in bronze.
   std::function<Status(uint64_t cut, const std::vector<std::string>& tables)> follow;
   // The maps of all profiles that read these tables forget the rows.
@@ -45,6 +46,8 @@ struct ErasureHooks {
       decide;
   // These tables ("bronze.x") changed, for whoever shows them.
   std::function<void(const std::vector<std::string>& tables)> changed;
+  // Mirrored tables that a query reads, through all models; empty: not known.
+  std::function<std::set<std::string>(const std::string& sql)> reads;
   // A model is being filled from a copy of before.
   std::function<bool()> building;
 };
@@ -80,7 +83,7 @@ class ErasureRun {
   Status remove(profiles::Deletion& deletion);
   Status correct_at_barrier(profiles::Deletion& deletion);
   Status finish(profiles::Deletion& deletion);
-  Status wait_for_deliveries(const profiles::Deletion& deletion);
+  Status remove_traces(profiles::Deletion& deletion);
   Result<std::string> receipt(const profiles::Deletion& deletion, const std::vector<Part>& parts,
                               const std::string& told, const profiles::TraceCounts& traces);
   Result<std::map<std::string, uint64_t>> at_source(const profiles::Deletion& deletion);

@@ -307,6 +307,7 @@ struct RunningProject::State {
       if (server) server->on_cut(cut);
       if (segments) segments->on_cut(cut.tables);
       if (alerts) alerts->on_cut(cut.tables);
+      erasures->on_cut(cut.tables);
     };
     TRY_VOID(pipelines.prepare(
         project, *pool,

@@ -18,6 +18,7 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
                                 const Options& options) {
   shared_.clear();
   doors_.clear();
+  spooling_.clear();
   webhooks_.clear();
   streams_.clear();
   pipelines_.clear();
@@ -73,7 +74,8 @@ Status SourcePipelines::prepare(const config::Project& project, clickhouse::Clie
                         auto pipeline) -> Result<std::shared_ptr<ingest::EventDoor>> {
     auto* events = pipeline.get();
     TRY_VOID(add(name, std::move(pipeline)));
-    return events->door();
+    spooling_.push_back(events->door());
+    return spooling_.back();
   };
   auto make_events = [&](const config::EventSource& source, bool keyed) {
     return std::make_unique<ingest::EventPipeline>(options_of(source, keyed), pool, hooks, system_clock(),

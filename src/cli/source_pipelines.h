@@ -69,6 +69,8 @@ class SourcePipelines {
 
   // The ways in of sources that are sent to; of the last prepare().
   const ingest::EventDoors& doors() const { return doors_; }
+  // All that have a spool: these, those of webhooks, and those of sources that are only asked.
+  const ingest::EventDoors& spooling() const { return spooling_; }
   // Those that other systems call.
   const std::vector<ingest::WebhookDoor>& webhooks() const { return webhooks_; }
   // Nobody is on the way from one of their filters into a spool while this runs.
@@ -87,7 +89,7 @@ class SourcePipelines {
   std::vector<std::unique_ptr<ingest::SourcePipeline>> pipelines_;
   std::vector<ingest::KafkaSlotsPipeline*> shared_;  // of these
   std::vector<ingest::PostgresPipeline*> streams_;   // likewise
-  ingest::EventDoors doors_;                         // likewise
+  ingest::EventDoors doors_, spooling_;              // likewise
   std::vector<ingest::WebhookDoor> webhooks_;        // likewise
   std::set<std::string> streamed_;                   // sources; of complete()
 };

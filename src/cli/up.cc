@@ -1,6 +1,7 @@
 // tidemark up: runs the project until told to stop.
 #include "base/log.h"
 #include "cli/capture_role.h"
+#include "cli/live_erasures.h"
 #include "cli/running_project.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
@@ -48,6 +49,10 @@ Status reload(const Invocation& invocation, RunOptions options, Running& running
   }
   if (auto mistakes = profiles::load_profiles(project->root, false).errors; !mistakes.empty()) {
     log::error("not reloaded, the project as it was goes on:\n{}", config::render(mistakes));
+    return {};
+  }
+  if (auto redactions = redactions_of(*project); redactions && !redactions->errors.empty()) {
+    log::error("not reloaded, the project as it was goes on:\n{}", config::render(redactions->errors));
     return {};
   }
   if (auto mistakes = experiments::load_experiments(project->root, false).errors; !mistakes.empty()) {

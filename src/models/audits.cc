@@ -37,15 +37,6 @@ std::string public_view(const CompiledModel& model) {
   return quote_table(model.file.database, model.file.name);
 }
 
-// bronze.<table> as in models: the rows there are now.
-Result<std::string> over_current(const std::string& sql) {
-  return replace_references(sql, [](const TableReference& reference) -> std::optional<std::string> {
-    if (reference.database != "bronze" || reference.table.find("__") != std::string::npos)
-      return std::nullopt;
-    return quote_table("bronze", reference.table + "__current");
-  });
-}
-
 class Definitions {
  public:
   Definitions(clickhouse::Client& client, const CompiledModels& models,
@@ -146,6 +137,14 @@ class Definitions {
 };
 
 }  // namespace
+
+Result<std::string> over_current(const std::string& sql) {
+  return replace_references(sql, [](const TableReference& reference) -> std::optional<std::string> {
+    if (reference.database != "bronze" || reference.table.find("__") != std::string::npos)
+      return std::nullopt;
+    return quote_table("bronze", reference.table + "__current");
+  });
+}
 
 Result<std::string> audit_query(const CompiledModel& model, const std::string& audit,
                                 const std::string& relation) {

@@ -55,6 +55,9 @@ struct AuditResult {
   bool fails() const { return !passed() && severity != config::AuditSeverity::warning; }
 };
 
+// `sql` over what `bronze.<table>` stands for in models: the rows there are now.
+Result<std::string> over_current(const std::string& sql);
+
 // The query of one audit of a header. `relation` stands for the model's rows; empty: its public view. Errors:
 // config, with what is wrong with the line.
 Result<std::string> audit_query(const CompiledModel& model, const std::string& audit,

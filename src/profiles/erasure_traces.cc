@@ -1,5 +1,6 @@
 #include "profiles/erasure_traces.h"
 
+#include "base/clock.h"
 #include "clickhouse/schema.h"
 #include "profiles/erasure_limits.h"
 #include "profiles/profile_plan.h"
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <thread>
 
 namespace tidemark::profiles {
 namespace {
@@ -36,6 +38,7 @@ struct Table {
   std::string name, quoted, engine, engine_full;
   std::vector<std::string> key, columns;
   std::string match;  // a row that has one of the texts
+  std::string left;   // one that is told when it is seen
 
   bool has(const char* column) const {
     return std::find(columns.begin(), columns.end(), column) != columns.end();
@@ -58,21 +61,31 @@ struct Table {
 class Sweep {
  public:
   Sweep(clickhouse::ClientPool& pool, const Traces& traces, TraceCounts& counts)
-      : pool_(pool), traces_(traces), counts_(counts) {
+      : pool_(pool), counts_(counts) {
     needles_ = traces.people;
     needles_.insert(needles_.end(), traces.ids.begin(), traces.ids.end());
     for (auto& value : values_of(traces.ids)) needles_.push_back(std::move(value));
     std::sort(needles_.begin(), needles_.end());
     needles_.erase(std::unique(needles_.begin(), needles_.end()), needles_.end());
   }
+  // Texts that may stand inside of others, and keys that do not.
+  Sweep(clickhouse::ClientPool& pool, std::vector<std::string> texts, std::vector<std::string> keys,
+        TraceCounts& counts)
+      : pool_(pool),
+        counts_(counts),
+        needles_(std::move(keys)),
+        texts_(std::move(texts)),
+        everything_(needles_.size() + texts_.size() > limits::redacted_texts_max) {
+    for (const auto& text : texts_)
+      if (text.size() >= limits::erasure_quoted_text_min) telling_.push_back(text);
+  }
 
-  Status by_name() {
-    std::string entities = fmt::format("entity IN ({})", list(traces_.people));
+  Status by_name(const Traces& traces) {
+    std::string entities = fmt::format("entity IN ({})", list(traces.people));
     std::string keys =
-        traces_.row_keys.empty() ? "" : fmt::format(" AND entity IN ({})", list(traces_.row_keys));
-    std::string segments =
-        fmt::format("IN (SELECT segment FROM tidemark.segment_versions WHERE entity IN ({}))",
-                    list(traces_.row_entities));
+        traces.row_keys.empty() ? "" : fmt::format(" AND entity IN ({})", list(traces.row_keys));
+    std::string segments = fmt::format(
+        "IN (SELECT segment FROM tidemark.segment_versions WHERE entity IN ({}))", list(traces.row_entities));
     bool rows = !keys.empty() && TRY(there("tidemark", "segment_versions"));
     std::string of_segments = entities, of_outbox = entities;
     if (rows) {
@@ -88,16 +101,28 @@ class Sweep {
     TRY_VOID(remove("segment_changes", of_segments));
     TRY_VOID(remove("segment_announcements", of_segments));
     TRY_VOID(remove("segment_timers", entities));
-    TRY_VOID(remove("segment_lists", fmt::format("key IN ({})", list(traces_.people))));
+    TRY_VOID(remove("segment_lists", fmt::format("key IN ({})", list(traces.people))));
     // Of earlier steps only the numbers of their cuts are asked for again.
-    std::string plans = "profile_plans_" + traces_.definition.slug();
+    std::string plans = "profile_plans_" + traces.definition.slug();
     TRY_VOID(remove(plans, fmt::format("what != 'cut' AND step < (SELECT max(step) FROM {})",
                                        clickhouse::quote_table("tidemark", plans))));
     TRY_VOID(remove("profile_decisions",
                     fmt::format("profiles = {0} AND (hasAny(one, [{1}]) OR hasAny(other, [{1}]))",
-                                quote_string(traces_.definition.name()), list(traces_.ids))));
-    TRY_VOID(remove("quarantine", quarantined()));
+                                quote_string(traces.definition.name()), list(traces.ids))));
+    TRY_VOID(remove("quarantine", quarantined(traces)));
     return {};
+  }
+
+  // What Tidemark itself wrote down. Short texts are in its words, too.
+  Status written_down() {
+    if (telling_.empty() || everything_) return {};
+    TRY_VOID(remove("deliveries",
+                    fmt::format("seq IN (SELECT seq FROM tidemark.outbox WHERE {0}) OR {1}",
+                                contains("data", telling_), contains("answer", telling_)),
+                    {"outbox"}));
+    TRY_VOID(remove("outbox", contains("data", telling_)));
+    TRY_VOID(remove("quarantine", contains("bytes", telling_)));
+    return remove("audits", contains("examples", telling_));
   }
 
   // All cuts are fenced, so nobody asks for these keys again.
@@ -117,8 +142,9 @@ class Sweep {
     for (const auto& table : TRY(tables())) {
       if (TRY(count(table.quoted, table.match)) == 0) continue;
       TRY_VOID(remove_unseen(table));
+      if (everything_) continue;
       if (auto left =
-              TRY(count(table.quoted + (table.engine == "ReplacingMergeTree" ? " FINAL" : ""), table.match)))
+              TRY(count(table.quoted + (table.engine == "ReplacingMergeTree" ? " FINAL" : ""), table.left)))
         counts_.left[table.name] = left;
     }
     return drop_unseen();
@@ -166,9 +192,9 @@ class Sweep {
 
   // The bytes of a refused event are its JSON, or what was to be that: an id of some length stands there in
   // quotes, a short one must be in the field of its kind.
-  std::string quarantined() const {
+  static std::string quarantined(const Traces& traces) {
     std::vector<std::string> long_ones, short_ones;
-    for (const auto& value : values_of(traces_.ids)) {
+    for (const auto& value : values_of(traces.ids)) {
       if (value.size() >= limits::erasure_quoted_text_min)
         long_ones.push_back("\"" + value + "\"");
       else
@@ -204,7 +230,7 @@ class Sweep {
                   .columns = text_list(*block.find("names"), row)};
       table.key = {text("sorting_key")};
       auto types = text_list(*block.find("types"), row);
-      std::vector<std::string> conditions;
+      std::vector<std::string> conditions, told;
       for (size_t index = 0; index < types.size(); ++index) {
         std::string column = quote_identifier(table.columns[index]);
         std::string_view type = types[index];
@@ -212,17 +238,39 @@ class Sweep {
           if (type.starts_with(wrap)) type = type.substr(wrap.size());
         // Named like one of the server's own, so that not every statement can read it; and no id is in it.
         if (table.columns[index] == "_table") continue;
+        if (!texts_.empty() && type.find("String") != type.npos && !type.starts_with("AggregateFunction")) {
+          conditions.push_back(contains(column, texts_));
+          if (!telling_.empty()) told.push_back(contains(column, telling_));
+        }
+        if (needles_.empty()) continue;
         if (type.starts_with("String"))
           conditions.push_back(fmt::format("{} IN ({})", column, list(needles_)));
         else if (type.starts_with("Array(String") || type.starts_with("Array(LowCardinality(String)") ||
                  type.starts_with("Array(Nullable(String)"))
           conditions.push_back(fmt::format("hasAny({}, [{}])", column, list(needles_)));
       }
+      if (everything_) conditions = {"1"};
       if (conditions.empty()) continue;
       table.match = fmt::format("({})", fmt::join(conditions, " OR "));
+      // Keys are of what was made of new images, short texts of anybody.
+      table.left = texts_.empty() ? table.match
+                   : told.empty() ? "0"
+                                  : fmt::format("({})", fmt::join(told, " OR "));
       found.push_back(std::move(table));
     }
     return found;
+  }
+
+  // NULL has no text.
+  static std::string contains(const std::string& column, const std::vector<std::string>& texts) {
+    std::vector<std::string> searches;
+    for (size_t from = 0; from < texts.size(); from += limits::redacted_texts_a_search) {
+      size_t end = std::min(texts.size(), from + limits::redacted_texts_a_search);
+      searches.push_back(fmt::format(
+          "multiSearchAnyCaseInsensitiveUTF8(ifNull(toString({}), ''), [{}])", column,
+          list({texts.begin() + static_cast<ptrdiff_t>(from), texts.begin() + static_cast<ptrdiff_t>(end)})));
+    }
+    return fmt::format("({})", fmt::join(searches, " OR "));
   }
 
   // What to remove is written down first: a mutation asks a subquery of its own table again for each part,
@@ -286,9 +334,10 @@ class Sweep {
   }
 
   clickhouse::ClientPool& pool_;
-  const Traces& traces_;
   TraceCounts& counts_;
-  std::vector<std::string> needles_;
+  std::vector<std::string> needles_;          // whole texts
+  std::vector<std::string> texts_, telling_;  // also inside of others; the longer ones of these
+  const bool everything_ = false;             // too many to be looked for: whatever is not seen goes
 };
 
 }  // namespace
@@ -319,8 +368,42 @@ Status remove_touched_keys(clickhouse::ClientPool& pool, const Traces& traces, T
 
 Status remove_traces(clickhouse::ClientPool& pool, const Traces& traces, TraceCounts& counts) {
   Sweep sweep(pool, traces, counts);
-  TRY_VOID(sweep.by_name());
+  TRY_VOID(sweep.by_name(traces));
   return sweep.everywhere();
+}
+
+Status remove_touched_texts(clickhouse::ClientPool& pool, const std::vector<std::string>& texts,
+                            TraceCounts& counts) {
+  // With many texts every key that was touched goes: all are fenced.
+  return texts.empty() ? Status() : Sweep(pool, texts, {}, counts).touched();
+}
+
+Status remove_texts(clickhouse::ClientPool& pool, const std::vector<std::string>& texts,
+                    const std::vector<std::string>& keys, TraceCounts& counts) {
+  Sweep sweep(pool, texts, keys, counts);
+  TRY_VOID(sweep.written_down());
+  TRY_VOID(sweep.everywhere());
+  // Nothing that is seen was looked for.
+  if (texts.empty()) counts.left.clear();
+  return {};
+}
+
+Status wait_until_told(clickhouse::ClientPool& pool, const std::string& condition,
+                       const std::atomic<bool>& stop) {
+  auto client = pool.lease();
+  for (const char* table : {"outbox", "delivery_positions"})
+    if (!TRY(clickhouse::table_exists(*client, "tidemark", table))) return {};
+  int64_t deadline = system_clock().monotonic_micros() + limits::erasure_deliveries_wait_us;
+  while (!stop && system_clock().monotonic_micros() < deadline) {
+    Block block = TRY(client->query(fmt::format(
+        "SELECT count() FROM (SELECT arrayJoin(destinations) AS destination, seq FROM tidemark.outbox WHERE "
+        "{}) AS o INNER JOIN (SELECT destination, position FROM tidemark.delivery_positions FINAL) AS p ON "
+        "p.destination = o.destination WHERE o.seq > p.position",
+        condition)));
+    if (block.columns[0].get<uint64_t>(0) == 0) return {};
+    std::this_thread::sleep_for(limits::erasure_look_again);
+  }
+  return {};
 }
 
 }  // namespace tidemark::profiles

@@ -12,6 +12,7 @@
 #include "clickhouse/client_pool.h"
 #include "profiles/profile_definition.h"
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -36,5 +37,19 @@ struct TraceCounts {
 // Between two cuts of all sources: keys of cuts under way are not traces.
 Status remove_touched_keys(clickhouse::ClientPool& pool, const Traces& traces, TraceCounts& counts);
 Status remove_traces(clickhouse::ClientPool& pool, const Traces& traces, TraceCounts& counts);
+
+// The same for texts, anywhere in the columns of any table, also inside of longer ones: versions of rows that
+// are not seen go, and what Tidemark has written down of them (notifications, quarantine, results of audits).
+Status remove_touched_texts(clickhouse::ClientPool& pool, const std::vector<std::string>& texts,
+                            TraceCounts& counts);
+// `keys`: of rows that were rewritten; what is kept by one of them goes whatever it says, when it is not
+// seen.
+Status remove_texts(clickhouse::ClientPool& pool, const std::vector<std::string>& texts,
+                    const std::vector<std::string>& keys, TraceCounts& counts);
+
+// Waits until every destination is past the notifications that fulfil `condition` (columns of
+// tidemark.outbox), not for ever: exits are told before what would tell them is removed.
+Status wait_until_told(clickhouse::ClientPool& pool, const std::string& condition,
+                       const std::atomic<bool>& stop);
 
 }  // namespace tidemark::profiles

@@ -186,21 +186,77 @@ test(`webhooks (seed ${seed})`, { timeout: 600_000 }, async (t) => {
   });
 
   await t.test('redactions', async () => {
-    const [person] = await rows("SELECT customer->'id' AS id, shop_url AS shop, count(DISTINCT id)::int AS orders FROM raw_shopify.orders WHERE customer->>'id' IS NOT NULL AND email IS NOT NULL AND deleted_at IS NULL GROUP BY 1, 2 HAVING count(DISTINCT id) > 1 ORDER BY 3 DESC, 1 LIMIT 1");
-    assert.ok(person.orders > 1);
-    const who = { shop_id: 1, shop_domain: person.shop, customer: { id: person.id, email: 'x@example.com' } };
+    // Somebody who is known by calls and files only: what a tool landed is the source's to delete.
+    const [shopper] = await rows("SELECT shop_url AS shop, line_items FROM raw_shopify.orders WHERE deleted_at IS NULL AND NOT test AND jsonb_array_length(line_items) > 1 ORDER BY id LIMIT 1");
+    const shop = shopper.shop, id = 8_000_000_000_001;
+    const traces = ['Quinlan', 'Zebulon', 'quinlan@forget.example', '+4930555777', 'Vergissweg 9', 'bring it to the yellow door', 'to Quinlan'];
+    const address = { first_name: 'Quinlan', last_name: 'Zebulon', address1: 'Vergissweg 9', phone: '+4930555777', city: 'Berlin' };
+    const customer = { id, email: 'Quinlan@forget.example', first_name: 'Quinlan', last_name: 'Zebulon', phone: '+4930555777', created_at: later(), updated_at: later(), currency: 'EUR', total_spent: '40.00', orders_count: 2, accepts_marketing: false, email_marketing_consent: { state: 'not_subscribed' }, addresses: [{ id: 5, ...address, country: 'Germany', default: true }], default_address: address };
+    const order = (number, created_at = later()) => ({ id: id + number, name: `#Q${number}`, email: customer.email, phone: customer.phone, contact_email: customer.email, customer, created_at, processed_at: created_at, updated_at: later(), currency: 'EUR', financial_status: 'paid', test: false, total_price: 'whole:12345678901234.5678',
+      subtotal_price: '40.00', total_tax: '0', total_discounts: '0', total_line_items_price: '40.00', note: 'bring it to the yellow door', note_attributes: [{ name: 'gift', value: 'to Quinlan' }], billing_address: address, shipping_address: address,
+      line_items: [{ id: 10 * id + number, quantity: 2, price: '20.00', title: 'cup', sku: 'C', gift_card: false, discount_allocations: [], tax_lines: [], properties: [{ name: 'engraving', value: 'to Quinlan' }] }],
+      fulfillments: [{ id: id + number, status: 'success', service: 'manual', created_at: later(), destination: address, line_items: [{ id: 10 * id + number, sku: 'C', quantity: 2 }] }] });
+    const first = order(1), calls = [
+      ['raw_shopify.customers', delivery('customers/update', customer, { shop })],
+      ['raw_shopify.orders', delivery('orders/create', first, { shop })],
+      ['raw_shopify.orders', delivery('orders/paid', { ...first, updated_at: later(), tags: 'paid' }, { shop })],
+      ['raw_shopify.orders', delivery('orders/create', order(2), { shop })],
+      ['raw_shopify.abandoned_checkouts', delivery('checkouts/create', { id: id + 3, token: 't', cart_token: 'c', email: customer.email, customer, created_at: later(), updated_at: later(), currency: 'EUR', total_price: '20.00', line_items: [], shipping_address: address }, { shop })],
+    ];
+    for (const [, what] of calls) await taken(what);
+    await taken(delivery('draft_orders/create', { id: 1, email: customer.email, customer }, { shop }));
+    const filed = delivery('orders/create', order(4), { shop });
+    await project.clickhouse(`INSERT INTO files.documents (document_id, system, stream, shop, document, extracted_at) VALUES ('q4', 'shopify', 'orders/create', '${shop}', '${filed.body.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}', parseDateTime64BestEffort('${filed.at}', 6, 'UTC'))`, { account: 'admin' });
+    await truth([...calls, ['raw_shopify.orders', filed]].map(([table, what]) => landed(table, what)).join(''));
+    await equal('before they are forgotten');
+    // Every table that has one of the texts in a column of texts, however deep.
+    const found_in = async () => {
+      const columns = (await project.clickhouse("SELECT database, table, groupArray(name) FROM system.columns WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema') AND (database, table) IN (SELECT database, name FROM system.tables WHERE engine LIKE '%MergeTree') AND match(type, 'String') AND NOT startsWith(type, 'AggregateFunction') GROUP BY ALL", { account: 'admin' })).trim().split('\n').map((line) => line.split('\t'));
+      const asked = columns.map(([database_, table, names]) => `SELECT '${database_}.${table}' AS one FROM \`${database_}\`.\`${table}\` WHERE ${JSON.parse(names.replaceAll("'", '"')).map((name) => `multiSearchAnyCaseInsensitiveUTF8(ifNull(toString(\`${name}\`), ''), [${traces.map((text) => `'${text}'`)}])`).join(' OR ')}`);
+      return (await project.clickhouse(`SELECT DISTINCT one FROM (${asked.join(' UNION ALL ')}) ORDER BY one`, { account: 'admin' })).trim().split('\n').filter(Boolean);
+    };
+    const before = await found_in();
+    for (const table of ['bronze.shopify_webhooks', 'bronze.files_documents', 'files.documents']) assert.ok(before.includes(table), String(before));
+    assert.ok(before.some((name) => name.startsWith('staging.shopify_orders')) && before.some((name) => name.startsWith('data_shopify.customers')), String(before));
+
+    const who = { shop_id: 1, shop_domain: shop, customer: { id, email: customer.email, phone: customer.phone } };
     moment = Date.now() + 3_600_000;
-    await taken(delivery('customers/data_request', { ...who, orders_requested: [1, 2], data_request: { id: 9 } }, { shop: person.shop }));
-    await taken(delivery('customers/redact', { ...who, orders_to_redact: [1, 2] }, { shop: person.shop }));
-    await truth(`DELETE FROM raw_shopify.customers WHERE id = ${digits(person.id)}; UPDATE raw_shopify.orders SET email = NULL, note_attributes = '[]' WHERE (customer->>'id')::bigint = ${digits(person.id)}; UPDATE raw_shopify.abandoned_checkouts SET email = NULL WHERE (customer->>'id')::bigint = ${digits(person.id)}`);
+    await taken(delivery('customers/data_request', { ...who, orders_requested: [1, 2], data_request: { id: 9 } }, { shop }));
+    await taken(delivery('customers/redact', { ...who, orders_to_redact: [id + 1, id + 2] }, { shop }));
+    await truth(`DELETE FROM raw_shopify.customers WHERE id = ${id}; UPDATE raw_shopify.orders SET email = NULL, note_attributes = '[]' WHERE (customer->>'id')::bigint = ${id}; UPDATE raw_shopify.abandoned_checkouts SET email = NULL WHERE (customer->>'id')::bigint = ${id}`);
+    const receipts = async () => (await project.run('profile', 'receipts')).stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    const done = (count) => eventually(`${count} redactions are done`, async (seen) => {
+      const all = await receipts();
+      seen(JSON.stringify(all) + project.log_tail());
+      return all.length >= count && all.every(({ stage }) => stage === 'done') ? all : null;
+    }, { deadline_ms: 180_000, every_ms: 500 });
+    const written = await done(2);
+    assert.deepEqual(written.map(({ redaction, rows: counted }) => [redaction, counted]).sort(), [['files', { 'bronze.files_documents': 1 }], ['shopify_webhooks', { 'bronze.shopify_webhooks': calls.length + 3 }]]);
+    // What the first one saw, the second has rewritten.
+    assert.deepEqual(written.at(-1).left, {});
+    assert.deepEqual(await found_in(), []);
     await equal('a customer is redacted');
-    assert.equal(await one('SELECT customer_id, order_ids, request_id FROM staging.shopify_data_requests'), `${digits(person.id)}\t[1,2]\t9`);
+    assert.equal(await one('SELECT customer_id, order_ids, request_id FROM staging.shopify_data_requests'), `${id}\t[1,2]\t9`);
+    assert.equal(await one(`SELECT count(), sum(total_price) = 3 * 12345678901234.5678 FROM data_shopify.orders WHERE customer_id = ${id}`), '3\t1');
+    // Sent again afterwards, about an order from before.
+    const late = delivery('orders/updated', { ...first, updated_at: later(), tags: 'late' }, { shop });
+    await taken(late);
+    await truth(landed('raw_shopify.orders', { ...late, document: { ...late.document, email: null, note_attributes: [] } }));
+
     const shops = await rows('SELECT DISTINCT shop_url AS shop FROM raw_shopify.orders ORDER BY 1');
     assert.equal(shops.length, 2);
-    await taken(delivery('shop/redact', { shop_id: 2, shop_domain: shops[1].shop }, { shop: shops[1].shop }));
-    await truth(['orders', 'order_refunds', 'customers', 'abandoned_checkouts', 'transactions', 'price_rules', 'discount_codes', 'countries', 'shop', 'customer_journey_summary', 'order_agreements'].map((table) => `DELETE FROM raw_shopify.${table} WHERE shop_url = '${shops[1].shop}'`).join(';'));
+    const gone = shops.find((other) => other.shop !== shop).shop;
+    await taken(delivery('shop/redact', { shop_id: 2, shop_domain: gone }, { shop: gone }));
+    await truth(['orders', 'order_refunds', 'customers', 'abandoned_checkouts', 'transactions', 'price_rules', 'discount_codes', 'countries', 'shop', 'customer_journey_summary', 'order_agreements'].map((table) => `DELETE FROM raw_shopify.${table} WHERE shop_url = '${gone}'`).join(';'));
     await equal('a shop is redacted');
-    assert.equal(await one(`SELECT count() FROM data_shopify.orders WHERE shop = '${shops[1].shop}'`), '0');
+    assert.equal(await one(`SELECT count() FROM data_shopify.orders WHERE shop = '${gone}'`), '0');
+    await done(3);
+    await eventually('nothing is left of the shop and of what came late', async (seen) => {
+      const left = await one(`SELECT count() FROM bronze.shopify_webhooks__current WHERE group_id = '${gone}' AND properties != '{}' AND event NOT LIKE '%/redact'`), texts = await found_in();
+      seen(`${left} ${texts}`);
+      return left === '0' && texts.length === 0;
+    }, { deadline_ms: 180_000, every_ms: 500 });
+    await equal('and every number is as before');
     await project.assert_verified();
   });
 });
