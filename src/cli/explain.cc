@@ -244,12 +244,15 @@ Result<ExitCode> explain(const Options& options, const Invocation& invocation) {
   if (!TRY(clickhouse::database_exists(client, "bronze")))
     return fail(ErrorKind::refused, "nothing is mirrored yet, so nothing can be said of models",
                 "run `tidemark up`");
-  auto compilation = TRY(compile_project(client, project));
+  std::vector<config::ModelFile> files = project.models;
+  for (auto& file : TRY(added_models(client, project))) files.push_back(std::move(file));
+  auto one = TRY(models::compile_one(client, files, options.model));
+  const auto& compilation = one.compilation;
   const models::CompiledModel* model = compilation.models.find(options.model);
   // Mistakes of other models do not matter here.
   if (model == nullptr) return fail(ErrorKind::config, config::render(compilation.errors));
   if (options.row.empty() && options.where.empty()) {
-    auto explanation = TRY(models::explain_model(client, compilation.models, *model));
+    auto explanation = TRY(models::explain_model(client, one, *model));
     auto live = live_status(project, options.model);
     std::string owner = config::model_owner(project.root, model->file.file);
     print_out(invocation.json ? json::serialize(as_json(explanation, owner, live)) + "\n"

@@ -14,6 +14,7 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::UnorderedElementsAreArray;
 
 std::vector<std::string> words(const std::vector<SourceColumn>& columns) {
   std::vector<std::string> names;
@@ -184,7 +185,26 @@ TEST_F(ColumnLineageTest, RowsAnOutputRowCameFrom) {
   EXPECT_THAT(wrong.error().message, HasSubstr("did you mean `campaign_id`?"));
   EXPECT_FALSE(row_origin(client_, models, ctr, "campaign_id = 'x'", 3));
 
-  auto explanation = explain_model(client_, models, *models.find("analytics.campaign_traffic_daily"));
+  // Compiled with what it reads and nothing else, it is what it is among all.
+  std::vector<config::ModelFile> files;
+  for (const auto& model : models.models) files.push_back(model.file);
+  for (const char* name : {"analytics.campaign_traffic_daily", "analytics.mv_campaign_ctr"}) {
+    auto alone = compile_one(client_, files, name);
+    ASSERT_TRUE(alone) << alone.error().describe();
+    EXPECT_TRUE(alone->compilation.ok());
+    const CompiledModel *all = models.find(name), *one = alone->compilation.models.find(name);
+    ASSERT_NE(one, nullptr) << name;
+    EXPECT_EQ(one->fingerprint, all->fingerprint);
+    EXPECT_EQ(one->create_statements, all->create_statements);
+    EXPECT_EQ(one->view_statement, all->view_statement);
+    EXPECT_EQ(one->tables_in_depth, all->tables_in_depth);
+    EXPECT_THAT(alone->downstream, UnorderedElementsAreArray(models.downstream_of(name)));
+    EXPECT_LT(alone->compilation.models.models.size(), models.models.size() / 2);
+  }
+  auto one = compile_one(client_, files, "analytics.campaign_traffic_daily");
+  ASSERT_TRUE(one) << one.error().describe();
+  auto explanation =
+      explain_model(client_, *one, *one->compilation.models.find("analytics.campaign_traffic_daily"));
   ASSERT_TRUE(explanation) << explanation.error().describe();
   EXPECT_EQ(explanation->stored.size(), 1u);
   EXPECT_GT(explanation->stored.at(0).rows, 0u);

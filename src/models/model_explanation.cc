@@ -1,7 +1,13 @@
 #include "models/model_explanation.h"
 
 #include "clickhouse/cluster.h"
+#include "models/dictionary_calls.h"
+#include "models/lookups.h"
 #include "models/model_source.h"
+#include "models/references.h"
+
+#include <map>
+#include <set>
 
 namespace tidemark::models {
 namespace {
@@ -50,10 +56,67 @@ Result<std::vector<StoredTable>> sizes(clickhouse::Client& client, const Compile
   return all;
 }
 
+using Readings = std::map<std::string, std::set<std::string>>;
+
+// What each model names, and what the dictionaries it asks are over. Of a text that is no SQL nothing.
+Result<Readings> readings(clickhouse::Client& client, const std::vector<config::ModelFile>& files) {
+  Lookups lookups = TRY(Lookups::load(client));
+  Readings reads;
+  for (const auto& file : files) {
+    auto& names = reads[file.full_name()];
+    auto text = SqlText::read(file.sql);
+    if (!text) continue;
+    std::set<std::string> named;
+    for (const auto& reference : find_references((*text)->tokens)) named.insert(reference.name());
+    std::vector<config::Diagnostic> told_by_compile;
+    Complaints complaints(file, told_by_compile);
+    named.merge(dictionaries_called(**text, file.kind, lookups, complaints));
+    for (const auto& name : named) {
+      auto dictionary = lookups.dictionaries.find(name);
+      names.insert(dictionary == lookups.dictionaries.end() ? name : dictionary->second);
+    }
+  }
+  return reads;
+}
+
 }  // namespace
 
-Result<ModelExplanation> explain_model(clickhouse::Client& client, const CompiledModels& models,
+Result<OneModel> compile_one(clickhouse::Client& client, const std::vector<config::ModelFile>& files,
+                             const std::string& model) {
+  Readings reads = TRY(readings(client, files));
+  std::set<std::string> needed{model}, reached{model};
+  std::vector<std::string> waiting{model};
+  while (!waiting.empty()) {
+    std::string name = std::move(waiting.back());
+    waiting.pop_back();
+    for (const auto& upstream : reads[name])
+      if (reads.contains(upstream) && needed.insert(upstream).second) waiting.push_back(upstream);
+  }
+  OneModel one;
+  for (bool more = true; more;) {
+    more = false;
+    for (const auto& file : files) {
+      std::string name = file.full_name();
+      const auto& named = reads[name];
+      if (reached.contains(name) || std::none_of(named.begin(), named.end(), [&](const auto& upstream) {
+            return reached.contains(upstream);
+          }))
+        continue;
+      reached.insert(name);
+      one.downstream.push_back(name);
+      more = true;
+    }
+  }
+  std::vector<config::ModelFile> few;
+  for (const auto& file : files)
+    if (needed.contains(file.full_name())) few.push_back(file);
+  one.compilation = TRY(compile(client, few));
+  return one;
+}
+
+Result<ModelExplanation> explain_model(clickhouse::Client& client, const OneModel& one,
                                        const CompiledModel& model) {
+  const CompiledModels& models = one.compilation.models;
   ModelExplanation explanation{.model = model.name, .kind = name(model.kind)};
   explanation.description = model.file.description;
   explanation.fingerprint = model.fingerprint;
@@ -72,7 +135,7 @@ Result<ModelExplanation> explain_model(clickhouse::Client& client, const Compile
   explanation.tables = model.tables;
   explanation.models = model.models;
   explanation.tables_in_depth.assign(model.tables_in_depth.begin(), model.tables_in_depth.end());
-  explanation.downstream = models.downstream_of(model.name);
+  explanation.downstream = one.downstream;
   explanation.columns = TRY(column_lineage(client, models, model));
   explanation.stored = TRY(sizes(client, model));
   explanation.freshness_seconds = model.file.freshness_seconds;

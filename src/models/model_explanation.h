@@ -4,6 +4,7 @@
 
 #include "models/column_lineage.h"
 #include "models/compiled_model.h"
+#include "models/compiler.h"
 
 #include <optional>
 #include <string>
@@ -36,7 +37,16 @@ struct ModelExplanation {
   std::vector<std::pair<std::string, std::string>> audits;  // as written, severity
 };
 
-Result<ModelExplanation> explain_model(clickhouse::Client& client, const CompiledModels& models,
+// One model of `files` and those it reads, compiled: of a hundred models this one needs few. Who reads it is
+// seen in the texts of the others, whatever is wrong with them.
+struct OneModel {
+  Compilation compilation;
+  std::vector<std::string> downstream;  // directly or through others
+};
+Result<OneModel> compile_one(clickhouse::Client& client, const std::vector<config::ModelFile>& files,
+                             const std::string& model);
+
+Result<ModelExplanation> explain_model(clickhouse::Client& client, const OneModel& one,
                                        const CompiledModel& model);
 
 }  // namespace tidemark::models
