@@ -224,10 +224,14 @@ Status ErasureRun::correct_at_barrier(Deletion& deletion) {
     return {};
   }));
   if (!corrected) return {};
-  std::vector<std::string> changed;
-  for (const auto& part : TRY(parts(deletion))) changed.push_back("bronze." + part.table.name);
-  hooks_.changed(changed);
+  look_again(TRY(parts(deletion)));
   return {};
+}
+
+void ErasureRun::look_again(const std::vector<Part>& parts) {
+  std::vector<std::string> changed;
+  for (const auto& part : parts) changed.push_back("bronze." + part.table.name);
+  hooks_.changed(changed);
 }
 
 Status ErasureRun::correct(Deletion& deletion) {
@@ -287,6 +291,8 @@ Status ErasureRun::remove_traces(Deletion& deletion) {
   profiles::TraceCounts counts;
   TRY_VOID(hooks_.empty_spools());
   TRY_VOID(hooks_.at_barrier([&] { return profiles::remove_touched_keys(pool_, traces, counts); }));
+  // Segments follow cuts a moment behind, and may not have asked for keys that went with these.
+  look_again(all);
   // What waited there is fenced.
   for (const auto& part : all)
     if (part.way == Way::by_its_cut)

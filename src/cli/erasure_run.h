@@ -82,6 +82,8 @@ class ErasureRun {
   Status put_aside(profiles::Deletion& deletion);
   Status remove(profiles::Deletion& deletion);
   Status correct_at_barrier(profiles::Deletion& deletion);
+  // Everybody's memberships, where they hang on these tables.
+  void look_again(const std::vector<Part>& parts);
   Status finish(profiles::Deletion& deletion);
   Status remove_traces(profiles::Deletion& deletion);
   Result<std::string> receipt(const profiles::Deletion& deletion, const std::vector<Part>& parts,

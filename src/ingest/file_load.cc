@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "clickhouse/retry.h"
 #include "clickhouse/schema.h"
+#include "ingest/airbyte_record.h"
 #include "ingest/applier.h"
 #include "ingest/file_bytes.h"
 #include "ingest/json_walk.h"
@@ -141,7 +142,7 @@ class RecordSink {
     if (!request_.identity_column.empty())
       add(request_.identity_column, fmt::format("{}-{}", hash_, record.number));
     if (!request_.document_column.empty()) {
-      add(request_.document_column, record.json);
+      add(request_.document_column, airbyte_.unwrap(record.json));
       text_.push_back('}');
       return;
     }
@@ -227,6 +228,7 @@ class RecordSink {
   const std::atomic<bool>& stop_;
   StateStore state_;
   std::optional<kafka::MessageDecoder> decoder_;
+  AirbyteRecord airbyte_;
   std::string text_;
   Block rows_;
   size_t bytes_ = 0;

@@ -52,7 +52,7 @@ FROM
         toNullable(group_id) AS stream_id
     FROM bronze.ga4_collected
     UNION ALL
-    SELECT document_id AS _airbyte_raw_id, extracted_at AS _airbyte_extracted_at,
+    SELECT document_id AS _airbyte_raw_id, if(position(document, '"_airbyte_e') = 0, extracted_at, coalesce(parseDateTime64BestEffortOrNull(JSONExtract(document, '_airbyte_extracted_at', 'String'), 6, 'UTC'), parseDateTime64BestEffortOrNull(JSONExtract(document, '_airbyte_emitted_at', 'String'), 6, 'UTC'), extracted_at)) AS _airbyte_extracted_at,
         JSONExtract(document, 'event_date', 'Nullable(String)') AS event_date, JSONExtract(document, 'event_timestamp', 'Nullable(Int64)') AS event_timestamp,
         JSONExtract(document, 'event_name', 'Nullable(String)') AS event_name, toNullable(JSONExtractRaw(document, 'event_params')) AS event_params,
         JSONExtract(document, 'user_id', 'Nullable(String)') AS user_id, JSONExtract(document, 'user_pseudo_id', 'Nullable(String)') AS user_pseudo_id,

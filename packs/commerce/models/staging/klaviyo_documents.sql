@@ -15,7 +15,7 @@ FROM
         SELECT message_id AS raw_id, timestamp AS extracted_at, JSONExtractRaw(if(match(properties, '[0-9.]{17}'), trimRight(replaceRegexpAll(properties, '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), properties), 'data') AS body
         FROM bronze.klaviyo_webhooks
         UNION ALL
-        SELECT document_id AS raw_id, extracted_at AS extracted_at, if(match(document, '[0-9.]{17}'), trimRight(replaceRegexpAll(document, '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), document) AS body
+        SELECT document_id AS raw_id, if(position(document, '"_airbyte_e') = 0, extracted_at, coalesce(parseDateTime64BestEffortOrNull(JSONExtract(document, '_airbyte_extracted_at', 'String'), 6, 'UTC'), parseDateTime64BestEffortOrNull(JSONExtract(document, '_airbyte_emitted_at', 'String'), 6, 'UTC'), extracted_at)) AS extracted_at, if(match(document, '[0-9.]{17}'), trimRight(replaceRegexpAll(document, '((?:[^"0-9-]|"(?:[^"\\\\]|\\\\.)*"|-?[0-9]+)*?)(-?[0-9]+(?:\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)|$)', '\\1"\\2"'), '"'), document) AS body
         FROM bronze.files_documents
         WHERE system = 'klaviyo'
     )

@@ -10,7 +10,7 @@ FROM
     SELECT message_id AS raw_id, timestamp AS extracted_at, group_id AS shop, toString(event) AS topic, properties AS body
     FROM bronze.shopify_webhooks
     UNION ALL
-    SELECT document_id AS raw_id, extracted_at AS extracted_at, shop AS shop, stream AS topic, document AS body
+    SELECT document_id AS raw_id, if(position(document, '"_airbyte_e') = 0, extracted_at, coalesce(parseDateTime64BestEffortOrNull(JSONExtract(document, '_airbyte_extracted_at', 'String'), 6, 'UTC'), parseDateTime64BestEffortOrNull(JSONExtract(document, '_airbyte_emitted_at', 'String'), 6, 'UTC'), extracted_at)) AS extracted_at, shop AS shop, stream AS topic, document AS body
     FROM bronze.files_documents
     WHERE system = 'shopify'
 )
