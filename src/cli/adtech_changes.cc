@@ -126,6 +126,8 @@ int32_t AdtechGenerator::quiet_campaign() {
 Status AdtechGenerator::replace_campaign(int64_t now_micros) {
   if (campaigns_.size() > campaigns_min) {
     std::string id = std::to_string(quiet_campaign());
+    // Whoever adds facts to it meanwhile is waited for, so that these are seen and go, too.
+    TRY(connection_.query("SELECT 1 FROM campaign WHERE id = $1::int FOR UPDATE", {id}));
     for (const char* statement :
          {"DELETE FROM clicks WHERE campaign_id = $1::int",
           "DELETE FROM impressions WHERE campaign_id = $1::int", "DELETE FROM campaign WHERE id = $1::int"})

@@ -413,9 +413,9 @@ SELECT day, d1, d7, d28, d1::float8 / d28 FROM (SELECT day, count(DISTINCT who) 
 FROM (SELECT DISTINCT to_date(event_date, 'YYYYMMDD') AS day FROM hit) AS days JOIN (SELECT DISTINCT to_date(event_date, 'YYYYMMDD') AS date, user_pseudo_id AS who FROM hit WHERE user_pseudo_id <> '' AND (engaged OR engagement > 0)) AS active ON date <= day AND date > day - 28 GROUP BY day) AS n
 
 -- model: analytics_klaviyo.attribution_summary
--- select: date, currency, source, medium, campaign, visitors, first_touch, last_touch, last_non_direct, round(toFloat64(linear), 9), round(toFloat64(time_decay), 6), round(toFloat64(position_based), 9), first_touch_revenue, last_touch_revenue, last_non_direct_revenue
+-- select: date, currency, source, medium, campaign, visitors, first_touch, last_touch, last_non_direct, round(toFloat64(linear), 6), round(toFloat64(time_decay), 6), round(toFloat64(position_based), 6), first_touch_revenue, last_touch_revenue, last_non_direct_revenue
 SELECT date, currency, source, medium, campaign, count(DISTINCT who), coalesce(sum(purchases) FILTER (WHERE place = 1), 0), coalesce(sum(purchases) FILTER (WHERE place = n), 0), coalesce(sum(purchases) FILTER (WHERE place = coalesce(indirect, n)), 0),
-  round(sum(purchases::numeric / n), 9), round(sum(purchases * aged / decay), 6), round(sum(purchases * CASE WHEN n = 1 THEN 1 WHEN n = 2 THEN 0.5 WHEN place IN (1, n) THEN 0.4 ELSE 0.2 / (n - 2) END), 9),
+  round(sum(purchases::numeric / n), 6), round(sum(purchases * aged / decay), 6), round(sum(purchases * CASE WHEN n = 1 THEN 1 WHEN n = 2 THEN 0.5 WHEN place IN (1, n) THEN 0.4 ELSE 0.2 / (n - 2) END), 6),
   coalesce(sum(revenue) FILTER (WHERE place = 1), 0), coalesce(sum(revenue) FILTER (WHERE place = n), 0), coalesce(sum(revenue) FILTER (WHERE place = coalesce(indirect, n)), 0)
 FROM (SELECT *, max(CASE WHEN source <> '(direct)' THEN place END) OVER w AS indirect, sum(aged) OVER w AS decay FROM (
   SELECT b.user_pseudo_id AS who, b.session AS buy, b.started::date AS date, b.currency, b.purchases, coalesce(paid.revenue, 0) AS revenue, v.source, v.medium, v.campaign,
