@@ -116,14 +116,19 @@ void wait_for_orphan(const std::optional<LockText>& before, const files::path& d
 
 Result<std::string> library_version(const files::path& program, const files::path& library,
                                     const files::path& output) {
-  ChildProcess child = TRY(ChildProcess::start(
-      program, {program.string(), "--library", library.string(), "--version", "yes"}, output));
-  if (!child.wait_for_end(seconds(30)) || child.exit_status() != 0)
+  for (int attempt = 1;; ++attempt) {
+    ChildProcess child = TRY(ChildProcess::start(
+        program, {program.string(), "--library", library.string(), "--version", "yes"}, output));
+    bool ended = child.wait_for_end(seconds(30));
+    if (ended && child.exit_status() == 0) return last_lines(output, 100);
+    // By somebody else: that says nothing of the library.
+    if (ended && child.was_killed() && attempt < start_attempts) continue;
     return fail(ErrorKind::config,
-                fmt::format("the ClickHouse library {} cannot be used: {}", library.string(),
+                fmt::format("the ClickHouse library {} cannot be used: tidemark-clickhouse --version {}: {}",
+                            library.string(), ended ? child.how_it_ended() : "did not end within 30 s",
                             last_lines(output, log_excerpt_bytes)),
                 "install it again (npm ci), or set TIDEMARK_LIBCHDB to a working libchdb.so");
-  return last_lines(output, 100);
+  }
 }
 
 }  // namespace
