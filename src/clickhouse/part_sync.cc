@@ -105,6 +105,7 @@ int PartSync::begin(const Identity& directory, int descriptor, const std::string
       part.sizes.emplace(Identity{found.st_dev, found.st_ino}, found.st_size);
   }
   if (failed || sync_all(descriptor) != 0) return disk_.fdatasync(descriptor);
+  forget(directory);  // synced a second time under this name
   std::lock_guard lock(mutex_);
   if (!make_room()) return 0;
   part.held = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);

@@ -1,14 +1,14 @@
-// How the parts of durable INSERTs get to the disk: all files of a part, and the directory, in one step.
+// How the parts of durable INSERTs get to the disk: all files of a part in one step, its name in another.
 //
 // A table with fsync_after_insert and fsync_part_directory syncs some eleven files and directories for each
-// part, several of them one after the other, and each of them is a flush of the disk: 14 of the 18 ms of a
-// small INSERT on the machine it was measured on. The library calls fdatasync for each, in this order: the
-// part's directory while it is still called tmp_insert_..., when all of its files are written; the files;
-// and, renamed, the directory again. PartSync stands behind that function (embedded_main.cc): at the first
-// one it notes how long each file is and calls syncfs(2), which returns when everything written to the file
-// system so far is on the disk; files that are still as long are on the disk then - those of parts only grow
-// - and need nothing more. INSERTs that wait at the same time share one. The last sync is made as asked: it
-// makes the part's name durable, and the library lets nobody read the table meanwhile, so it must be short.
+// part, several of them one after the other, and each of them is a flush of the disk: most of the time of a
+// small INSERT (docs/DECISIONS.md). The library calls fdatasync for each, in this order: the part's directory
+// while it is still called tmp_insert_..., when all of its files are written; the files; and, renamed, the
+// directory again. PartSync stands behind that function (embedded_main.cc): at the first one it notes how
+// long each file is and calls syncfs(2), which returns when everything written to the file system so far is
+// on the disk; files that are still as long are on the disk then - those of parts only grow - and need
+// nothing more. INSERTs that wait at the same time share one. The last sync is made as asked: it makes the
+// part's name durable, and the library lets nobody read the table meanwhile, so it must be short.
 //
 // Invariants: a file's sync is left out only after a syncfs that began when the file was as long as it is
 // now. Anything else - merges, definitions of tables, tables without fsync_part_directory - is synced as it
