@@ -18,19 +18,6 @@ namespace {
 
 namespace json = boost::json;
 
-// A query beside a cut may see half of it: what fails is asked again while cuts go on.
-Result<models::AuditResult> ask(clickhouse::Client& client, const models::Audit& audit) {
-  const std::string fences =
-      "SELECT sum(cut), sum(end_lsn) FROM tidemark.cuts FINAL WHERE state = 'fenced' FORMAT TSV";
-  for (int attempt = 1;; ++attempt) {
-    std::string before = TRY(client.query_text(fences));
-    auto result = TRY(models::run_audit(client, audit));
-    if (result.passed() || attempt == limits::model_parity_attempts ||
-        before == TRY(client.query_text(fences)))
-      return result;
-  }
-}
-
 std::string as_json(const std::vector<models::AuditResult>& results, bool ok) {
   json::array list;
   for (const auto& result : results) {
@@ -95,9 +82,10 @@ Run add_audit(CLI::App& command) {
       });
     Progress progress("audit", "audits", audits.size(), Progress::mode_for(invocation.json));
     std::vector<models::AuditResult> results;
+    models::FenceWatch watch(client);
     bool ok = true;
     for (const auto& audit : audits) {
-      results.push_back(TRY(ask(client, audit)));
+      results.push_back(TRY(models::run_audit_beside_cuts(client, watch, audit)));
       ok &= !results.back().fails();
       progress.set(results.size());
     }

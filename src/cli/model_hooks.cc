@@ -28,8 +28,14 @@ ingest::ModelHooks model_hooks(const ModelSurroundings& all) {
     TRY_VOID(all.profiles.after_parts(cut, version, tables));
     if (auto runtime = all.models.runtime(); runtime->has_keyed_models())
       TRY_VOID(runtime->after_cut(*all.pool.lease(), cut, version, tables));
-    if (auto names = bronze_names(tables); all.dictionaries.any_over(names))
-      all.dictionaries.reload(*all.pool.lease(), names);
+    auto names = bronze_names(tables);
+    if (all.dictionaries.any_over(names)) all.dictionaries.reload(*all.pool.lease(), names);
+    // Before any position says that these rows are in: who sees it sees results that do not have them as old
+    // ones.
+    if (all.leads()) {
+      all.profiles.add_kept(names);
+      all.refreshes.on_cut(names);
+    }
     return {};
   };
   hooks.before_copy = [all](const std::vector<std::string>& tables) {

@@ -20,6 +20,7 @@ struct ModelSurroundings {
   models::DictionaryReloads& dictionaries;
   models::RefreshService& refreshes;
   ingest::PartsGate& parts_gate;
+  std::function<bool()> leads;  // whether this process refreshes
 };
 
 ingest::ModelHooks model_hooks(const ModelSurroundings& all);

@@ -25,19 +25,23 @@ bool is_dictionary(const config::Project& project, const std::string& name) {
                      [&](const auto& dictionary) { return dictionary.full_name() == name; });
 }
 
-// Moves whenever a cut is fenced.
-Result<std::string> fences(clickhouse::ClientPool& pool) {
-  return pool.lease()->query_text(
-      "SELECT sum(cut), sum(end_lsn) FROM tidemark.cuts FINAL WHERE state = 'fenced' FORMAT TSV");
+// Beside cuts, `compare` may see half of one: then it is asked again.
+template <class Compare>
+auto compared_at_rest(clickhouse::Client& client, Compare compare) -> decltype(compare()) {
+  models::FenceWatch watch(client);
+  for (int attempt = 1;; ++attempt) {
+    TRY_VOID(watch.begin());
+    auto parity = TRY(compare());
+    if (parity.different == 0 || attempt == limits::model_parity_attempts || TRY(watch.at_rest()))
+      return parity;
+  }
 }
 
 Result<models::ModelParity> verify_at_rest(clickhouse::ClientPool& pool, const models::CompiledModel& model) {
-  for (int attempt = 1;; ++attempt) {
-    std::string before = TRY(fences(pool));
-    auto parity = TRY_IN(models::verify_model(*pool.lease(), model), "model " + model.name);
-    if (parity.different == 0 || before == TRY(fences(pool)) || attempt == limits::model_parity_attempts)
-      return parity;
-  }
+  auto client = pool.lease();
+  return compared_at_rest(*client, [&]() -> Result<models::ModelParity> {
+    return TRY_IN(models::verify_model(*client, model), "model " + model.name);
+  });
 }
 
 // Moves whenever rows of a table that the model reads change.
@@ -73,13 +77,10 @@ Result<models::ModelParity> verify_result(clickhouse::ClientPool& pool, const mo
 
 Result<models::DictionaryParity> verify_at_rest(clickhouse::ClientPool& pool,
                                                 const config::DictionaryFile& dictionary) {
-  for (int attempt = 1;; ++attempt) {
-    std::string before = TRY(fences(pool));
-    auto parity =
-        TRY_IN(models::verify_dictionary(*pool.lease(), dictionary), "dictionary " + dictionary.full_name());
-    if (parity.different == 0 || before == TRY(fences(pool)) || attempt == limits::model_parity_attempts)
-      return parity;
-  }
+  auto client = pool.lease();
+  return compared_at_rest(*client, [&]() -> Result<models::DictionaryParity> {
+    return TRY_IN(models::verify_dictionary(*client, dictionary), "dictionary " + dictionary.full_name());
+  });
 }
 
 }  // namespace

@@ -303,7 +303,6 @@ struct RunningProject::State {
     auto on_cut = [this](ingest::CutEvent cut) {
       profiles->add_kept(cut.tables);
       if (watch) watch->on_cut(cut);
-      if (pipelines.leads()) refreshes->on_cut(cut.tables);
       if (server) server->on_cut(cut);
       if (segments) segments->on_cut(cut.tables);
       if (alerts) alerts->on_cut(cut.tables);
@@ -313,8 +312,8 @@ struct RunningProject::State {
         project, *pool,
         {.tables_with_changes = std::move(with_changes),
          .recopy = options.recopy,
-         .hooks = experiments.with(
-             model_hooks({*pool, models, *profiles, *segments, dictionaries, *refreshes, parts_gate})),
+         .hooks = experiments.with(model_hooks({*pool, models, *profiles, *segments, dictionaries, *refreshes,
+                                                parts_gate, [this] { return pipelines.leads(); }})),
          .on_cut = on_cut}));
     erasures->attach(pipelines.doors());
     return profiles->prepare(project, SourcePipelines::shared(project));

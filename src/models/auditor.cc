@@ -30,14 +30,6 @@ bool same_place(const SourcePositions& one, const SourcePositions& other) {
                     });
 }
 
-bool any_in_both(std::vector<uint64_t> one, std::vector<uint64_t> other) {
-  std::sort(one.begin(), one.end());
-  std::sort(other.begin(), other.end());
-  std::vector<uint64_t> both;
-  std::set_intersection(one.begin(), one.end(), other.begin(), other.end(), std::back_inserter(both));
-  return !both.empty();
-}
-
 }  // namespace
 
 Auditor::Auditor(AuditorOptions options) : options_(std::move(options)) {}
@@ -198,7 +190,7 @@ bool Auditor::step() {
 }
 
 Result<AuditResult> Auditor::ask_until_settled(clickhouse::Client& client, const Audit& audit) {
-  std::optional<std::vector<uint64_t>> before;
+  std::optional<AuditResult> before;
   for (int attempt = 1;; ++attempt) {
     auto began = options_.positions();
     AuditResult result = TRY(run_audit(client, audit));
@@ -206,8 +198,8 @@ Result<AuditResult> Auditor::ask_until_settled(clickhouse::Client& client, const
     auto ended = options_.positions();
     if (!began || !ended) return fail(ErrorKind::cancelled, "a source stopped streaming");
     if (nothing_under_way(*began) && same_place(*began, *ended)) return result;
-    if (before && any_in_both(*before, result.violations)) return result;
-    before = std::move(result.violations);
+    if (before && any_in_both(*before, result)) return result;
+    before = std::move(result);
     if (!settle(*ended)) return fail(ErrorKind::cancelled, "what had arrived did not become queryable");
   }
 }

@@ -21,6 +21,7 @@
 #include "clickhouse/client.h"
 #include "config/diagnostic.h"
 #include "models/compiled_model.h"
+#include "models/fence_watch.h"
 
 #include <cstdint>
 #include <set>
@@ -69,9 +70,15 @@ Result<std::vector<Audit>> define_audits(clickhouse::Client& client, const Compi
 
 // A query that the server refuses is a result with `error`. Errors: the warehouse is away.
 Result<AuditResult> run_audit(clickhouse::Client& client, const Audit& audit);
+// Beside cuts: what fails is asked again, until no cut was under way or some of the same violations are still
+// there after those that were are in (or limits::audit_confirmations_max such rounds).
+Result<AuditResult> run_audit_beside_cuts(clickhouse::Client& client, FenceWatch& watch, const Audit& audit);
+// Whether some violations are in both results.
+bool any_in_both(const AuditResult& one, const AuditResult& other);
 // Whether rows newer than `since` may be violations.
 Result<bool> suspects_since(clickhouse::Client& client, const Audit& audit, Version since);
 
+// Beside cuts, too.
 Result<std::vector<AuditResult>> run_audits(clickhouse::Client& client, const CompiledModels& models,
                                             const std::vector<config::AuditFile>& files = {});
 

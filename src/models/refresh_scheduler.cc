@@ -47,7 +47,10 @@ void RefreshScheduler::changed(const std::vector<std::string>& tables) {
 
 void RefreshScheduler::demand_readers_of(const std::vector<std::string>& tables) {
   for (const auto& rule : rules_)
-    if (any_in(rule.tables, tables)) states_[rule.model].demanded = true;
+    if (any_in(rule.tables, tables)) {
+      mark_changed(states_[rule.model]);
+      states_[rule.model].demanded = true;
+    }
 }
 
 bool RefreshScheduler::demand(const std::string& model) {

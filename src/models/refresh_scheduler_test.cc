@@ -200,8 +200,12 @@ TEST_F(RefreshSchedulerTest, HeldBackModelsAreLookedAtAgain) {
   EXPECT_EQ(scheduler_->micros_until_due(), limits::refresh_held_poll_us);
   held_ = {};
   EXPECT_THAT(run_all(), testing::ElementsAre("a"));
+  EXPECT_EQ(scheduler_->stale_since("a"), 0);
+  // Rows that came by a copy: until it has run, the result is an old one.
   scheduler_->demand_readers_of({"bronze.t"});
+  EXPECT_EQ(scheduler_->stale_since("a"), clock_.wall_micros());
   EXPECT_THAT(run_all(), testing::ElementsAre("a"));
+  EXPECT_EQ(scheduler_->stale_since("a"), 0);
 }
 
 }  // namespace

@@ -15,19 +15,19 @@ using clickhouse::quote_identifier;
 using clickhouse::quote_string;
 
 // An expression over columns of table expressions, by their numbers in the tree.
-struct Expression {
+struct TreeExpression {
   enum class Kind { column, call, text };
   Kind kind = Kind::text;
   int source = -1;   // column: number of the table, subquery or union
   std::string name;  // column, function, or SQL of a constant
   std::string type;  // column
-  std::vector<Expression> arguments;
+  std::vector<TreeExpression> arguments;
 
-  bool operator==(const Expression&) const = default;
+  bool operator==(const TreeExpression&) const = default;
 };
 
 struct Condition {
-  Expression expression;
+  TreeExpression expression;
   bool of_row = false;  // comes from the condition on the output row
   bool operator==(const Condition&) const = default;
 };
@@ -60,9 +60,9 @@ std::string without_prefixes(std::string_view printed) {
   return text;
 }
 
-std::string print(const Expression& expression) {
-  if (expression.kind == Expression::Kind::text) return expression.name;
-  if (expression.kind == Expression::Kind::column) return quote_identifier(expression.name);
+std::string print(const TreeExpression& expression) {
+  if (expression.kind == TreeExpression::Kind::text) return expression.name;
+  if (expression.kind == TreeExpression::Kind::column) return quote_identifier(expression.name);
   std::vector<std::string> arguments;
   for (const auto& argument : expression.arguments) arguments.push_back(print(argument));
   static const std::map<std::string, std::string> signs = {
@@ -96,17 +96,17 @@ class Tracer {
 
  private:
   struct Equality {
-    Expression left, right;  // columns
+    TreeExpression left, right;  // columns
   };
 
-  std::optional<Expression> read(const TreeNode& given) {
+  std::optional<TreeExpression> read(const TreeNode& given) {
     const TreeNode* known = tree_.node(given.id);
     const TreeNode& node = known != nullptr && given.sections.empty() ? *known : given;
     if (node.kind == "COLUMN") return column(node);
     if (node.kind == "CONSTANT") return constant(node);
     if (node.kind != "FUNCTION" || node.attribute("function_type") != "ordinary") return std::nullopt;
     if (node.section("PARAMETERS") != nullptr) return std::nullopt;
-    Expression call{.kind = Expression::Kind::call, .name = node.attribute("function_name")};
+    TreeExpression call{.kind = TreeExpression::Kind::call, .name = node.attribute("function_name")};
     for (const TreeNode* argument : node.list("ARGUMENTS")) {
       auto inner = read(*argument);
       if (!inner) return std::nullopt;
@@ -115,20 +115,20 @@ class Tracer {
     return call;
   }
 
-  std::optional<Expression> column(const TreeNode& node) {
+  std::optional<TreeExpression> column(const TreeNode& node) {
     const TreeNode* source = tree_.source(node);
     if (source == nullptr || source->kind == "LAMBDA") return std::nullopt;
     // USING: the same on both sides. Anything else with an expression is what it stands for.
     if (auto own = node.list("EXPRESSION"); !own.empty() && source->kind != "ARRAY_JOIN")
       return read(*own.front());
     if (source->kind != "TABLE" && source->kind != "QUERY" && source->kind != "UNION") return std::nullopt;
-    return Expression{.kind = Expression::Kind::column,
-                      .source = source->id,
-                      .name = node.attribute("column_name"),
-                      .type = node.attribute("result_type")};
+    return TreeExpression{.kind = TreeExpression::Kind::column,
+                          .source = source->id,
+                          .name = node.attribute("column_name"),
+                          .type = node.attribute("result_type")};
   }
 
-  std::optional<Expression> constant(const TreeNode& node) {
+  std::optional<TreeExpression> constant(const TreeNode& node) {
     // As it was written, where it was folded from something.
     if (auto own = node.list("EXPRESSION"); !own.empty())
       if (auto written = read(*own.front())) return written;
@@ -137,7 +137,7 @@ class Tracer {
     static const std::set<std::string> plain = {"String", "UInt8", "UInt16", "UInt32", "UInt64",
                                                 "Int8",   "Int16", "Int32",  "Int64",  "Float64"};
     bool whole = value == "NULL" || plain.contains(type) || type.starts_with("Tuple(");
-    return Expression{.name = whole ? text : "CAST(" + text + ", " + quote_string(type) + ")"};
+    return TreeExpression{.name = whole ? text : "CAST(" + text + ", " + quote_string(type) + ")"};
   }
 
   static void conjuncts(const TreeNode& node, std::vector<const TreeNode*>& out) {
@@ -149,8 +149,8 @@ class Tracer {
   }
 
   // The columns of `query` in `expression` become what the query says they are. False: one cannot be said.
-  bool resolve(Expression& expression, const TreeNode& query, const std::vector<std::string>& names) {
-    if (expression.kind == Expression::Kind::column) {
+  bool resolve(TreeExpression& expression, const TreeNode& query, const std::vector<std::string>& names) {
+    if (expression.kind == TreeExpression::Kind::column) {
       auto items = query.list("PROJECTION");
       for (size_t index = 0; index < names.size() && index < items.size(); ++index) {
         if (names[index] != expression.name) continue;
@@ -165,8 +165,8 @@ class Tracer {
                        [&](auto& argument) { return resolve(argument, query, names); });
   }
 
-  static void sources(const Expression& expression, std::set<int>& out) {
-    if (expression.kind == Expression::Kind::column) out.insert(expression.source);
+  static void sources(const TreeExpression& expression, std::set<int>& out) {
+    if (expression.kind == TreeExpression::Kind::column) out.insert(expression.source);
     for (const auto& argument : expression.arguments) sources(argument, out);
   }
 
@@ -191,8 +191,8 @@ class Tracer {
                                                                    : std::vector<const TreeNode*>();
         if (pair.size() != 2) continue;
         auto left = read(*pair[0]), right = read(*pair[1]);
-        if (left && right && left->kind == Expression::Kind::column &&
-            right->kind == Expression::Kind::column)
+        if (left && right && left->kind == TreeExpression::Kind::column &&
+            right->kind == TreeExpression::Kind::column)
           equal.push_back({std::move(*left), std::move(*right)});
       }
     }
@@ -200,8 +200,8 @@ class Tracer {
 
   // The condition with columns of its table replaced by their equals in table `other`; false when one has
   // none.
-  static bool carry(Expression& expression, int other, const std::vector<Equality>& equal) {
-    if (expression.kind == Expression::Kind::column) {
+  static bool carry(TreeExpression& expression, int other, const std::vector<Equality>& equal) {
+    if (expression.kind == TreeExpression::Kind::column) {
       for (const auto& [left, right] : equal) {
         bool from_left =
             left.source == expression.source && left.name == expression.name && right.source == other;
@@ -297,8 +297,8 @@ class Tracer {
   std::vector<Condition> rename(const TreeNode& query, const TreeNode& branch,
                                 std::vector<Condition> conditions) {
     auto from = names_of(query), to = names_of(branch);
-    std::function<void(Expression&)> change = [&](Expression& expression) {
-      if (expression.kind == Expression::Kind::column)
+    std::function<void(TreeExpression&)> change = [&](TreeExpression& expression) {
+      if (expression.kind == TreeExpression::Kind::column)
         for (size_t index = 0; index < from.size() && index < to.size(); ++index)
           if (from[index] == expression.name) {
             expression.name = to[index];
