@@ -186,6 +186,9 @@ export class Warehouse {
   <path>${directory}/data/</path><tmp_path>${directory}/tmp/</tmp_path>
   <users_config>${directory}/users.xml</users_config>
   <listen_host>127.0.0.1</listen_host><http_port>${warehouse.port}</http_port><tcp_port>${tcp_port}</tcp_port>
+  <!-- How the embedded server takes away outdated parts (src/clickhouse/embedded_config.cc), for all contestants. -->
+  <merge_tree><cleanup_delay_period>1</cleanup_delay_period><cleanup_delay_period_random_add>0</cleanup_delay_period_random_add>
+    <concurrent_part_removal_threshold>100000</concurrent_part_removal_threshold></merge_tree>
   <logger><level>warning</level><log>${directory}/server.log</log><errorlog>${directory}/error.log</errorlog><size>20M</size><count>2</count></logger>
 </clickhouse>\n`);
     const log = fs.openSync(`${directory}/output.log`, 'a');

@@ -73,10 +73,11 @@ std::string server_config_text(const EmbeddedConfig& config) {
   <max_table_size_to_drop>0</max_table_size_to_drop>
   <max_partition_size_to_drop>0</max_partition_size_to_drop>
   <merge_tree>
-    <!-- Outdated parts are taken away little by little: after the default of 30 s there are some 1,500 of them at 1,000
-         rows/s, and INSERTs wait for as long as it takes. -->
-    <cleanup_delay_period>3</cleanup_delay_period>
-    <cleanup_delay_period_random_add>1</cleanup_delay_period_random_add>
+    <!-- As mirrored tables have it everywhere (ingest/captured_table.h), for the tables of models, too; and
+         by one thread, so that INSERTs have the other core meanwhile. -->
+    <cleanup_delay_period>1</cleanup_delay_period>
+    <cleanup_delay_period_random_add>0</cleanup_delay_period_random_add>
+    <concurrent_part_removal_threshold>100000</concurrent_part_removal_threshold>
     <number_of_free_entries_in_pool_to_execute_mutation>2</number_of_free_entries_in_pool_to_execute_mutation>
     <number_of_free_entries_in_pool_to_lower_max_size_of_merge>2</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
     <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>2</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
