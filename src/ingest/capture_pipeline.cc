@@ -27,6 +27,17 @@ Status check_identity(const CapturedTable& table) {
               fmt::format("run: ALTER TABLE {} REPLICA IDENTITY DEFAULT", table.source.quoted()));
 }
 
+// A message is JSON, which is UTF-8.
+Status check_encoding(postgres::Connection& connection) {
+  auto rows = TRY(connection.query("SELECT pg_catalog.current_setting('server_encoding')"));
+  if (rows.at(0, 0) != "SQL_ASCII") return {};
+  return fail(
+      ErrorKind::unsupported, "the database is SQL_ASCII: its text may be bytes that no message can hold",
+      "make it anew with an encoding (pg_dump, CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, "
+      "pg_restore with PGCLIENTENCODING), or mirror it into ClickHouse, which takes the bytes as they "
+      "are");
+}
+
 }  // namespace
 
 CapturePipeline::CapturePipeline(CaptureOptions options, const Clock& clock)
@@ -52,6 +63,7 @@ PublisherOptions CapturePipeline::publisher_options() const {
 }
 
 Status CapturePipeline::read_tables(postgres::Connection& connection) {
+  TRY_VOID(check_encoding(connection));
   database_ = std::string(TRY(connection.query("SELECT current_database()")).at(0, 0));
   auto sources = TRY(
       postgres::read_tables(connection, options_.source.tables, postgres::selections_of(options_.source)));

@@ -152,6 +152,11 @@ Result<Connection> Connection::open(const ConnectionOptions& options) {
                               display_url(options.url)));
   PQsetNoticeProcessor(
       connection.handle(), [](void*, const char*) {}, nullptr);
+  // SQL_ASCII knows no encoding: asked for UTF-8 the server would refuse bytes that are none, and a stream
+  // would stand still at such a row. Taken as they are, they are the same from copy and stream.
+  const char* encoding = PQparameterStatus(connection.handle(), "server_encoding");
+  if (encoding != nullptr && std::string_view(encoding) == "SQL_ASCII")
+    TRY_VOID(connection.execute("SET client_encoding = 'SQL_ASCII'"));
   TRY_VOID(connection.execute(session_settings));
   return connection;
 }

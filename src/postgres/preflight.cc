@@ -24,6 +24,7 @@ class Inspection {
 
   Result<std::vector<Finding>> run() {
     version();
+    TRY_VOID(encoding());
     TRY_VOID(wal_level());
     TRY_VOID(role());
     TRY_VOID(slot());
@@ -51,6 +52,16 @@ class Inspection {
     std::string text = fmt::format("Postgres {}.{}", version / 10'000, version % 10'000);
     if (version >= 140'000) return add(Level::pass, "server_version", text);
     add(Level::fail, "server_version", text, "upgrade to Postgres 14 or later", ErrorKind::unsupported);
+  }
+
+  Status encoding() {
+    std::string name = TRY(setting("server_encoding"));
+    if (name != "SQL_ASCII") return add(Level::pass, "encoding", name), Status();
+    add(Level::warn, "encoding",
+        "the database is SQL_ASCII: it does not say what its text is encoded in, so its bytes are taken as "
+        "they are",
+        "where they are no UTF-8, read them in models with convertCharset(column, 'latin1', 'utf-8')");
+    return {};
   }
 
   Status wal_level() {

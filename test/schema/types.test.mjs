@@ -35,39 +35,108 @@ const columns = {
   tags: { type: "text[] NOT NULL DEFAULT '{}'", values: ["'{a,b}'", "'{}'", "'{NULL}'"], clickhouse: "arrayStringConcat(arrayMap(tag -> ifNull(tag, 'NULL'), tags), ',')", postgres: "array_to_string(tags, ',', 'NULL')" },
   needed: { type: 'integer NOT NULL DEFAULT 7', target: 'Int32', values: ['1'] },
   derived: { type: 'integer GENERATED ALWAYS AS (needed * 2) STORED', target: null, values: [] },
+  network: { type: 'cidr', values: ["'10.0.0.0/8'", "'2001:db8::/32'"] },
+  hardware: { type: 'macaddr', values: ["'08:00:2b:01:02:03'"] },
+  hardware8: { type: 'macaddr8', values: ["'08:00:2b:01:02:03:04:05'"] },
+  cash: { type: 'money', values: ["'-1234567.89'", '0', "'92233720368547758.07'"] },
+  flags: { type: 'bit varying', values: ["B'101010101'", "B''"] },
+  flags5: { type: 'bit(5)', values: ["B'10101'"] },
+  markup: { type: 'xml', values: [`'<a b="c">d</a>'`, "''"] },
+  pairs: { type: 'hstore', values: ["'a=>1, b=>NULL'", "''"] },
+  place: { type: 'pg_lsn', values: ["'16/B374D848'"] },
+  clock_zone: { type: 'timetz', values: ["'12:34:56.789+05:30'", "'24:00-15:59'"] },
+  transaction: { type: 'xid8', target: 'Nullable(UInt64)', values: ["'18446744073709551615'"] },
+  letter: { type: '"char"', values: ["'a'", "''"] },
+  label: { type: 'name', values: ["'pg_class'"] },
+  any_case: { type: 'citext', values: ["'MiXed'"] },
+  price: { type: 'price', target: 'Nullable(Decimal(10, 2))', values: ['12.34', 'NULL'] },
+  moods: { type: 'mood[]', values: ["'{fine,NULL,\"very bad\"}'", "'{}'"] },
+  spell: { type: 'tstzrange', values: ["'[2024-01-01 00:00+00,2024-01-02 12:00+00)'", "'empty'", "'(,)'"] },
+  amounts: { type: 'numrange', values: ["'[1.5,2.50]'", 'NULL'] },
+  spells: { type: 'datemultirange', values: ["'{[2024-01-01,2024-02-01),[2025-01-01,)}'", "'{}'"] },
 };
 
-const stored = Object.entries(columns).filter(([, column]) => column.values.length > 0);
-const rounds = Math.max(...stored.map(([, column]) => column.values.length));
+// Types that only Postgres can print: a source that has one of them is streamed as text.
+const printed = {
+  point: { type: 'point', values: ["'(1.5,-2)'", "'(NaN,Infinity)'", 'NULL'] },
+  line: { type: 'line', values: ["'{1,-1,0.1}'", "'[(0,0),(1,3)]'"] },
+  lseg: { type: 'lseg', values: ["'[(0,0),(1,0.3)]'", 'NULL'] },
+  box: { type: 'box', values: ["'((2,2),(0,0))'"] },
+  path: { type: 'path', values: ["'((0,0),(1,1),(2,0))'", "'[(0,0),(1.5,1)]'"] },
+  polygon: { type: 'polygon', values: ["'((0,0),(1,1),(2,0))'"] },
+  circle: { type: 'circle', values: ["'<(1,-2.5),3>'", 'NULL'] },
+  words: { type: 'tsvector', values: ["$$a:1A fat:2B,4C 'b c':3$$", "''"] },
+  question: { type: 'tsquery', values: ["'fat & (rat | !cat:ab)'", "$$'it''s' <2> b:*$$", 'NULL'] },
+  way: { type: 'jsonpath', values: [`'$.a[*] ? (@."b c" > 1)'`, "'strict $'"] },
+  seen: { type: 'pg_snapshot', values: ["'10:20:10,14,15'", "'7:7:'"] },
+  seen_before: { type: 'txid_snapshot', values: ["'10:20:10,14,15'"] },
+  tuple: { type: 'tid', values: ["'(4294967295,65535)'"] },
+  numbers: { type: 'int2vector', values: ["'1 -2 3'", "''"] },
+  right_of: { type: 'aclitem', values: ["'postgres=r*w/postgres'"] },
+  relation: { type: 'regclass', values: ["'pg_catalog.pg_class'"] },
+  of_type: { type: 'regtype', values: ["'timestamp with time zone'", "'mood'"] },
+  whole: { type: 'pair', values: ["ROW(1, 'x y')", 'ROW(NULL, NULL)', 'NULL'] },
+  wholes: { type: 'pair[]', values: [`ARRAY[ROW(1, 'a"b')::pair, NULL]`, "'{}'"] },
+  circles: { type: 'circle[]', values: [`'{"<(1,2),3>",NULL}'`] },
+  questions: { type: "tsquery[] NOT NULL DEFAULT '{}'", target: 'String', values: [`ARRAY['a & b'::tsquery, NULL]`, "'{}'"] },
+  plain: { type: 'text', values: ["repeat('large, ', 3000)", "'x'"], clickhouse: 'hex(MD5(plain))', postgres: 'upper(md5(plain))' },
+};
 
-function insert(phase) {
+function stored_of(columns) {
+  return Object.entries(columns).filter(([, column]) => column.values.length > 0);
+}
+const stored = stored_of(columns);
+
+function insert_into(table, columns, phase) {
+  const stored = stored_of(columns);
   const names = stored.map(([name]) => name).join(', ');
+  const rounds = Math.max(...stored.map(([, column]) => column.values.length));
   return Array.from({ length: rounds }, (_, round) => {
     const values = stored.map(([, column]) => column.values[round % column.values.length]).join(', ');
-    return `INSERT INTO "All Types" (phase, ${names}) VALUES ('${phase}', ${values});`;
+    return `INSERT INTO "${table}" (phase, ${names}) VALUES ('${phase}', ${values});`;
   }).join('\n');
 }
+const insert = (phase) => `${insert_into('All Types', columns, phase)}\n${insert_into('Printed Types', printed, phase)}`;
+
+// Of databases that are not in UTF-8, each a source of its own: what they hold, and which bytes arrive.
+const other_encodings = {
+  // It does not say what its text is encoded in: bytes are taken as they are.
+  ascii: { encoding: 'SQL_ASCII', values: ["E'caf\\xe9'", "E'\\xff\\xfe\\x80'", "E'gr\\xc3\\xbc\\xc3\\x9fe'", "'plain'"], arrives: (text) => `encode(textsend(${text}), 'hex')` },
+  latin: { encoding: 'LATIN1', values: ["E'caf\\xe9'", "E'\\xfc\\xdf'", "'plain'"], arrives: (text) => `encode(convert_to(${text}, 'UTF8'), 'hex')` },
+};
+const insert_words = (name, phase) => other_encodings[name].values.map((value) => `INSERT INTO ${name}_words (phase, word, list) VALUES ('${phase}', ${value}, ARRAY[${value}, NULL]);`).join('\n');
 
 test('every type the packs use', { timeout: 300_000 }, async (t) => {
   const world = await make_world(t, 'types', { pack: null });
   const { project, postgres, database } = world;
   const sql = (text) => postgres.sql(database, text);
-  await sql(`CREATE TYPE mood AS ENUM ('very bad', 'fine');
-    CREATE TABLE "All Types" (id bigserial PRIMARY KEY, phase text NOT NULL, ${Object.entries(columns).map(([name, { type }]) => `${name} ${type}`).join(', ')});`);
+  const create = (table, columns) => `CREATE TABLE "${table}" (id bigserial PRIMARY KEY, phase text NOT NULL, ${Object.entries(columns).map(([name, { type }]) => `${name} ${type}`).join(', ')});`;
+  await sql(`CREATE TYPE mood AS ENUM ('very bad', 'fine'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN price AS numeric(10,2);
+    CREATE EXTENSION hstore; CREATE EXTENSION citext; ${create('All Types', columns)} ${create('Printed Types', printed)}`);
   project.write('sources/all.yaml', 'source: all\npostgres:\n  url: ${env:ADS_DATABASE_URL}\n  tables: ["All Types"]\n');
+  project.write('sources/printed.yaml', 'source: printed\npostgres:\n  url: ${env:ADS_DATABASE_URL}\n  tables: ["Printed Types"]\n');
   await sql(insert('copy'));
+  for (const [name, other] of Object.entries(other_encodings)) {
+    await postgres.sql('postgres', `CREATE DATABASE ${name} ENCODING '${other.encoding}' TEMPLATE template0`);
+    await postgres.sql(name, `CREATE TABLE ${name}_words (id serial PRIMARY KEY, phase text, word text, list text[]); ${insert_words(name, 'copy')}`);
+    project.write(`sources/${name}.yaml`, `source: ${name}\npostgres:\n  url: ${postgres.url(name)}\n  tables: [${name}_words]\n`);
+  }
 
   // rows keep coming while the copy runs, so that some fall into the hand-over
   project.launch();
   let going = true;
   const handover = (async () => {
-    while (going) await sql(insert('hand-over'));
+    while (going) {
+      await sql(insert('hand-over'));
+      for (const name in other_encodings) await postgres.sql(name, insert_words(name, 'hand-over'));
+    }
   })();
   await project.ready().finally(() => (going = false));
   await handover;
   await sql(insert('stream'));
   await sql(`BEGIN; ${insert('transaction')} COMMIT`);
-  await sql(`UPDATE "All Types" SET phase = phase || ', updated' WHERE id % 3 = 0`);
+  for (const table of ['All Types', 'Printed Types']) await sql(`UPDATE "${table}" SET phase = phase || ', updated' WHERE id % 3 = 0`);
+  for (const name in other_encodings) await postgres.sql(name, `${insert_words(name, 'stream')} UPDATE ${name}_words SET phase = phase || ', updated' WHERE id % 3 = 0`);
   await project.caught_up(postgres);
 
   const view = 'bronze.`All Types__current`';
@@ -79,6 +148,27 @@ test('every type the packs use', { timeout: 300_000 }, async (t) => {
   });
   for (const [name, { clickhouse, postgres: expected }] of stored)
     await t.test(name, () => project.assert_equal(name, postgres, database, `SELECT id, phase, ${expected ?? name} FROM "All Types"`, `SELECT id, phase, ${clickhouse ?? name} FROM ${view}`));
+
+  const assert_printed = async (when) => {
+    for (const [name, { clickhouse, postgres: expected }] of stored_of(printed))
+      await project.assert_equal(`${name} ${when}`, postgres, database, `SELECT id, phase, ${expected ?? name} FROM "Printed Types"`, `SELECT id, phase, ${clickhouse ?? name} FROM bronze.\`Printed Types__current\``);
+  };
+  const assert_words = async (when) => {
+    for (const [name, { arrives }] of Object.entries(other_encodings)) {
+      const rows = await project.assert_equal(`${name} ${when}`, postgres, name, `SELECT id, phase, ${arrives('word')}, ${arrives('list::text')} FROM ${name}_words`, `SELECT id, phase, lower(hex(word)), lower(hex(list)) FROM bronze.${name}_words__current`);
+      assert.ok(rows >= 2 * other_encodings[name].values.length);
+    }
+  };
+  await t.test('types that only Postgres can print', () => assert_printed('as they came'));
+  await t.test('databases in other encodings', () => assert_words('as they came'));
+  await t.test('a printed and an unencoded table are proven and repaired', async () => {
+    for (const table of ['Printed Types', 'ascii_words']) await project.clickhouse(`ALTER TABLE bronze.\`${table}\` DELETE WHERE id % 3 = 1 SETTINGS mutations_sync = 1`, { account: 'tidemark' });
+    await project.clickhouse("ALTER TABLE bronze.ascii_words UPDATE word = 'x' WHERE id % 3 = 2 SETTINGS mutations_sync = 1", { account: 'tidemark' });
+    const repaired = await project.run('verify', '--repair', 'Printed Types', 'ascii_words');
+    assert.equal(repaired.code, 0, repaired.stdout + repaired.stderr);
+    await assert_printed('after the repair');
+    await assert_words('after the repair');
+  });
 
   await t.test('a value that does not fit is kept aside with its reason, and nothing else is lost', async () => {
     await sql(`INSERT INTO "All Types" (id, phase, moment) VALUES (1000001, 'bad', 'infinity'), (1000002, 'bad', '0044-03-15 BC'), (1000003, 'good', '2026-01-01')`);
