@@ -26,6 +26,8 @@ const seed = Number(process.env.TIDEMARK_SEED ?? Date.now() % 1_000_000_007);
 
 // What says that the other side went away, and not that the statement is wrong.
 const went_away = /lock timeout|deadlock|terminating connection|closed the connection|could not (connect|receive|send)|Connection (refused|reset)|starting up|shutting down|recovery mode|not yet accepting|connection to server/;
+// And of a start over a server of one's own, that this one did: it is waited for some seconds only.
+const warehouse_away = /ClickHouse at \S+ (was lost|cannot be reached|did not answer in time)/;
 
 // A wait of random length is what is being tested, not a way to synchronise.
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -100,7 +102,9 @@ class Torture {
   async running() {
     if (!this.project.up_child || this.project.up_child.running) return;
     const { code, signal } = await this.project.up_child.ended;
-    assert.ok(this.shards && signal === null && went_away.test(this.project.log_tail(8)), `${this.name}: tidemark ended by itself (${code}, ${signal}):\n${this.project.log_tail()}`);
+    const last_words = this.project.log_tail(8);
+    const gave_up = this.shards && signal === null && (went_away.test(last_words) || warehouse_away.test(last_words));
+    if (!gave_up) throw Object.assign(new Error(`${this.name}: tidemark ended by itself (${code}, ${signal}):\n${this.project.log_tail()}`), { final: true });
     ++this.counts.starts_given_up;
     this.project.launch();
   }
