@@ -11,7 +11,7 @@ export async function event_project(t, name, { source = '', environment = {} } =
   let project;
   t.after(async () => {
     const [ending] = await Promise.allSettled([project?.up_child?.end({ signal: 'SIGKILL' })]);
-    await eventually('the processes of the test are gone', () => processes_in(directory).length === 0, { deadline_ms: 15_000 });
+    await eventually('the processes of the test are gone', () => processes_in(directory).length === 0, { deadline_ms: 30_000 });
     remove_directory(directory);
     if (ending.status === 'rejected') throw ending.reason;
   });

@@ -127,6 +127,26 @@ export async function eventually(what, condition, { deadline_ms = 60_000, every_
   }
 }
 
+// Ports that this process has chosen: a file each, so that a test beside it takes none of them while its server is down.
+const chosen = path.join(root, 'build/test/ports');
+const chosen_here = [];
+process.on('exit', () => chosen_here.forEach((file) => fs.rmSync(file, { force: true })));
+function choose(port) {
+  const file = path.join(chosen, String(port));
+  fs.mkdirSync(chosen, { recursive: true });
+  try {
+    // Of a process that was killed: nobody's.
+    const owner = fs.existsSync(file) && fs.readFileSync(file, 'utf8');
+    if (owner && !fs.existsSync(`/proc/${owner}`)) fs.rmSync(file, { force: true });
+    fs.writeFileSync(file, String(process.pid), { flag: 'wx' });
+  } catch (error) {
+    if (error.code === 'EEXIST' || error.code === 'ENOENT') return false;
+    throw error;
+  }
+  chosen_here.push(file);
+  return true;
+}
+
 // Below the range the kernel takes ports of outgoing connections from (32768 and up): a server that starts again on its
 // port would now and then find it in use by somebody's connection.
 export async function free_ports(count) {
@@ -134,6 +154,7 @@ export async function free_ports(count) {
   while (servers.length < count) {
     const server = net.createServer();
     const port = 12_000 + Math.floor(Math.random() * 20_000);
+    if (!choose(port)) continue;
     if (await new Promise((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)))) servers.push(server);
   }
   const ports = servers.map((server) => server.address().port);

@@ -72,7 +72,9 @@ export class Project {
         if (!this.up_child.running) throw Object.assign(new Error(`tidemark up ended:\n${this.log_tail()}`), { final: true });
         const answer = await this.fetch('/readyz');
         seen(await answer.text());
-        return answer.status === 200;
+        if (answer.status !== 200) return false;
+        // It looks after its ClickHouse now and then: one that was killed a moment ago is found by asking it.
+        return !/embedded:/.test(this.read('tidemark.yaml')) || (await this.clickhouse('SELECT 1')) === '1\n';
       },
       { deadline_ms },
     ).catch((error) => {
@@ -86,6 +88,13 @@ export class Project {
   async down() {
     const outcome = await this.up_child.end();
     assert.deepEqual(outcome, { code: 0, signal: null }, `tidemark up must end with 0 after SIGTERM\n${this.log_tail()}`);
+  }
+  // kill -9 of the ClickHouse there is, if there is one; it is gone when this returns.
+  async kill_clickhouse() {
+    const pid = this.clickhouse_pid();
+    if (!pid) return;
+    process.kill(pid, 'SIGKILL');
+    await eventually('the killed ClickHouse is gone', () => this.clickhouse_pid() !== pid, { every_ms: 5 });
   }
   clickhouse_pid() {
     return children_of(this.up_child.pid).find((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tidemark-clickhouse'));
@@ -161,9 +170,9 @@ export class Project {
       const left = processes_in(this.directory);
       seen(left);
       return left.length === 0;
-    }, { deadline_ms: 10_000 });
+    }, { deadline_ms: 30_000 });
     // A process that was killed may be a zombie while its last threads still hold its sockets.
     for (const port of [this.http_port, this.clickhouse_port, this.tcp_port])
-      await eventually(`nothing answers on port ${port}`, async () => !(await port_taken(port)), { deadline_ms: 5_000 });
+      await eventually(`nothing answers on port ${port}`, async () => !(await port_taken(port)), { deadline_ms: 15_000 });
   }
 }

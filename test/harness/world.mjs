@@ -12,7 +12,7 @@ export async function make_world(t, name, { pack = 'adtech', settings, database 
     const endings = await Promise.allSettled([world.project?.up_child?.end({ signal: 'SIGKILL' })]);
     endings.push(...(await Promise.allSettled([world.postgres?.stop(), world.shards?.stop()])));
     const failed = endings.find((ending) => ending.status === 'rejected');
-    await eventually('the processes of the test are gone', () => processes_in(directory).length === 0, { deadline_ms: 15_000 });
+    await eventually('the processes of the test are gone', () => processes_in(directory).length === 0, { deadline_ms: 30_000 });
     remove_directory(directory);
     if (failed) throw failed.reason;
   });

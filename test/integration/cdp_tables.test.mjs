@@ -55,7 +55,7 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
     await are('high_interest', 'lead_002 lead_003');
     const began = Date.now();
     await admin(`INSERT INTO cdp.entities (tenant_id, entity_id, properties) VALUES ${lead('lead_003', { industry: 'Retail', company_size: 500, website_activity: 10 })}`);
-    await are('high_interest', 'lead_002', 3_000);
+    await are('high_interest', 'lead_002');
     t.diagnostic(`INSERT to membership: ${Date.now() - began} ms`);
     const left = await eventually('the exit is told', () => told().find((one) => one.type === 'segment.exited'), { every_ms: 25 });
     assert.deepEqual([left.data.segment, left.data.ids, left.data.cause], ['high_interest', { tenant_id: 'acme', entity_id: 'lead_003' }, 'event']);
@@ -76,7 +76,7 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
       for (const [id, activity] of [['lead_001', 20], ['lead_002', 70], ['lead_003', 90]]) await put(id, activity);
       await are(`interest_${way}`, 'lead_002 lead_003');
       await put('lead_003', 10);
-      await are(`interest_${way}`, 'lead_002', 3_000);
+      await are(`interest_${way}`, 'lead_002');
       await eventually('the exit is told', () => told().find((one) => one.type === 'segment.exited' && one.data.segment === `interest_${way}` && one.data.ids.entity_id === 'lead_003'), { every_ms: 25 });
     }
   });
@@ -159,13 +159,13 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
     await api('PUT', '/api/segments/vip', JSON.stringify({ entity: 'cdp.entities', where: { list: 'vip' } }));
     const appended = await api('POST', '/api/lists/vip/append?columns=2', 'acme,lead_001\nacme,lead_003\n');
     assert.deepEqual([appended.status, appended.body.keys], [200, 2]);
-    await are('vip', 'lead_001 lead_003', 2_000);
+    await are('vip', 'lead_001 lead_003');
     await api('POST', '/api/lists/vip/remove?columns=2', 'acme,lead_001\n');
-    await are('vip', 'lead_003', 2_000);
+    await are('vip', 'lead_003');
     await api('POST', '/api/lists/vip/replace?columns=2', 'acme,lead_002\n');
-    await are('vip', 'lead_002', 2_000);
+    await are('vip', 'lead_002');
     await api('POST', '/api/lists/vip/clear', '');
-    await are('vip', '', 2_000);
+    await are('vip', '');
     // Why, who, when.
     const why = (await api('GET', `/api/segments/high_fit/explain?entity=${encodeURIComponent('["acme","lead_002"]')}`)).body;
     assert.deepEqual([why.there, why.member, why.leaves.map((leaf) => [leaf.holds, String(leaf.value)]).sort()], [true, false, [[false, '10'], [true, 'Marketing']]]);
@@ -200,7 +200,7 @@ test('entities and criteria by plain SQL', { timeout: 300_000 }, async (t) => {
       project.up_child.kill('SIGKILL');
       await project.up_child.ended;
       await project.up();
-      process.kill(project.clickhouse_pid(), 'SIGKILL');
+      await project.kill_clickhouse();
     }
     await writing;
     await eventually('all are members', async () => (await members('high_interest')).split(' ').length === 41, { deadline_ms: 30_000 });

@@ -60,7 +60,7 @@ test('dictionaries and live tables', { timeout: 600_000 }, async (t) => {
     await project.up();
     await project.caught_up(postgres);
     await names('after a kill');
-    process.kill(project.clickhouse_pid(), 'SIGKILL');
+    await project.kill_clickhouse();
     await sql("UPDATE campaign SET name = 'after another' WHERE id % 2 = 1");
     await project.caught_up(postgres);
     await names('after the death of ClickHouse');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { assert_same_rows } from '../harness/compare.mjs';
 import { Postgres } from '../harness/postgres.mjs';
-import { eventually, make_directory, port_taken, processes_in, remove_directory } from '../harness/process.mjs';
+import { eventually, free_ports, make_directory, port_taken, processes_in, remove_directory, root, run } from '../harness/process.mjs';
 
 test('comparison by value', () => {
   const types = ['Nullable(Int32)', 'Nullable(String)', 'Float64', 'Nullable(Decimal(10, 2))', 'DateTime64(6)', 'Bool'];
@@ -32,4 +32,19 @@ test('a private Postgres', { timeout: 60_000 }, async (t) => {
   await postgres.stop();
   await eventually('no process is left', () => processes_in(directory).length === 0, { deadline_ms: 10_000 });
   assert.equal(await port_taken(postgres.port), false);
+});
+
+test('a port that is chosen is nobody else\'s, also while nothing listens on it', async () => {
+  const ports = [...(await free_ports(20)), ...(await free_ports(20))];
+  assert.equal(new Set(ports).size, 40);
+  // Another process draws the very same numbers first.
+  const program = `import { free_ports } from '${root}/test/harness/process.mjs';
+    const drawn = ${JSON.stringify(ports)}, random = Math.random;
+    Math.random = () => (drawn.length ? (drawn.shift() - 12_000 + 0.5) / 20_000 : random());
+    console.log(JSON.stringify([await free_ports(5), drawn.length]));`;
+  const { code, stdout, stderr } = await run(process.execPath, ['--input-type=module', '-e', program]);
+  assert.equal(code, 0, stderr);
+  const [others, left] = JSON.parse(stdout);
+  assert.equal(left, 0);
+  assert.deepEqual(others.filter((port) => ports.includes(port)), []);
 });

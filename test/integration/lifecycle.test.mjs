@@ -78,7 +78,7 @@ test('the life of tidemark up', { timeout: 600_000 }, async (t) => {
     // Postgres ends only when its subscribers have confirmed everything: it must not be kept waiting.
     const asked = performance.now();
     await postgres.stop();
-    assert.ok(performance.now() - asked < 8_000, `Postgres needed ${Math.round(performance.now() - asked)} ms to stop`);
+    assert.ok(performance.now() - asked < 20_000, `Postgres needed ${Math.round(performance.now() - asked)} ms to stop`);
     await eventually('the source waits', async (seen) => {
       const { sources } = await project.status();
       seen(sources);

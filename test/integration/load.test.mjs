@@ -90,6 +90,8 @@ inserts:
     await eventually('a part of it is in', async () => Number(await one("SELECT max(records) FROM tidemark.loads WHERE file = 'large.ndjson'")) > 0, { every_ms: 5 });
     child.kill('SIGKILL');
     await child.ended;
+    // What it had sent is done by the server all the same.
+    await eventually('nothing of it is under way', async () => (await one("SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND (position(query, 'tidemark.loads') > 0 OR position(query, 'shop.prices') > 0)")) === '0');
     const before = Number(await one("SELECT max(records) FROM tidemark.loads WHERE file = 'large.ndjson'"));
     const [result] = await load(large, '--into', 'shop.prices');
     assert.equal(result.resumed_at, before);

@@ -149,7 +149,7 @@ test(`events, segments, webhooks (seed ${seed})`, { timeout: 600_000 }, async (t
         project.up_child.kill('SIGKILL');
         await project.up_child.ended;
         await project.up();
-        process.kill(project.clickhouse_pid(), 'SIGKILL');
+        await project.kill_clickhouse();
         await project.ready();
       }
     })();

@@ -90,7 +90,7 @@ test(`segments over mirrored tables (seed ${seed})`, { timeout: 600_000 }, async
       project.up_child.kill('SIGKILL');
       await project.up_child.ended;
       await project.up();
-      process.kill(project.clickhouse_pid(), 'SIGKILL');
+      await project.kill_clickhouse();
     }
     await working;
     await compare('after kills');
@@ -101,10 +101,16 @@ test(`segments over mirrored tables (seed ${seed})`, { timeout: 600_000 }, async
   });
 
   await t.test('the clock moves people both ways', async () => {
+    let late = 0;
     await sql("INSERT INTO customers VALUES (100, 'free')");
     await eventually('nobody ordered: quiet', async () => (await members('quiet')).includes('100'));
-    await sql("INSERT INTO orders (customer_id, amount, status) VALUES (100, 5, 'paid')");
-    await eventually('ordered: not quiet', async () => !(await members('quiet')).includes('100'), { deadline_ms: 3_500, every_ms: 20 });
+    // Once more when it comes later than the four seconds that it counts: then nobody has seen it.
+    for (let found = false; !found; ) {
+      await sql("INSERT INTO orders (customer_id, amount, status) VALUES (100, 5, 'paid')");
+      found = await eventually('ordered: not quiet', async () => !(await members('quiet')).includes('100'), { deadline_ms: 3_500, every_ms: 20 }).catch((error) => {
+        if (++late > 5) throw error;
+      });
+    }
     await eventually('quiet again, by the clock', async () => (await members('quiet')).includes('100'), { deadline_ms: 10_000, every_ms: 20 });
     const [cause, off] = (await project.clickhouse("SELECT cause, abs(toUnixTimestamp64Micro(happened_at) - (SELECT toUnixTimestamp64Micro(max(placed_at)) + 4000000 FROM bronze.orders__current WHERE customer_id = 100)) FROM tidemark.segment_changes WHERE segment = 'quiet' AND entity = '100' ORDER BY seq DESC LIMIT 1", { account: 'admin' })).trim().split('\t');
     assert.equal(cause, 'time');

@@ -3,7 +3,7 @@
 //   ROUNDS=10 TIDEMARK_SEED=42 node --test test/streaming/deploy.test.mjs
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Child, binary, run } from '../harness/process.mjs';
+import { Child, binary, eventually, run } from '../harness/process.mjs';
 import { make_world } from '../harness/world.mjs';
 
 const seed = Number(process.env.TIDEMARK_SEED ?? Date.now() % 1_000_000_007);
@@ -96,7 +96,7 @@ test(`models change under load (seed ${seed})`, { timeout: 900_000 }, async (t) 
     assert.notEqual(stale.code, 0);
     assert.match(stale.stderr, /is not the plan any more/);
   }
-  assert.ok(watch.versions.has(1 + rounds), 'the last definition is public');
+  await eventually('the last definition is public', () => watch.versions.has(1 + rounds));
   watch.phase = 'backfill';
   await good(project.run('backfill', 'analytics.added'), 'backfill');
   watch.phase = 'rollback';

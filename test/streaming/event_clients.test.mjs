@@ -165,7 +165,7 @@ test('killed again and again: what was acknowledged is there exactly once', { ti
     if (round % 2 === 0) {
       // ClickHouse alone: events are taken all the while.
       await eventually('ClickHouse has been started', () => project.clickhouse_pid(), { deadline_ms: 30_000 });
-      process.kill(project.clickhouse_pid(), 'SIGKILL');
+      await project.kill_clickhouse();
       await sent_since(200);
       // Tidemark ends with an error or makes a new one; either way it comes back.
       if (!project.up_child.running) {

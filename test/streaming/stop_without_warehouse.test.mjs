@@ -30,7 +30,7 @@ test('a warehouse that is away does not hold up the end', { timeout: 300_000 }, 
   const outcome = await project.up_child.end({ grace_ms: 60_000 });
   const seconds = (performance.now() - asked) / 1000;
   assert.deepEqual(outcome, { code: 0, signal: null }, project.log_tail());
-  // ten seconds of draining, then each source's last word
-  assert.ok(seconds < 25, `${seconds} s\n${project.log_tail()}`);
+  // Ten seconds of draining, then each source's last word; what is away for good would hold it up for ever.
+  assert.ok(seconds < 40, `${seconds} s\n${project.log_tail()}`);
   t.diagnostic(`ended ${seconds.toFixed(1)} s after SIGTERM`);
 });

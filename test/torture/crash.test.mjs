@@ -90,8 +90,7 @@ test(`crash: ${rounds} rounds of kill -9 under load (seed ${seed})`, { timeout: 
       await project.up_child.ended;
       await project.assert_nothing_left();
     } else {
-      const pid = project.clickhouse_pid();
-      if (pid) process.kill(pid, 'SIGKILL');
+      await project.kill_clickhouse();
     }
     ++kills[victim];
 

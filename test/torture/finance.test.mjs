@@ -48,8 +48,7 @@ test(`finance: ${rounds} rounds of kill -9 under load (seed ${seed})`, { timeout
       await project.assert_nothing_left();
       ++kills.tidemark;
     } else {
-      const pid = project.clickhouse_pid();
-      if (pid) process.kill(pid, 'SIGKILL');
+      await project.kill_clickhouse();
       ++kills.clickhouse;
     }
     if (round % compare_every !== 0 && round !== rounds) continue;

@@ -66,7 +66,7 @@ test(`random models: ${rounds} rounds of kill -9 (seed ${seed})`, { timeout: 3_6
         ++kills.tidemark;
       } else {
         await eventually('ClickHouse has been started', () => project.clickhouse_pid(), { deadline_ms: 60_000 });
-        process.kill(project.clickhouse_pid(), 'SIGKILL');
+        await project.kill_clickhouse();
         ++kills.clickhouse;
       }
     }
