@@ -80,7 +80,7 @@ test('Postgres, Debezium, Kafka, tidemark', { timeout: 600_000 }, async (t) => {
   world.connect.add('shop', postgres, database, { 'heartbeat.interval.ms': 1000, 'provide.transaction.metadata': true, 'skipped.operations': 'none' }, { schemas: true });
   await world.connect.start();
   for (const [index, rows] of [2000, 60, 3].entries())
-    await eventually(`the snapshot is in ${topics[index]}`, async () => (await kafka.kcat(['-Q', '-t', `${topics[index]}:0:-1`])).includes(`offset ${rows}`));
+    await eventually(`the snapshot is in ${topics[index]}`, async () => (await kafka.kcat(['-Q', '-t', `${topics[index]}:0:-1`])).includes(`offset ${rows}`), { deadline_ms: 180_000 });
   await project.up();
 
   // Everything committed is published by Debezium before this row.

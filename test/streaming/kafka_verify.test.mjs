@@ -36,7 +36,7 @@ test('the proof of tables over Kafka', { timeout: 600_000 }, async (t) => {
   world.connect.add('shop', postgres, database, { 'skipped.operations': 'none' }, { schemas: true });
   await world.connect.start();
   for (const [topic, rows] of [[topics[0], 3000], [topics[1], 60]])
-    await eventually(`the snapshot is in ${topic}`, async () => (await kafka.kcat(['-Q', '-t', `${topic}:0:-1`])).includes(`offset ${rows}`));
+    await eventually(`the snapshot is in ${topic}`, async () => (await kafka.kcat(['-Q', '-t', `${topic}:0:-1`])).includes(`offset ${rows}`), { deadline_ms: 180_000 });
   // Before the second messages of the same keys: kcat spreads keys over partitions by themselves.
   const price = (id, value) => ({ key: `{"id":${id}}`, value: value === null ? null : JSON.stringify({ id, ...value }) });
   await kafka.produce('prices', Array.from({ length: 500 }, (_, id) => price(id, { price: id / 4, tags: [String(id), null] })));
