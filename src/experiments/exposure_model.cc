@@ -26,10 +26,10 @@ std::string select_rows(const Experiment& experiment, const std::string& table) 
   if (!from.experiment.empty())
     conditions +=
         fmt::format("\n    AND toString({}) = {}", from.experiment, clickhouse::quote_string(experiment.key));
-  auto instant = [](int64_t at_us) { return fmt::format("fromUnixTimestamp64Micro({}, 'UTC')", at_us); };
   if (experiment.start_us)
-    conditions += fmt::format("\n    AND {} >= {}", time, instant(*experiment.start_us));
-  if (experiment.end_us) conditions += fmt::format("\n    AND {} < {}", time, instant(*experiment.end_us));
+    conditions += fmt::format("\n    AND {} >= {}", time, instant_sql(*experiment.start_us));
+  if (experiment.end_us)
+    conditions += fmt::format("\n    AND {} < {}", time, instant_sql(*experiment.end_us));
   if (!from.where.empty()) conditions += fmt::format("\n    AND ({})", from.where);
   return fmt::format(
       "SELECT assumeNotNull({}) AS tm_unit, assumeNotNull(toString({})) AS tm_variant, "
