@@ -96,6 +96,7 @@ void LiveExperiments::add_routes(http::Server& server, const config::Project& pr
 
 void LiveExperiments::stop() {
   if (reports_) reports_->stop();
+  kept_.stop();
 }
 
 // What a model's values are made of must be rows, too: a clock, a dictionary, a refresh behind it change them

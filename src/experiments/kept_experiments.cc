@@ -51,7 +51,7 @@ std::shared_ptr<KeptExperiments::Entry> KeptExperiments::entry_of(clickhouse::Cl
     }
     auto known = kept_.find(experiment);
     if (known == kept_.end() && kept_.size() < limits::kept_experiments_max)
-      known = kept_.emplace(experiment, std::make_shared<Entry>(watched)).first;
+      known = kept_.emplace(experiment, std::make_shared<Entry>(watched, units_a_slice_)).first;
     if (known != kept_.end()) {
       found = known->second;
       found->asked_us = now;
@@ -127,6 +127,8 @@ Result<KeptExperiments::Answer> KeptExperiments::sums(clickhouse::Client& client
       answer.made_anew = brought->made_anew;
       answer.recomputed = brought->recomputed;
       answer.sums = TRY(sums_of_units(client, experiment, brought->query, brought->units, options));
+      answer.sorted = !entry->units.is_unsorted();
+      if (!answer.sorted) sorter_.begin(client.endpoint(), experiment.name, entry);
       return answer;
     }
   }

@@ -13,7 +13,7 @@
 
 #include "experiments/experiment_sums.h"
 #include "experiments/fences.h"
-#include "experiments/kept_units.h"
+#include "experiments/units_sorter.h"
 
 #include <functional>
 #include <map>
@@ -25,8 +25,9 @@ namespace tidemark::experiments {
 class KeptExperiments {
  public:
   // `followed`: whether a watched model tells of cuts now.
-  explicit KeptExperiments(std::function<bool(const std::string& model)> followed)
-      : followed_(std::move(followed)) {}
+  explicit KeptExperiments(std::function<bool(const std::string& model)> followed,
+                           uint64_t units_a_slice = limits::slice_units)
+      : followed_(std::move(followed)), units_a_slice_(units_a_slice) {}
 
   // Before anything is asked.
   void set_fences(Fences fences) { fences_ = std::move(fences); }
@@ -35,6 +36,8 @@ class KeptExperiments {
   void touched(clickhouse::Client& client, const models::TouchedKeys& keys);
   // Something else than cuts changed rows, or what is watched.
   void all_touched();
+  // Nothing is sorted any more: before the warehouse stops.
+  void stop() { sorter_.stop(); }
   // Drops what is kept; waits for a question that is being answered.
   void forget(clickhouse::Client& client);
 
@@ -42,6 +45,7 @@ class KeptExperiments {
     ExperimentSums sums;
     bool kept = false;        // from units that are kept
     bool made_anew = false;   // and had to be read for that
+    bool sorted = false;      // and are where a few of them are found quickly
     uint64_t recomputed = 0;  // units
     std::string fence;        // a JSON object; empty: none, and why
     std::string no_fence;
@@ -58,12 +62,7 @@ class KeptExperiments {
                                            const SumsOptions& options);
 
  private:
-  struct Entry {
-    explicit Entry(std::set<std::string> watched) : units(std::move(watched)) {}
-    std::mutex asking;
-    KeptUnits units;
-    int64_t asked_us = 0;
-  };
+  using Entry = AskedUnits;
   std::shared_ptr<Entry> entry_of(clickhouse::Client& client, const std::string& experiment,
                                   const std::set<std::string>& watched);
   std::vector<std::shared_ptr<Entry>> entries();
@@ -74,9 +73,11 @@ class KeptExperiments {
   std::optional<uint64_t> changes_at_fence(Answer& answer);
 
   const std::function<bool(const std::string&)> followed_;
+  const uint64_t units_a_slice_;
   Fences fences_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Entry>> kept_;  // by experiment
+  UnitsSorter sorter_;
 };
 
 }  // namespace tidemark::experiments

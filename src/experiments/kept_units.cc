@@ -75,8 +75,9 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
     lost_ = false;
   }
   UnitTable units(client, experiment, kept_units);
-  ReadAsOf as_of{.at_us = at_us, .keeps = true};
+  ReadAsOf as_of{.at_us = at_us, .units_a_slice = units_a_slice_, .keeps = true};
   TRY(units.fill(metrics, exposures, as_of));
+  unsorted_ = units.is_sliced();
   base_rows_ = TRY(number_of(client, "SELECT count() FROM " + units.name()));
   later_ = new_unit_table(experiment, kept_units, "later");
   TRY_VOID(
@@ -197,6 +198,7 @@ Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& ex
     (void)drop_unit_table(client, merged);
     return made;
   }
+  leave_sorting(client);
   std::string before = std::exchange(base_, merged);
   (void)drop_unit_table(client, before);
   for (const std::string* table : {&changed_, &replaced_})
@@ -247,6 +249,43 @@ Result<std::optional<KeptUnits::Brought>> KeptUnits::bring(clickhouse::Client& c
   return std::optional(std::move(brought));
 }
 
+Result<std::optional<KeptUnits::Sorting>> KeptUnits::begin_sorting(clickhouse::Client& client) {
+  if (!unsorted_ || base_.empty() || !sorted_copy_.empty()) return std::optional<Sorting>();
+  std::string copy = base_.substr(0, base_.size() - 1) + "_sorted`";
+  Status made = client.execute(
+      fmt::format("CREATE TABLE {} ENGINE = {} EMPTY AS SELECT * FROM {}", copy, kept_units_engine(), base_),
+      unit_query_options());
+  if (!made) {
+    unsorted_ = false;
+    return tl::unexpected(std::move(made.error()));
+  }
+  sorted_copy_ = std::move(copy);
+  return std::optional(Sorting{base_, sorted_copy_});
+}
+
+bool KeptUnits::is_sorting(const Sorting& sorting) {
+  std::lock_guard lock(listing_);
+  return !lost_ && base_ == sorting.from && sorted_copy_ == sorting.to;
+}
+
+Result<bool> KeptUnits::end_sorting(clickhouse::Client& client) {
+  auto rows = number_of(client, "SELECT count() FROM " + sorted_copy_);
+  if (rows && *rows != base_rows_)
+    rows = fail(ErrorKind::internal, fmt::format("{} of {} units are in the sorted copy", *rows, base_rows_));
+  if (!rows) {
+    leave_sorting(client);
+    return tl::unexpected(std::move(rows.error()));
+  }
+  unsorted_ = false;
+  (void)drop_unit_table(client, std::exchange(base_, std::exchange(sorted_copy_, {})));
+  return true;
+}
+
+void KeptUnits::leave_sorting(clickhouse::Client& client) {
+  unsorted_ = false;
+  if (!sorted_copy_.empty()) (void)drop_unit_table(client, std::exchange(sorted_copy_, {}));
+}
+
 void KeptUnits::drop(clickhouse::Client& client) {
   std::string list;
   {
@@ -254,9 +293,10 @@ void KeptUnits::drop(clickhouse::Client& client) {
     lost_ = true;
     list = std::exchange(touched_, {});
   }
-  for (std::string* table : {&base_, &changed_, &replaced_, &later_, &list})
+  for (std::string* table : {&base_, &sorted_copy_, &changed_, &replaced_, &later_, &list})
     if (!table->empty()) (void)drop_unit_table(client, std::exchange(*table, {}));
   fingerprint_.clear();
+  unsorted_ = false;
 }
 
 Status drop_kept_units(clickhouse::Client& client) {

@@ -1,6 +1,8 @@
 // The table of units of one experiment, kept between questions, so that a question costs what has changed:
 //
-//   base     every unit that was seen, with its values: what unit_query() makes, once
+//   base     every unit that was seen, with its values: what unit_query() makes, once. Written as it is
+//            found, for the first answer; then copied in the order of units (units_sorter.h), and the copy is
+//            the base from then on
 //   changed  the rows of units that were touched since, newest version; `gone`: seen no more
 //   replaced the base's rows that count no more
 //   touched  units that cuts touched since `changed` was last brought up to date
@@ -18,10 +20,11 @@
 // a table, another definition, a deployment - it says so and is made anew by the next question. It belongs to
 // a process; what a killed one left is dropped at the next start.
 //
-// Threads: touched(), all_touched() any; bring() and drop() one at a time.
+// Threads: touched(), all_touched() any; of the others one at a time.
 #pragma once
 
 #include "experiments/experiment_sums.h"
+#include "experiments/experiments_limits.h"
 #include "experiments/unit_table.h"
 #include "models/runtime.h"
 
@@ -36,7 +39,8 @@ namespace tidemark::experiments {
 class KeptUnits {
  public:
   // `watched`: the models that tell of it.
-  explicit KeptUnits(std::set<std::string> watched) : watched_(std::move(watched)) {}
+  explicit KeptUnits(std::set<std::string> watched, uint64_t units_a_slice = limits::slice_units)
+      : watched_(std::move(watched)), units_a_slice_(units_a_slice) {}
 
   // Of a cut. Never fails: what could not be written down makes the next bring() begin anew.
   void touched(clickhouse::Client& client, const models::TouchedKeys& keys);
@@ -59,6 +63,21 @@ class KeptUnits {
   int64_t at_us() const { return at_us_; }
   uint64_t size() const { return base_rows_; }
 
+  // Whether the base is as it was found: slower to find few units in.
+  bool is_unsorted() const { return unsorted_; }
+  // The base and its copy; names of tables.
+  struct Sorting {
+    std::string from, to;
+  };
+  // Makes an empty copy. Nothing: there is nothing to sort.
+  Result<std::optional<Sorting>> begin_sorting(clickhouse::Client& client);
+  // False: what is copied is the base no more, or soon will not be, or the copy is gone.
+  bool is_sorting(const Sorting& sorting);
+  // The copy is the base now. False: it is not whole, and was dropped; that is an error.
+  Result<bool> end_sorting(clickhouse::Client& client);
+  // The base stays as it is.
+  void leave_sorting(clickhouse::Client& client);
+
   void drop(clickhouse::Client& client);
   const std::set<std::string>& watched() const { return watched_; }
 
@@ -76,9 +95,12 @@ class KeptUnits {
   UnitParts parts();
 
   const std::set<std::string> watched_;
+  const uint64_t units_a_slice_;
   std::string fingerprint_;  // of the definition that the rows are of
   std::string columns_;
   std::string base_, changed_, replaced_, later_;
+  std::string sorted_copy_;  // of the base, while it is made
+  bool unsorted_ = false;
   uint64_t base_rows_ = 0, changed_rows_ = 0, version_ = 0;
   int64_t at_us_ = 0;
   int64_t next_later_us_ = 0;  // the earliest of `later`; 0: none

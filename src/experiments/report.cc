@@ -102,6 +102,7 @@ Result<std::unique_ptr<Report>> make_report(clickhouse::Client& client, const Ex
   if (answer.fence.empty()) document["no_fence"] = answer.no_fence;
   document["units_recomputed"] =
       answer.kept && !answer.made_anew ? json::value(answer.recomputed) : json::value("all");
+  document["units_sorted"] = answer.kept ? json::value(answer.sorted) : json::value();
   if (options.points > 0)
     document["series"] = TRY(series(client, experiment, metrics, *report, relation, options.points));
   document["seconds"] = static_cast<double>(system_clock().monotonic_micros() - begun) / 1e6;

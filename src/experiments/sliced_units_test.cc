@@ -1,90 +1,14 @@
 // Units made slice by slice against units made at once, row by row, with a metric of every kind.
-#include "experiments/sliced_units.h"
+#include "experiments/test_sliced_units.h"
 
-#include "clickhouse/test_server.h"
-#include "experiments/exposure_model.h"
-#include "experiments/test_experiment.h"
-#include "experiments/unit_table.h"
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
+#include <fmt/ranges.h>
+#include <map>
 
 namespace tidemark::experiments {
 namespace {
 
-class SlicedUnitsTest : public testing::Test {
+class UnitsOfSlices : public SlicedUnitsTest {
  protected:
-  SlicedUnitsTest() : client_(clickhouse::TestServer::shared().client()) {
-    auto texts = metric_files;
-    texts.emplace_back("experiments/checkout.yaml", experiment_file("exclude"));
-    files_ = read_experiments(texts);
-    for (const MetricUse& use : experiment().goals) metrics_.push_back(files_.metric(use.metric));
-  }
-
-  const Experiment& experiment() const { return files_.experiments[0]; }
-
-  void run(const std::string& sql) {
-    auto done = client_.execute(sql);
-    ASSERT_TRUE(done) << sql.substr(0, 500) << "\n" << done.error().describe();
-  }
-
-  // 400 units, `unit` being the SQL of one's name out of `number`; a tenth sees two variants, some see one
-  // that nobody declared, and some events are of others: few of each if most rows are to count. A row in 50
-  // has no time. Values are quarters, whose sums are exact in any order.
-  void make_rows(const std::string& unit, const std::string& events_order, bool most_count = false) {
-    for (const char* database : {"bronze", "tidemark_experiments"}) {
-      run(fmt::format("DROP DATABASE IF EXISTS {} SYNC", database));
-      run(fmt::format("CREATE DATABASE {}", database));
-    }
-    auto instant = [](int salt, int hours) {
-      return fmt::format("fromUnixTimestamp64Micro({} + toInt64(cityHash64(tm_row, {}) % {}) * {}, 'UTC')",
-                         start_us, salt, hours * 4, hour_us / 4);
-    };
-    run(fmt::format(
-        "CREATE TABLE bronze.seen ENGINE = MergeTree ORDER BY tuple() AS SELECT 'green button' AS "
-        "experiment, {} AS unit, if(tm_row >= 400, 'blue', ['control', 'green', '{}'][1 + number "
-        "% 3]) AS variant, {} AS at, toString(number % 7) AS country FROM (SELECT tm_row, tm_row % 400 AS "
-        "number FROM (SELECT number AS tm_row FROM numbers({})))",
-        unit, most_count ? "blue" : "pink", instant(1, 9 * 24), most_count ? 404 : 440));
-    int salt = 2;
-    for (const char* name : {"events", "more_events"}) {
-      run(fmt::format(
-          "CREATE TABLE bronze.{} ENGINE = MergeTree ORDER BY {} SETTINGS index_granularity = 16, "
-          "allow_nullable_key = 1 AS SELECT "
-          "{} AS "
-          "unit, ['view', 'cart', 'buy'][1 + cityHash64(tm_row, {}) % 3] AS event, if(tm_row % 50 = 0, NULL, "
-          "{}) AS at, (cityHash64(tm_row) % 100) / 4 AS value FROM (SELECT tm_row, cityHash64(tm_row, {}) % "
-          "{} "
-          "AS number FROM (SELECT number AS tm_row FROM numbers(20000)))",
-          name, events_order, unit, salt, instant(salt + 1, 14 * 24), salt + 2, most_count ? 410 : 420));
-      salt += 3;
-    }
-    for (const char* name : {"seen", "events", "more_events"})
-      run(fmt::format("CREATE VIEW bronze.{0}__current AS SELECT * FROM bronze.{0}", name));
-    std::string model = exposures_table(experiment());
-    run(fmt::format(
-        "CREATE TABLE {}__1 ENGINE = MergeTree ORDER BY (unit, variant) SETTINGS index_granularity = "
-        "8 AS SELECT * FROM {}",
-        model, exposures_relation(experiment())));
-    run(fmt::format("CREATE VIEW {0} AS SELECT * FROM {0}__1", model));
-  }
-
-  std::string model() const { return readable_table(exposures_table(experiment())); }
-
-  size_t slices() {
-    auto found = unit_slices(client_, experiment(), metrics_, model(), 60);
-    EXPECT_TRUE(found) << found.error().describe();
-    return found ? found->size() : 0;
-  }
-
-  bool most_rows() {
-    ReadAsOf as_of{.at_us = at_us, .first_us = start_us};
-    auto found = client_.query(
-        most_rows_sql(experiment(), metrics_, "(" + exposed_sql(experiment(), model(), as_of) + ")", as_of));
-    EXPECT_TRUE(found) << found.error().describe();
-    return found && found->columns[0].get<uint8_t>(0) != 0;
-  }
-
   // How many units, and how many of them are not in the other.
   void expect_same(bool keeps, size_t counting_nowhere) {
     ReadAsOf as_of{.at_us = at_us, .units_a_slice = 60, .keeps = keeps};
@@ -95,11 +19,6 @@ class SlicedUnitsTest : public testing::Test {
     filled = whole.fill(metrics_, model(), as_of);
     ASSERT_TRUE(filled) << filled.error().describe();
     std::string but = keeps ? " EXCEPT number" : "";
-    auto count = [&](const std::string& sql) {
-      auto found = client_.query("SELECT count() FROM (" + sql + ")");
-      EXPECT_TRUE(found) << found.error().describe();
-      return found ? found->columns[0].get<uint64_t>(0) : 0;
-    };
     auto without = [&](const UnitTable& one, const UnitTable& other) {
       return fmt::format("SELECT *{0} FROM {1} EXCEPT SELECT *{0} FROM {2}", but, one.name(), other.name());
     };
@@ -111,14 +30,9 @@ class SlicedUnitsTest : public testing::Test {
       EXPECT_EQ(count("SELECT DISTINCT number FROM " + sliced.name()), 400u);
     }
   }
-
-  static constexpr int64_t at_us = start_us + 12 * 24 * hour_us;
-  clickhouse::Client client_;
-  ExperimentFiles files_;
-  std::vector<const Metric*> metrics_;
 };
 
-TEST_F(SlicedUnitsTest, are_those_that_are_made_at_once) {
+TEST_F(UnitsOfSlices, are_those_that_are_made_at_once) {
   for (const char* unit : {"concat('user\\'s \\\\', toString(number))", "toInt32(number) - 200"}) {
     SCOPED_TRACE(unit);
     make_rows(unit, "unit");
@@ -129,14 +43,14 @@ TEST_F(SlicedUnitsTest, are_those_that_are_made_at_once) {
 }
 
 // Rows of others and of other times are left out behind the join then.
-TEST_F(SlicedUnitsTest, are_those_that_are_made_at_once_where_most_rows_count) {
+TEST_F(UnitsOfSlices, are_those_that_are_made_at_once_where_most_rows_count) {
   make_rows("concat('user ', toString(number))", "unit", true);
   EXPECT_GT(slices(), 5u);
   EXPECT_TRUE(most_rows());
   for (bool keeps : {false, true}) expect_same(keeps, 3);  // two variants
 }
 
-TEST_F(SlicedUnitsTest, are_not_where_a_table_would_be_read_again_for_each) {
+TEST_F(UnitsOfSlices, are_not_where_a_table_would_be_read_again_for_each) {
   make_rows("toString(number)", "at");
   EXPECT_EQ(slices(), 1u);
   make_rows("toString(number)", "unit");
@@ -144,6 +58,56 @@ TEST_F(SlicedUnitsTest, are_not_where_a_table_would_be_read_again_for_each) {
   auto draft = unit_slices(client_, experiment(), metrics_, exposures_relation(experiment()), 60);
   ASSERT_TRUE(draft) << draft.error().describe();
   EXPECT_EQ(draft->size(), 1u);
+}
+
+// Values below zero and rows before the exposure, out of aggregates that are compiled (sliced_units.cc).
+TEST_F(UnitsOfSlices, are_what_was_written_where_that_is_negative) {
+  make_rows("concat('user ', toString(number))", "unit", true);
+  for (const char* table : {"events", "more_events"}) run(fmt::format("TRUNCATE TABLE bronze.{}", table));
+  // Of each unit, in hours from its exposure: -1 (worth -7), 1 (-3.25) and 2 (-1.5).
+  run("INSERT INTO bronze.events SELECT unit, 'buy', tm_first + toIntervalHour(tm_row.1), tm_row.2 FROM "
+      "(SELECT unit, min(first_at) AS tm_first FROM " +
+      model() + " GROUP BY unit) ARRAY JOIN [(-1, -7), (1, -3.25), (2, -1.5)] AS tm_row");
+  metrics_.push_back(files_.metric("early"));
+  UnitTable units(client_, experiment());
+  auto query = units.fill(metrics_, model(), {.at_us = at_us, .units_a_slice = 60, .keeps = true});
+  ASSERT_TRUE(query) << query.error().describe();
+  ASSERT_TRUE(units.is_sliced());
+  const std::map<std::string, std::string> expected{{"bought", "1, 1"},
+                                                    {"purchases", "2"},
+                                                    {"revenue", "-4.75, -7"},
+                                                    {"capped", "-4.75"},
+                                                    {"basket", "-11.75, 0, -7, 0"},
+                                                    {"returned", "0"},
+                                                    {"checkout", "0"},
+                                                    {"spend", "-4.75"},
+                                                    {"first", "3600"},
+                                                    {"early", "3600"}};
+  for (const UnitValues& values : query->metrics) {
+    auto found = client_.query_text(fmt::format(
+        "SELECT count(), arrayStringConcat(groupUniqArray(concat({})), ' and ') FROM {} WHERE arm "
+        "!= 0",
+        fmt::join(values.columns, ", ', ', "), units.name()));
+    ASSERT_TRUE(found) << found.error().describe();
+    EXPECT_EQ(*found, "397\t" + expected.at(values.metric->name) + "\n") << values.metric->name;
+  }
+}
+
+// The types that slices aggregate; of DateTime64 they would be wrong (docs/DECISIONS.md).
+TEST_F(UnitsOfSlices, rest_on_compiled_aggregates_that_know_negative_numbers) {
+  for (const char* type : {"Int64", "Float64"}) {
+    auto found = client_.query_text(
+        fmt::format(
+            "SELECT tm_group, max(tm_value), min(tm_value), maxIf(tm_value, tm_value < -3), "
+            "minIf(tm_value, tm_value > -8), sumIf(tm_value, tm_value < -3) FROM (SELECT number % 2 AS "
+            "tm_group, to{}(-1 - toInt64(number % 10)) AS tm_value FROM numbers(1000)) GROUP BY tm_group "
+            "ORDER BY tm_group",
+            type),
+        {.settings = {{"compile_aggregate_expressions", "1"},
+                      {"min_count_to_compile_aggregate_expression", "0"}}});
+    ASSERT_TRUE(found) << found.error().describe();
+    EXPECT_EQ(*found, "0\t-1\t-9\t-5\t-7\t-2100\n1\t-2\t-10\t-4\t-6\t-2800\n") << type;
+  }
 }
 
 }  // namespace

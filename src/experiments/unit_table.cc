@@ -42,8 +42,8 @@ constexpr const char* not_merged = "max_bytes_to_merge_at_max_space_in_pool = 1"
 
 }  // namespace
 
-std::string asked_units_engine() {
-  // Read once, at once: to press it together would take longer than to write it.
+std::string found_units_engine() {
+  // Read at once: to press it together would take longer than to write it.
   return fmt::format("MergeTree ORDER BY tuple() SETTINGS {}, default_compression_codec = 'NONE'",
                      not_merged);
 }
@@ -100,8 +100,9 @@ Result<UnitQuery> UnitTable::fill(const std::vector<const Metric*>& metrics, con
   TRY_VOID(client_.execute(fmt::format("CREATE DATABASE IF NOT EXISTS {}", exposures_database)));
   TRY_VOID(drop_left_units(client_));
   auto slices = TRY(unit_slices(client_, experiment_, metrics, exposures, as_of.units_a_slice));
-  if (slices.size() > 1) {
-    std::string engine = as_of.keeps ? kept_units_engine() : asked_units_engine();
+  sliced_ = slices.size() > 1;
+  if (sliced_) {
+    std::string engine = found_units_engine();
     TRY_VOID(fill_slices(client_, {experiment_, metrics, exposures, as_of, name_, engine}, slices));
     return unit_query(experiment_, metrics, "", as_of);
   }

@@ -20,8 +20,9 @@ clickhouse::QueryOptions unit_query_options();
 inline constexpr const char* asked_units = "units_of_";   // while a question is answered
 inline constexpr const char* kept_units = "kept_units_";  // between questions: kept_units.h
 std::string new_unit_table(const Experiment& experiment, const char* prefix, const char* what);
-// Of tables that are filled slice by slice (sliced_units.h): read whole, or a few units at a time, too.
-std::string asked_units_engine();
+// Of tables that are filled slice by slice (sliced_units.h): as units are found, and sorted, to read a few of
+// them out of many.
+std::string found_units_engine();
 std::string kept_units_engine();
 // Makes `table` of what `sql` selects.
 Status make_unit_table(clickhouse::Client& client, const std::string& table, const std::string& sql,
@@ -37,6 +38,8 @@ class UnitTable {
   // `exposures`: as in exposed_sql().
   Result<UnitQuery> fill(const std::vector<const Metric*>& metrics, const std::string& exposures,
                          ReadAsOf as_of);
+  // By the last fill(): parts are not merged, and unsorted.
+  bool is_sliced() const { return sliced_; }
   const std::string& name() const { return name_; }
   // The table goes on without this.
   std::string release();
@@ -45,6 +48,7 @@ class UnitTable {
   clickhouse::Client& client_;
   const Experiment& experiment_;
   std::string exposed_, name_;
+  bool sliced_ = false;
 };
 
 // Units as of several moments, for the time this lives: rows are read by fill(), once.
