@@ -231,6 +231,7 @@ export async function experiments({ postgres, start_peer, users, 'experiment-eve
     }
     // What was kept and what is read anew are the same, as of the same moment: windows end as time passes.
     const kept = (await run.report()).document;
+    if (kept.units_sorted !== true) throw new Error(`units are not sorted behind the answers: ${kept.units_sorted}`);
     const anew = (await run.verb('--at', kept.as_of)).document;
     for (const metric of kept.metrics)
       metric.arms.forEach((arm, index) => {

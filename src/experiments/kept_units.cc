@@ -78,6 +78,7 @@ Status KeptUnits::make(clickhouse::Client& client, const Experiment& experiment,
   ReadAsOf as_of{.at_us = at_us, .units_a_slice = units_a_slice_, .keeps = true};
   TRY(units.fill(metrics, exposures, as_of));
   unsorted_ = units.is_sliced();
+  sorting_left_ = false;
   base_rows_ = TRY(number_of(client, "SELECT count() FROM " + units.name()));
   later_ = new_unit_table(experiment, kept_units, "later");
   TRY_VOID(
@@ -199,6 +200,7 @@ Status KeptUnits::merge_changed(clickhouse::Client& client, const Experiment& ex
     return made;
   }
   leave_sorting(client);
+  unsorted_ = false;
   std::string before = std::exchange(base_, merged);
   (void)drop_unit_table(client, before);
   for (const std::string* table : {&changed_, &replaced_})
@@ -250,13 +252,13 @@ Result<std::optional<KeptUnits::Brought>> KeptUnits::bring(clickhouse::Client& c
 }
 
 Result<std::optional<KeptUnits::Sorting>> KeptUnits::begin_sorting(clickhouse::Client& client) {
-  if (!unsorted_ || base_.empty() || !sorted_copy_.empty()) return std::optional<Sorting>();
+  if (!unsorted_ || sorting_left_ || base_.empty() || !sorted_copy_.empty()) return std::optional<Sorting>();
   std::string copy = base_.substr(0, base_.size() - 1) + "_sorted`";
   Status made = client.execute(
       fmt::format("CREATE TABLE {} ENGINE = {} EMPTY AS SELECT * FROM {}", copy, kept_units_engine(), base_),
       unit_query_options());
   if (!made) {
-    unsorted_ = false;
+    sorting_left_ = true;
     return tl::unexpected(std::move(made.error()));
   }
   sorted_copy_ = std::move(copy);
@@ -268,7 +270,7 @@ bool KeptUnits::is_sorting(const Sorting& sorting) {
   return !lost_ && base_ == sorting.from && sorted_copy_ == sorting.to;
 }
 
-Result<bool> KeptUnits::end_sorting(clickhouse::Client& client) {
+Status KeptUnits::end_sorting(clickhouse::Client& client) {
   auto rows = number_of(client, "SELECT count() FROM " + sorted_copy_);
   if (rows && *rows != base_rows_)
     rows = fail(ErrorKind::internal, fmt::format("{} of {} units are in the sorted copy", *rows, base_rows_));
@@ -277,12 +279,12 @@ Result<bool> KeptUnits::end_sorting(clickhouse::Client& client) {
     return tl::unexpected(std::move(rows.error()));
   }
   unsorted_ = false;
-  (void)drop_unit_table(client, std::exchange(base_, std::exchange(sorted_copy_, {})));
-  return true;
+  base_ = std::exchange(sorted_copy_, {});
+  return {};
 }
 
 void KeptUnits::leave_sorting(clickhouse::Client& client) {
-  unsorted_ = false;
+  sorting_left_ = true;
   if (!sorted_copy_.empty()) (void)drop_unit_table(client, std::exchange(sorted_copy_, {}));
 }
 

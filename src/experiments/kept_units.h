@@ -73,9 +73,10 @@ class KeptUnits {
   Result<std::optional<Sorting>> begin_sorting(clickhouse::Client& client);
   // False: what is copied is the base no more, or soon will not be, or the copy is gone.
   bool is_sorting(const Sorting& sorting);
-  // The copy is the base now. False: it is not whole, and was dropped; that is an error.
-  Result<bool> end_sorting(clickhouse::Client& client);
-  // The base stays as it is.
+  // The copy is the base now; what was it before is the caller's to drop. Error: the copy is not whole, and
+  // was dropped.
+  Status end_sorting(clickhouse::Client& client);
+  // The base stays as it is, until it is made anew.
   void leave_sorting(clickhouse::Client& client);
 
   void drop(clickhouse::Client& client);
@@ -100,7 +101,7 @@ class KeptUnits {
   std::string columns_;
   std::string base_, changed_, replaced_, later_;
   std::string sorted_copy_;  // of the base, while it is made
-  bool unsorted_ = false;
+  bool unsorted_ = false, sorting_left_ = false;
   uint64_t base_rows_ = 0, changed_rows_ = 0, version_ = 0;
   int64_t at_us_ = 0;
   int64_t next_later_us_ = 0;  // the earliest of `later`; 0: none

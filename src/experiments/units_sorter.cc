@@ -54,14 +54,20 @@ Result<bool> sort_units(clickhouse::Client& client, AskedUnits& asked, const std
     return true;
   };
   auto copied = copy();
-  std::lock_guard asking(asked.asking);
+  std::unique_lock asking(asked.asking);
   // Of units that were dropped meanwhile nothing is to be said: their tables went while they were read.
   if (!asked.units.is_sorting(sorting)) return false;
   if (!copied || !*copied) {
     asked.units.leave_sorting(client);
     return copied;
   }
-  return asked.units.end_sorting(client);
+  TRY_VOID(asked.units.end_sorting(client));
+  asking.unlock();
+  // It takes a moment, and nobody reads it any more.
+  if (Status dropped = drop_unit_table(client, sorting.from); !dropped)
+    log::info("experiments: an unsorted table of units is dropped by the next start: {}",
+              dropped.error().describe());
+  return true;
 }
 
 UnitsSorter::~UnitsSorter() {
