@@ -40,4 +40,15 @@ std::string models_behind(clickhouse::Client& client, const models::CompiledMode
   return text;
 }
 
+ingest::PipelineStatus with_readers_of_dropped(ingest::PipelineStatus status,
+                                               const models::CompiledModels& models) {
+  for (auto& source : status.sources)
+    for (auto& table : source.tables) {
+      if (table.state != "dropped") continue;
+      auto readers = models.downstream_of(table.table);
+      if (!readers.empty()) table.note += fmt::format("; read by {}", fmt::join(readers, ", "));
+    }
+  return status;
+}
+
 }  // namespace tidemark::cli

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "clickhouse/client.h"
+#include "ingest/pipeline_status.h"
 #include "models/compiled_model.h"
 
 namespace tidemark::cli {
@@ -12,5 +13,9 @@ namespace tidemark::cli {
 // In words, for the status of the table ("bronze.x"); empty when all fit.
 std::string models_behind(clickhouse::Client& client, const models::CompiledModels& models,
                           const std::string& table);
+
+// Tables that are dropped at their source keep their rows; who reads those is said beside them.
+ingest::PipelineStatus with_readers_of_dropped(ingest::PipelineStatus status,
+                                               const models::CompiledModels& models);
 
 }  // namespace tidemark::cli

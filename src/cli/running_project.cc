@@ -13,6 +13,7 @@
 #include "cli/model_desk.h"
 #include "cli/model_hooks.h"
 #include "cli/model_watch.h"
+#include "cli/models_behind.h"
 #include "cli/output.h"
 #include "cli/profile_routes.h"
 #include "cli/project_files.h"
@@ -406,7 +407,9 @@ struct RunningProject::State {
     if (auto begun = desk->begin({.leave_dropped = true}); !begun) log::warn("{}", begun.error().describe());
   }
 
-  ingest::PipelineStatus status() const { return pipelines.status(); }
+  ingest::PipelineStatus status() const {
+    return with_readers_of_dropped(pipelines.status(), *models.published());
+  }
 
   Status prepare_deliveries() {
     auto destinations = TRY(config::load_destinations(project.root));

@@ -7,6 +7,7 @@
 #include "ingest/batch_store.h"
 #include "ingest/batch_table.h"
 #include "ingest/bronze_shape.h"
+#include "ingest/dropped_tables.h"
 #include "ingest/image_reader.h"
 #include "ingest/row_hash.h"
 #include "ingest/table_records.h"
@@ -316,7 +317,7 @@ Result<ParityReport> verify_tables(const config::PostgresSource& source, clickho
     return verify_batch_tables(source, pool, options, stop);
   postgres::ConnectionOptions url{.url = source.url.reveal(), .application_name = "tidemark verify"};
   auto connection = TRY(postgres::Connection::open(url));
-  auto sources = TRY(postgres::read_tables(connection, source.tables, postgres::selections_of(source)));
+  auto sources = TRY(read_tables_left(connection, source, pool, stop));
   StateStore state(pool, apply_policy("verify"), stop);
   auto record = TRY(state.source(source.name));
   if (!record || !record->copied)

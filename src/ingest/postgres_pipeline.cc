@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "ingest/bronze_shape.h"
 #include "ingest/bronze_tables.h"
+#include "ingest/dropped_tables.h"
 #include "ingest/log_follower.h"
 #include "ingest/row_history.h"
 #include "ingest/source_images.h"
@@ -39,8 +40,7 @@ std::vector<std::string> PostgresPipeline::table_names() const {
 }
 
 Status PostgresPipeline::read_tables(postgres::Connection& connection) {
-  auto sources = TRY(
-      postgres::read_tables(connection, options_.source.tables, postgres::selections_of(options_.source)));
+  auto sources = TRY(read_tables_left(connection, options_.source, pool_, life_.stopping()));
   tables_.clear();
   for (auto& source : sources) {
     bool append_only = false, history = false, drops_columns = false;
@@ -352,6 +352,10 @@ SourceStatus PostgresPipeline::status() const {
   if (status.state == "streaming")
     for (size_t index = 0; index < tables_.size(); ++index)
       book_.describe(tables_[index].source.oid, status.tables[index]);
+  for (const auto& record : dropped_before()) {
+    status.tables.push_back({.table = "bronze." + record.name});
+    book_.describe(record.oid, status.tables.back());
+  }
   for (auto& table : status.tables) parity_.describe(table.table.substr(7), table);
   status.slot = slot_watch_.health();
   if (status.state == "copying") status.copy_seconds_left = copy_seconds_left();

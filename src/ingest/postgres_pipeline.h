@@ -96,6 +96,8 @@ class PostgresPipeline final : public SourcePipeline {
   // How they are now, in their order.
   Result<std::vector<CapturedTable>> look_at_all(postgres::Connection& connection) const;
   Status look_at_tables(postgres::Connection& connection, uint16_t epoch);
+  Status note_dropped(TableRecord record);
+  std::vector<TableRecord> dropped_before() const;
   Result<TableRecord> first_record(const CapturedTable& table, uint16_t epoch, bool was_there);
   Status follow_table(CapturedTable& now, TableRecord record, bool is_published);
   Status begin_bronze_anew(const CapturedTable& table, const std::vector<ShapeChange::Renamed>& renamed = {});

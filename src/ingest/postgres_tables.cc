@@ -4,6 +4,7 @@
 #include "clickhouse/schema.h"
 #include "ingest/bronze_shape.h"
 #include "ingest/bronze_tables.h"
+#include "ingest/dropped_tables.h"
 #include "ingest/postgres_pipeline.h"
 #include "postgres/replication_setup.h"
 #include "postgres/tables_by_oid.h"
@@ -55,7 +56,11 @@ Status PostgresPipeline::look_at_tables(postgres::Connection& connection, uint16
     if (!looked) {
       if (looked.error().kind == ErrorKind::dependency_down || !record)
         return fail(std::move(looked.error()));
-      if (looked.error().kind == ErrorKind::config) gone_.insert(table.source.oid);
+      if (looked.error().kind == ErrorKind::config) {
+        gone_.insert(table.source.oid);
+        TRY_VOID(note_dropped(std::move(*record)));
+        continue;
+      }
       record->phase = TablePhase::copying;
       record->error = looked.error().message;
       TRY_VOID(book_.save(std::move(*record)));
@@ -64,6 +69,8 @@ Status PostgresPipeline::look_at_tables(postgres::Connection& connection, uint16
     CapturedTable now = std::move(*looked);
     bool is_published = published.contains({now.source.schema, now.source.name});
     if (!record) record = TRY(first_record(now, epoch, from_earlier_version && is_published));
+    // It is there again: the server was restored to a state from before.
+    if (record->phase == TablePhase::dropped) record->phase = TablePhase::copying;
     if (record->phase != TablePhase::copying && from_earlier_version)
       TRY_VOID(keep_wider_types(pool_, now));
     else if (record->phase != TablePhase::copying)
@@ -73,9 +80,31 @@ Status PostgresPipeline::look_at_tables(postgres::Connection& connection, uint16
     table.source = std::move(now.source);
     table.log = now.log;
   }
+  for (auto& record : dropped_before()) TRY_VOID(note_dropped(std::move(record)));
   std::lock_guard lock(mutex_);
   unknown_forms_.clear();
   return {};
+}
+
+Status PostgresPipeline::note_dropped(TableRecord record) {
+  book_.note(record.oid, dropped_note);
+  if (record.phase == TablePhase::dropped) return {};
+  log::warn("source {}: table {} was {}", options_.source.name, record.name, dropped_note);
+  record.phase = TablePhase::dropped;
+  record.error.clear();
+  return book_.save(std::move(record));
+}
+
+// Beside those that are looked at: dropped before the program started.
+std::vector<TableRecord> PostgresPipeline::dropped_before() const {
+  std::vector<TableRecord> records;
+  for (auto& record : book_.dropped()) {
+    bool there = std::any_of(tables_.begin(), tables_.end(), [&](const CapturedTable& table) {
+      return table.source.oid == record.oid || table.name == record.name;
+    });
+    if (!there && names_table(options_.source.tables, record.name)) records.push_back(std::move(record));
+  }
+  return records;
 }
 
 Result<TableRecord> PostgresPipeline::first_record(const CapturedTable& table, uint16_t epoch,
@@ -164,7 +193,8 @@ Result<std::set<std::pair<std::string, std::string>>> PostgresPipeline::publishe
                        postgres::quote_literal(options_.source.publication)));
   std::set<std::pair<std::string, std::string>> published;
   for (size_t row = 0; row < rows.size(); ++row) published.emplace(rows.at(row, 0), rows.at(row, 1));
-  if (published.empty())
+  bool all_dropped = published.empty() && TRY(postgres::read_tables_by_oid(connection, oids())).empty();
+  if (published.empty() && !all_dropped)
     return fail(
         ErrorKind::unsupported,
         fmt::format("the publication {} is gone or empty, so nothing of this source was captured since",
@@ -178,6 +208,7 @@ Status PostgresPipeline::publish_tables(postgres::Connection& connection) {
   std::vector<postgres::SourceTable> wanted;
   for (const auto& table : tables_)
     if (!gone_.contains(table.source.oid)) wanted.push_back(table.source);
+  if (wanted.empty()) return {};
   return postgres::ensure_publication(connection, options_.source.publication, options_.source.slot, wanted);
 }
 

@@ -56,8 +56,17 @@ void TableBook::describe(uint32_t oid, TableStatus& status) const {
   if (auto note = notes_.find(oid); note != notes_.end()) status.note = note->second;
   auto found = known_.find(oid);
   if (found == known_.end() || found->second.phase == TablePhase::live) return;
-  status.state = found->second.error.empty() ? "copying" : "failed";
+  bool dropped = found->second.phase == TablePhase::dropped;
+  status.state = dropped ? "dropped" : found->second.error.empty() ? "copying" : "failed";
   status.error = found->second.error;
+}
+
+std::vector<TableRecord> TableBook::dropped() const {
+  std::lock_guard lock(mutex_);
+  std::vector<TableRecord> records;
+  for (const auto& [oid, record] : known_)
+    if (record.phase == TablePhase::dropped) records.push_back(record);
+  return records;
 }
 
 }  // namespace tidemark::ingest

@@ -29,6 +29,7 @@ class TableBook {
   void note(uint32_t oid, std::string note);
   // Into the status of a source that streams.
   void describe(uint32_t oid, TableStatus& status) const;
+  std::vector<TableRecord> dropped() const;
 
  private:
   TableRecords records_;

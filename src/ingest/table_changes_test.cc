@@ -340,11 +340,52 @@ TEST_F(TableChangesTest, ATableThatTheWarehouseRefusesStopsAlone) {
   EXPECT_TRUE(soon([&] { return ask_warehouse("SELECT count() FROM bronze.others__current") == "3"; }))
       << describe();
   expect_followed();
-  run("DROP TABLE notes; INSERT INTO things VALUES (4, 'd', 4)");
-  EXPECT_TRUE(soon([&] { return status_of("notes").state == "failed"; })) << describe();
-  EXPECT_NE(status_of("notes").error.find("does not exist"), std::string::npos) << describe();
-  EXPECT_TRUE(soon([&] { return ask_warehouse("SELECT count() FROM bronze.things__current") == "4"; }))
-      << describe();
+}
+
+TEST_F(TableChangesTest, ATableThatIsDroppedStaysAsItWas) {
+  make_things();
+  run("CREATE TABLE notes (id int PRIMARY KEY, n int); INSERT INTO notes VALUES (1, 1), (2, 2)");
+  options.source.tables = {"things", "notes"};
+  start();
+  expect_equal();
+  auto expect_dropped = [&] {
+    EXPECT_TRUE(soon([&] { return status_of("notes").state == "dropped"; })) << describe();
+    EXPECT_NE(status_of("notes").note.find("its rows stay"), std::string::npos) << describe();
+    EXPECT_EQ(ask_warehouse("SELECT groupArray((id, n)) FROM (SELECT * FROM bronze.notes__current ORDER BY "
+                            "id)"),
+              "[(1,1),(2,2)]");
+    expect_equal();  // of the other
+    EXPECT_EQ(parity().tables.size(), 1U);
+    EXPECT_EQ(status_of("things").state, "live") << describe();
+  };
+  run("BEGIN; DROP TABLE notes; INSERT INTO things VALUES (4, 'd', 4); COMMIT");
+  expect_dropped();
+  // It is named in the source's file, and no reason not to start.
+  pipeline->stop();
+  run("INSERT INTO things VALUES (5, 'e', 5)");
+  start();
+  expect_dropped();
+  // Made again under its name it is another table.
+  pipeline->stop();
+  run("CREATE TABLE notes (id text PRIMARY KEY, words text); INSERT INTO notes VALUES ('x', 'y'), ('z', "
+      "NULL)");
+  start();
+  expect_followed();
+  EXPECT_EQ(ask_warehouse("SELECT groupArray(id) FROM (SELECT * FROM bronze.notes__current ORDER BY id)"),
+            "['x','z']");
+  EXPECT_EQ(pipeline->status().tables.size(), 2U);
+  // Nothing is left: the source goes on, with an empty publication.
+  run("DROP TABLE notes, things");
+  EXPECT_TRUE(soon([&] {
+    return status_of("notes").state == "dropped" && status_of("things").state == "dropped" &&
+           pipeline->status().state == "streaming";
+  })) << describe();
+  // A name that was never there is a mistake still.
+  pipeline->stop();
+  options.source.tables = {"notes", "missing", "things"};
+  auto refused = prepare();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("missing"), std::string::npos) << refused.error().describe();
 }
 
 TEST_F(TableChangesTest, PartitionsComeAndGo) {

@@ -7,7 +7,7 @@ namespace tidemark::ingest {
 
 namespace {
 
-constexpr const char* phase_names[] = {"copying", "copied", "joining", "live"};
+constexpr const char* phase_names[] = {"copying", "copied", "joining", "live", "dropped"};
 
 Result<TablePhase> phase_of(std::string_view name) {
   for (size_t index = 0; index < std::size(phase_names); ++index)
@@ -35,7 +35,7 @@ Result<std::map<uint32_t, TableRecord>> TableRecords::load(const std::string& so
   TRY_VOID(clickhouse::retry(policy_, stop_, [&]() -> Status {
     block = TRY(pool_.lease()->query(
         "SELECT *, toString(phase) AS phase_name FROM tidemark.captured_tables FINAL WHERE source = "
-        "{source:String} AND epoch = {epoch:UInt64}",
+        "{source:String} AND (epoch = {epoch:UInt64} OR phase = 'dropped')",
         options));
     return {};
   }));

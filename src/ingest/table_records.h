@@ -5,6 +5,7 @@
 //   copied    as of `from`; it joins the others at the start of the next life
 //   joining   its changes since `from` are being read; from cut `join_cut` on it is in the cuts
 //   live      with the others
+//   dropped   gone at the source: what was there last stays, in any epoch (dropped_tables.h)
 //
 // A source that an earlier version copied has no records: its tables are live. Thread-safe.
 #pragma once
@@ -16,7 +17,7 @@
 
 namespace tidemark::ingest {
 
-enum class TablePhase : uint8_t { copying, copied, joining, live };
+enum class TablePhase : uint8_t { copying, copied, joining, live, dropped };
 
 struct TableRecord {
   uint32_t oid = 0;
@@ -35,7 +36,7 @@ class TableRecords {
       : pool_(pool), policy_(std::move(policy)), stop_(stop) {}
 
   Status prepare();
-  // By oid; those of this epoch.
+  // By oid; those of this epoch, and dropped ones.
   Result<std::map<uint32_t, TableRecord>> load(const std::string& source, uint16_t epoch);
   // All of them or none.
   Status save(const std::string& source, const std::vector<TableRecord>& records);

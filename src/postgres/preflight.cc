@@ -272,7 +272,9 @@ class Inspection {
           fmt::format("ALTER ROLE {} BYPASSRLS", quote_identifier(role_.name)));
     if (table.key.empty())
       add(Level::warn, check, "has no primary key: it becomes an append-only log",
-          "add a primary key, or name the key columns in the source's file");
+          "add a primary key (updates and deletes of a log go to quarantine), or read it in `mode: batch` "
+          "with "
+          "`key`");
     if (!table.identifies_rows())
       add(Level::warn, check,
           fmt::format(

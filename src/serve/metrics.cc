@@ -115,7 +115,7 @@ void write_tables(std::string& out, const std::vector<ingest::SourceStatus>& sou
   begin(out, "tidemark_table_state", "gauge", "1 for the state the table is in");
   for (const auto& source : sources)
     for (const auto& table : source.tables)
-      for (const char* state : {"waiting", "copying", "live", "failed"})
+      for (const char* state : {"waiting", "copying", "live", "failed", "dropped"})
         sample(out, "tidemark_table_state",
                {{"source", source.source}, {"table", table.table}, {"state", state}},
                table.state == state ? 1 : 0);

@@ -94,6 +94,29 @@ test('a project whose tables change', { timeout: 300_000 }, async (t) => {
     await project.assert_verified();
   });
 
+  await t.test('a dropped table keeps its rows, and the models that read it are named', async () => {
+    project.write('models/analytics/kept.sql', '-- kind: incremental\nSELECT n > 0 AS positive, count() AS rows FROM bronze.later GROUP BY positive\n');
+    const applied = await project.run('apply', '--yes');
+    assert.equal(applied.code, 0, applied.stdout + applied.stderr);
+    const counts = () => project.clickhouse('SELECT positive, toInt64(rows) FROM analytics.kept ORDER BY positive');
+    const before = await counts();
+    await sql('DROP TABLE later; INSERT INTO orders (shop, total) VALUES (3, 3)');
+    const dropped = () => eventually('it is dropped', async (seen) => {
+      const status = await table('later');
+      seen(status);
+      return status.state === 'dropped' && /read by analytics\.kept/.test(status.note);
+    });
+    await dropped();
+    await project.up_child.end({ signal: 'SIGKILL' });
+    await project.assert_nothing_left();
+    await project.up();
+    await dropped();
+    await project.caught_up(postgres);
+    await sums();
+    assert.equal(await counts(), before);
+    assert.ok(!(await project.assert_verified()).tables.some((one) => one.table === 'bronze.later'));
+  });
+
   await t.test('a second project over the same database keeps to its own publication', async () => {
     assert.equal((await postgres.rows(database, "SELECT obj_description(oid, 'pg_publication') FROM pg_publication WHERE pubname = 'tidemark_changes'"))[0][0], 'Tidemark, slot tidemark_changes');
     project.write('sources/shop.yaml', project.read('sources/shop.yaml').replace('slot: tidemark_changes', 'slot: tidemark_other\n  publication: tidemark_changes'));
