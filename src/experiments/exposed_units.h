@@ -36,11 +36,16 @@ struct ReadAsOf {
   bool most_rows = false;
   // For units that are kept: next_us says when the first of a unit's later rows will count, 0: none.
   bool keeps = false;
+  // And no row is later than at_us, which later_rows_sql() says: next_us is 0, and rows need not be asked for
+  // it. Whoever looked before others came is told of these as of all rows that come.
+  bool none_later = false;
   // Exposures are rows, perhaps several a unit and variant: exposure_rows(). Else the model's.
   bool rows = false;
   // Of a series, in order, the last being at_us: exposed units also say since when they saw several variants
   // (several_us, 0: never).
   std::vector<int64_t> points_us;
+
+  bool looks_ahead() const { return keeps && !none_later; }
 };
 
 // A DateTime64, and back to microseconds.

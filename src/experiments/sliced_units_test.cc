@@ -10,8 +10,8 @@ namespace {
 class UnitsOfSlices : public SlicedUnitsTest {
  protected:
   // How many units, and how many of them are not in the other.
-  void expect_same(bool keeps, size_t counting_nowhere) {
-    ReadAsOf as_of{.at_us = at_us, .units_a_slice = 60, .keeps = keeps};
+  void expect_same(bool keeps, size_t counting_nowhere, int64_t as_of_us = at_us) {
+    ReadAsOf as_of{.at_us = as_of_us, .units_a_slice = 60, .keeps = keeps};
     UnitTable sliced(client_, experiment()), whole(client_, experiment());
     auto filled = sliced.fill(metrics_, model(), as_of);
     ASSERT_TRUE(filled) << filled.error().describe();
@@ -48,6 +48,7 @@ TEST_F(UnitsOfSlices, are_those_that_are_made_at_once_where_most_rows_count) {
   EXPECT_GT(slices(), 5u);
   EXPECT_TRUE(most_rows());
   for (bool keeps : {false, true}) expect_same(keeps, 3);  // two variants
+  expect_same(true, 3, at_us + 30 * 24 * hour_us);         // when no row is of the future
 }
 
 TEST_F(UnitsOfSlices, are_not_where_a_table_would_be_read_again_for_each) {

@@ -13,6 +13,7 @@ class Builder {
   Builder(const Experiment& experiment, const std::vector<const Metric*>& metrics, const ReadAsOf& as_of)
       : experiment_(experiment),
         keeps_(as_of.keeps),
+        looks_ahead_(as_of.looks_ahead()),
         measures_(experiment, metrics, as_of.at_us),
         rows_(experiment, measures_, as_of) {}
   Builder(const Builder&) = delete;
@@ -23,7 +24,7 @@ class Builder {
 
   std::string sql(const std::string& exposed) {
     std::vector<std::string> folds;
-    if (keeps_) folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
+    if (looks_ahead_) folds.push_back("toInt64(minIf(tm_next, tm_next != 0)) AS next_us");
     for (const Measure& measure : measures_.all()) {
       std::vector<std::string> aggregated;
       for (const Aggregate& one :
@@ -74,7 +75,8 @@ class Builder {
     std::vector<std::string> outputs;
     if (keeps_) {
       outputs.push_back("tm_seen.number AS number");
-      outputs.push_back(rows.empty() ? "toInt64(0) AS next_us" : "tm_folded.next_us AS next_us");
+      outputs.push_back(rows.empty() || !looks_ahead_ ? "toInt64(0) AS next_us"
+                                                      : "tm_folded.next_us AS next_us");
     }
     for (const char* column : {"unit", "arm", "known", "several", "first_us"})
       outputs.push_back(fmt::format("tm_seen.{0} AS {0}", column));
@@ -92,7 +94,7 @@ class Builder {
   }
 
   const Experiment& experiment_;
-  const bool keeps_;
+  const bool keeps_, looks_ahead_;
   const Measures measures_;
   const UnitRows rows_;
 };
@@ -108,6 +110,11 @@ UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metri
 std::string most_rows_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
                           const std::string& exposed, const ReadAsOf& as_of) {
   return Builder(experiment, metrics, as_of).rows().most_rows_sql(exposed);
+}
+
+std::string later_rows_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                           const ReadAsOf& as_of) {
+  return Builder(experiment, metrics, as_of).rows().later_rows_sql();
 }
 
 std::string series_states_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,

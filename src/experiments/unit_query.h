@@ -41,6 +41,11 @@ UnitQuery unit_query(const Experiment& experiment, const std::vector<const Metri
 std::string most_rows_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
                           const std::string& exposed, const ReadAsOf& as_of);
 
+// SELECT 1 where any of these tables has a row later than as_of.at_us, of whatever unit, else 0. At least one
+// metric.
+std::string later_rows_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,
+                           const ReadAsOf& as_of);
+
 // A series over time reads the rows once: what each point adds to each unit is a table, and units as of a
 // point are made of what is there up to it. `exposed`: what exposed_sql() selects of as_of with points.
 std::string series_states_sql(const Experiment& experiment, const std::vector<const Metric*>& metrics,

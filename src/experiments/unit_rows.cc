@@ -39,6 +39,14 @@ std::string UnitRows::most_rows_sql(const std::string& exposed) const {
                      limits::rows_of_no_use_part, fmt::join(parts, " UNION ALL "));
 }
 
+std::string UnitRows::later_rows_sql() const {
+  std::vector<std::string> parts;
+  for (const MeasuredTable& table : measures_.tables())
+    parts.push_back(fmt::format("(SELECT 1 FROM {} WHERE {} > {} LIMIT 1)", readable_table(table.from),
+                                table.time, instant_sql(as_of_.at_us)));
+  return fmt::format("SELECT toUInt8(count() != 0) FROM ({})", fmt::join(parts, " UNION ALL "));
+}
+
 std::string UnitRows::only_of(const std::string& unit) const {
   return fmt::format("({}) IN (SELECT unit FROM {})", unit, as_of_.only);
 }
@@ -48,7 +56,7 @@ std::string UnitRows::before_now(const std::string& time) const {
 }
 
 std::string UnitRows::inside(const Measure& measure) const {
-  std::string now = as_of_.keeps ? " AND " + before_now("tm_time") : "";
+  std::string now = as_of_.looks_ahead() ? " AND " + before_now("tm_time") : "";
   // Until the end, where no window ends it.
   if (measure.endless())
     return fmt::format("tm_since >= {}{}{}", measure.low_us,
@@ -87,7 +95,7 @@ std::string UnitRows::table_part(const MeasuredTable& table, const std::string& 
     conditions.push_back(std::move(range));
   if (!all_wanted) conditions.push_back(fmt::format("({})", fmt::join(wanted, " OR ")));
   std::string columns = "tm_exposed.number AS tm_number";
-  if (as_of_.keeps)
+  if (as_of_.looks_ahead())
     columns += fmt::format(", if({}, 0, tm_rows.tm_time) AS tm_next", before_now("tm_rows.tm_time"));
   if (!as_of_.points_us.empty())
     columns += fmt::format(", toUInt8(arrayCount(tm_at -> tm_at < tm_rows.tm_time, [{}])) AS tm_point",
@@ -124,7 +132,7 @@ void UnitRows::add_rows_in_time(const MeasuredTable& table, std::vector<std::str
     conditions.push_back(fmt::format("{} {} {}", microseconds_sql(table.time), relation, at_us));
     conditions.push_back(fmt::format("{} {} {}", table.time, relation, instant_sql(at_us)));
   };
-  if (!as_of_.keeps) add("<=", as_of_.at_us);
+  if (!as_of_.looks_ahead()) add("<=", as_of_.at_us);
   if (as_of_.first_us != 0) add(">=", as_of_.first_us + low);
 }
 
@@ -155,7 +163,7 @@ std::string UnitRows::counting(const MeasuredTable& table) const {
     conditions.push_back(std::move(condition));
   }
   std::string counts = fmt::format("{}", fmt::join(conditions, "\n  OR "));
-  if (as_of_.most_rows && !as_of_.keeps)
+  if (as_of_.most_rows && !as_of_.looks_ahead())
     counts = fmt::format("{} AND ({})", before_now("tm_rows.tm_time"), counts);
   // Written so, the server does not make an inner join of it again.
   if (keeps_others()) counts = fmt::format("tm_since != tm_rows.tm_time AND ({})", counts);

@@ -21,6 +21,7 @@ class UnitRows {
   std::string sql(const std::string& exposed) const;
   // As most_rows_sql() of unit_query.h.
   std::string most_rows_sql(const std::string& exposed) const;
+  std::string later_rows_sql() const;
 
  private:
   std::string table_part(const MeasuredTable& table, const std::string& exposed) const;
