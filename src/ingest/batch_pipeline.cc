@@ -383,11 +383,11 @@ Status BatchPipeline::one_run(Life& life, uint64_t request) {
     running_ = forced_ = false;
     completed_ = life.progress.run;
   }
-  // Last: whoever waits for the fence may stop us at once.
-  life_.set_state(resting_state(life.progress));
-  show_progress(life.progress);
   for (const auto& [name, rows] : TRY(state_store_.quarantined(options_.source.name)))
     if (auto state = states_.find(name); state != states_.end()) state->second->counters.quarantined = rows;
+  // Last: whoever waits for the fence may stop us at once, and reads what the run has counted.
+  life_.set_state(resting_state(life.progress));
+  show_progress(life.progress);
   return {};
 }
 

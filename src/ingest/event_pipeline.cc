@@ -272,6 +272,8 @@ SourceStatus EventPipeline::status() const {
   if (spool_) status.ladder.server = std::max(status.ladder.server, spool_->end());
   status.ladder.acknowledged = status.ladder.fenced;
   status.lag_bytes = status.ladder.server - std::min(status.ladder.server, status.ladder.fenced);
+  // What is in the spool and not read yet waits as well: nobody has looked yet since when.
+  if (status.ladder.server > status.ladder.queryable) status.lag_ms = std::max<int64_t>(status.lag_ms, 1);
   std::lock_guard lock(mutex_);
   status.epoch = epoch_;
   if (door_) status.intake = door_->status();

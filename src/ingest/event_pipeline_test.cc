@@ -124,6 +124,27 @@ TEST_F(EventPipelineTest, EveryEventOnceAndTheFirstCounts) {
   EXPECT_EQ(pipeline_->status().intake->duplicates, 110u);
 }
 
+// Whoever waits until nothing waits any more must not be told so while the spool has what nobody has read
+// yet.
+TEST_F(EventPipelineTest, WhatIsInTheSpoolWaitsAlsoBeforeItIsRead) {
+  start();
+  settle();
+  pipeline_->stop();
+  pipeline_ = std::make_unique<EventPipeline>(EventPipelineOptions{.source = source_}, pool_, ModelHooks(),
+                                              system_clock(), nullptr);
+  ASSERT_OK(pipeline_->prepare());
+  send(range(0, 10));
+  auto status = pipeline_->status();
+  EXPECT_GT(status.ladder.server, status.ladder.queryable);
+  EXPECT_GT(status.lag_ms, 0);
+  ASSERT_TRUE(status.intake);
+  EXPECT_GT(status.intake->spool_age_ms, 0);
+  pipeline_->start();
+  settle();
+  EXPECT_EQ(pipeline_->status().intake->spool_age_ms, 0);
+  EXPECT_EQ(ask("SELECT count() FROM bronze.app_events"), "10");
+}
+
 // Whoever waits for a moment without a cut under way (a deployment) would else wait for the next event.
 TEST_F(EventPipelineTest, AKillThatLeftNothingToReadIsNoDoubtForEver) {
   start();

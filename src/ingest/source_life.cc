@@ -80,6 +80,9 @@ void SourceLife::run() {
 
 void SourceLife::set_state(std::string state, std::string error) {
   std::lock_guard lock(mutex_);
+  // A try after a failure ends in an instant when nothing has changed: until it has come further, it waits,
+  // and why.
+  if (state == "starting" && (state_ == "waiting" || state_ == "failed")) return;
   state_ = std::move(state);
   error_ = std::move(error);
 }

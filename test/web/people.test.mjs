@@ -24,10 +24,11 @@ test('segments and people', { timeout: 300_000 }, async (t) => {
   await generate('reset', '--yes');
   await project.up();
   await generate('--rows', '1500');
-  await eventually('all is in', async (seen) => {
+  await project.caught_up(postgres);
+  await eventually('all events are in', async (seen) => {
     const { sources } = await project.status();
     seen(JSON.stringify(sources));
-    return sources.every(({ state, lag_ms }) => state === 'streaming' && lag_ms === 0) && sources.find(({ source }) => source === 'app').intake.spool_age_ms === 0;
+    return sources.every(({ state }) => state === 'streaming') && sources.find(({ source }) => source === 'app').intake.spool_age_ms === 0;
   }, { deadline_ms: 60_000 });
   const browser = await launch_browser(t);
   const address = `http://127.0.0.1:${project.http_port}`;
