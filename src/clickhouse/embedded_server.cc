@@ -36,6 +36,8 @@ constexpr int start_attempts = 5;
 constexpr seconds stop_grace{10};
 // An orphan of an earlier run ends within its own grace (embedded_main.cc).
 constexpr seconds orphan_wait{12};
+// And its sockets, which a process that was killed may have for longer than its name.
+constexpr seconds orphan_sockets_wait{5};
 constexpr milliseconds readiness_poll{20};
 constexpr milliseconds ping_timeout{1000};
 constexpr size_t log_excerpt_bytes = 2000;
@@ -76,9 +78,14 @@ int try_port(const std::string& listen, uint16_t port) {
   return result;
 }
 
-Result<uint16_t> claim_port(const std::string& listen, uint16_t wanted, const char* what,
-                            const char* setting) {
+// Tried again until `until_ms` when it is taken.
+Result<uint16_t> claim_port(const std::string& listen, uint16_t wanted, const char* what, const char* setting,
+                            int64_t until_ms) {
   int port = try_port(listen, wanted);
+  while (port == -EADDRINUSE && now_ms() < until_ms) {
+    std::this_thread::sleep_for(readiness_poll);
+    port = try_port(listen, wanted);
+  }
   if (port > 0) return static_cast<uint16_t>(port);
   if (port == -EADDRINUSE)
     return fail(ErrorKind::conflict,
@@ -319,10 +326,12 @@ Result<std::unique_ptr<EmbeddedServer>> EmbeddedServer::start(EmbeddedOptions op
 
   Endpoint endpoint;
   endpoint.url_host = url_host(options.listen);
-  endpoint.port = TRY(claim_port(options.listen, options.http_port, "HTTP", "warehouse.http_port"));
+  const auto& before = state->lock.left_behind();
+  int64_t until = before && before->child_pid != 0 ? now_ms() + milliseconds(orphan_sockets_wait).count() : 0;
+  endpoint.port = TRY(claim_port(options.listen, options.http_port, "HTTP", "warehouse.http_port", until));
   do {
     state->endpoints.tcp_port =
-        TRY(claim_port(options.listen, options.tcp_port, "its native protocol", "warehouse.tcp_port"));
+        TRY(claim_port(options.listen, options.tcp_port, "its native protocol", "warehouse.tcp_port", until));
   } while (options.tcp_port == 0 && state->endpoints.tcp_port == endpoint.port);
   state->endpoints.owner_pid = getpid();
   for (auto [account, place] : {std::pair{Account::tidemark, &state->endpoints.tidemark},

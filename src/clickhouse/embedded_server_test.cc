@@ -87,18 +87,24 @@ TEST(EmbeddedServer, PasswordFilesAreForTheOwnerOnly) {
   }
 }
 
-TEST(EmbeddedServer, ATakenPortIsNamedWithWhatToSet) {
+// A socket that listens, and where.
+std::pair<int, uint16_t> taken_port() {
   int taken = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
-  ASSERT_EQ(bind(taken, reinterpret_cast<sockaddr*>(&address), length), 0);
-  ASSERT_EQ(listen(taken, 1), 0);
+  EXPECT_EQ(bind(taken, reinterpret_cast<sockaddr*>(&address), length), 0);
+  EXPECT_EQ(listen(taken, 1), 0);
   getsockname(taken, reinterpret_cast<sockaddr*>(&address), &length);
+  return {taken, ntohs(address.sin_port)};
+}
+
+TEST(EmbeddedServer, ATakenPortIsNamedWithWhatToSet) {
+  auto [taken, port] = taken_port();
   TestDirectory directory;
   EmbeddedOptions options = test_server_options(directory.path());
-  options.http_port = ntohs(address.sin_port);
+  options.http_port = port;
   auto started = EmbeddedServer::start(options);
   close(taken);
   ASSERT_FALSE(started);
@@ -195,10 +201,19 @@ TEST(EmbeddedServer, TheChildEndsWithAKilledParent) {
   parent->kill_with(SIGKILL);
   ASSERT_TRUE(parent->wait_for_end(seconds(10)));
   EXPECT_FALSE(EmbeddedServer::find_running(data));
-  // At once again on the same directory and the same ports: waits for the orphan.
+  // At once again on the same directory: waits for the orphan, and for its sockets, which a killed process
+  // may have for longer than its name.
   EmbeddedOptions options = test_server_options(data);
-  options.http_port = running->tidemark.port;
+  options.tcp_port = running->tcp_port;
+  auto [taken, port] = taken_port();
+  options.http_port = port;
+  std::thread sockets([&, taken = taken] {
+    EXPECT_TRUE(eventually([&] { return !runs(child); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    close(taken);
+  });
   auto again = EmbeddedServer::start(options);
+  sockets.join();
   ASSERT_TRUE(again) << again.error().describe();
   EXPECT_FALSE(runs(child));
 }
