@@ -17,6 +17,7 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
+#include <random>
 #include <string>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -111,17 +112,22 @@ class TestCluster {
 
   static const passwd* server_user() { return getuid() == 0 ? getpwnam("postgres") : nullptr; }
 
+  // Below the range the kernel takes ports of outgoing connections from: a server that starts again on its
+  // port would now and then find it in use by somebody's connection.
   static int free_port() {
-    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    bool bound = bind(descriptor, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
-                 getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length) == 0;
-    close(descriptor);
-    if (!bound) stop_test("no free port");
-    return ntohs(address.sin_port);
+    std::random_device random;
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+      const auto port = static_cast<uint16_t>(12'000 + random() % 20'000);
+      int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      address.sin_port = htons(port);
+      bool bound = bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+      close(descriptor);
+      if (bound) return port;
+    }
+    stop_test("no free port");
   }
 
   static std::string program(const std::string& name) {

@@ -21,9 +21,11 @@ test('comparison by value', () => {
 
 test('a private Postgres', { timeout: 60_000 }, async (t) => {
   const directory = make_directory('harness');
-  t.after(() => remove_directory(directory));
   const postgres = await Postgres.start(directory);
-  t.after(() => postgres.stop());
+  t.after(async () => {
+    await postgres.stop();
+    remove_directory(directory);
+  });
   await postgres.create_database('one');
   await postgres.sql('one', "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, E'tab\\t\\\\'), (NULL, '')");
   assert.deepEqual(await postgres.rows('one', 'SELECT * FROM t ORDER BY a'), [['1', 'tab\t\\'], [null, '']]);

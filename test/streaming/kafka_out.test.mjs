@@ -14,14 +14,21 @@ import { random_numbers } from '../harness/random.mjs';
 import { make_world as make_sink_world } from '../harness/world.mjs';
 
 async function make_world(t, name) {
-  const directory = make_directory(name);
-  t.after(() => remove_directory(directory));
-  const postgres = await Postgres.start(directory);
-  t.after(() => postgres.stop());
-  await postgres.create_database('shop');
-  const kafka = await Kafka.start(directory);
-  t.after(() => kafka.stop('SIGKILL'));
-  return { directory, postgres, kafka };
+  const world = { directory: make_directory(name), endings: [] };
+  // Hooks run in the order they are registered in: this one ends all that writes to the directory, the last first.
+  t.after(async () => {
+    const ended = [];
+    for (const ending of world.endings.reverse()) ended.push(...(await Promise.allSettled([ending()])));
+    remove_directory(world.directory);
+    const failed = ended.find((one) => one.status === 'rejected');
+    if (failed) throw failed.reason;
+  });
+  world.postgres = await Postgres.start(world.directory);
+  world.endings.push(() => world.postgres.stop());
+  await world.postgres.create_database('shop');
+  world.kafka = await Kafka.start(world.directory);
+  world.endings.push(() => world.kafka.stop('SIGKILL'));
+  return world;
 }
 
 const payload_of = (text) => {
@@ -122,11 +129,11 @@ test('messages are those of the real Debezium connector', { timeout: 600_000 }, 
     { schemas: true },
   );
   await connect.start();
-  t.after(() => connect.stop('SIGKILL'));
+  world.endings.push(() => connect.stop('SIGKILL'));
   const tables = ['types', 'nokey', 'twokey', 'full_id', 'toast'];
   const own = new Capture(world, { tables, output: ', schema: true' });
   own.launch();
-  t.after(() => own.child.end({ signal: 'SIGKILL' }));
+  world.endings.push(() => own.child.end({ signal: 'SIGKILL' }));
   await own.caught_up();
   await eventually('Debezium has copied', async () => {
     for (const table of tables) if (!(await world.kafka.consume(`deb.public.${table}`)).length) return false;
@@ -179,7 +186,7 @@ test('nothing is lost and nothing comes twice through kill -9', { timeout: 900_0
   );
   const tables = ['orders', 'visits', 'log', '{ table: people, exclude: [ssn], where: "id % 3 = 0" }'];
   const own = new Capture(world, { tables, output: ', partitions: 3' });
-  t.after(() => own.child?.end({ signal: 'SIGKILL' }));
+  world.endings.push(async () => own.child?.end({ signal: 'SIGKILL' }));
   const kill = () => own.child.end({ signal: 'SIGKILL' });
 
   own.launch();
