@@ -202,9 +202,13 @@ test('nothing is lost and nothing comes twice through kill -9', { timeout: 900_0
   const reads = copied.filter((message) => message.payload && payload_of(message.payload).op === 'r').map((message) => message.key);
   assert.equal(new Set(reads).size, reads.length, 'no row is copied twice');
 
+  // Half a megabyte a round, and a topic is read as one text, which may be 512: a quick machine must not make more of them.
+  const rounds_max = 600;
+  const round_ms_min = 150;
   let work = true;
   const workload = (async () => {
-    for (let round = 0; work; ++round) {
+    for (let round = 0; work && round < rounds_max; ++round) {
+      const paced = new Promise((resolve) => setTimeout(resolve, round_ms_min));
       const id = () => 1 + Math.floor(random() * 180_000);
       const first = 2_000_000 + round * 1000;
       const size = 1 + Math.floor(random() * 300);
@@ -222,6 +226,7 @@ test('nothing is lost and nothing comes twice through kill -9', { timeout: 900_0
          UPDATE people SET id = id + 1000, ssn = 'secret' WHERE id % 100 = ${round % 100}; UPDATE people SET name = name || '.' WHERE id % 10 = ${round % 10}; DELETE FROM people WHERE id % 100 = ${(round + 50) % 100};
          BEGIN; INSERT INTO orders VALUES (-${first}, 'never', 0); ROLLBACK;`,
       );
+      await paced;
     }
   })();
   t.after(() => {
