@@ -11,9 +11,10 @@ Result<FenceWatch::Fences> FenceWatch::fences() {
   Fences found;
   if (!TRY(clickhouse::table_exists(client_, "tidemark", "cuts"))) return found;
   Block block = TRY(client_.query(
-      "SELECT source, toString(tuple(epoch, cut, end_lsn)) FROM tidemark.cuts FINAL WHERE state = 'fenced'"));
+      "SELECT source, toString(max(tuple(epoch, cut, end_lsn))) FROM tidemark.cuts FINAL WHERE state = "
+      "'fenced' GROUP BY source"));
   for (size_t row = 0; row < block.rows(); ++row)
-    found[std::string(block.columns[0].text(row))] += block.columns[1].text(row);
+    found.emplace(block.columns[0].text(row), block.columns[1].text(row));
   return found;
 }
 
